@@ -1,0 +1,227 @@
+// Every setting of the server: its default, its bounds, and how the config file and the command line set it.
+import { readFileSync } from 'node:fs';
+import { BlockList, isIP } from 'node:net';
+import { availableParallelism } from 'node:os';
+import { resolve } from 'node:path';
+import { LineCounter, parseDocument } from 'yaml';
+import { z } from 'zod';
+
+const kibibyte = 1024;
+const mebibyte = 1024 * kibibyte;
+const gibibyte = 1024 * mebibyte;
+const dayMs = 24 * 60 * 60 * 1000;
+/** The longest delay that a timer takes. */
+const timerMsMax = 2 ** 31 - 1;
+
+const text = (what: string) => z.string(`must be ${what}`).min(1, `must be ${what}`);
+const flag = () => z.boolean('must be true or false');
+const whole = (min: number, max: number, unit = '') => {
+  const message = `must be a whole number${unit} from ${min} to ${max}`;
+  return z.int(message).min(min, message).max(max, message);
+};
+const durationMs = (min = 1, max = timerMsMax) => whole(min, max, ' of milliseconds');
+const bytes = (min: number, max: number) => whole(min, max, ' of bytes');
+
+const hostName = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i;
+const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+
+/** A key of the config file is the name here; its description is its line in `causeway help settings`. */
+const schema = z
+  .object({
+    data: text('the path of a directory').default('./.causeway').describe('directory of everything that is stored'),
+    host: text('an IP address or a host name')
+      .refine((host) => isIP(host) !== 0 || hostName.test(host), 'must be an IP address or a host name')
+      .default('127.0.0.1')
+      .describe('address to listen on'),
+    blobPort: whole(0, 65_535).default(10_000).describe('port of the Blob API; 0 picks a free one'),
+    adminPort: whole(0, 65_535).default(8080).describe('port of metrics and health; 0 picks a free one'),
+    workers: whole(1, 256)
+      .default(() => availableParallelism())
+      .describe('worker processes; by default one a core'),
+    dev: flag().default(false).describe('add the well-known development account; loopback only'),
+    strictVersions: flag().default(false).describe('refuse an x-ms-version newer than the newest known one'),
+    inlineBytesMax: bytes(0, mebibyte)
+      .default(4 * kibibyte)
+      .describe('content up to this size is kept in its metadata record'),
+    segmentBytes: bytes(mebibyte, 64 * gibibyte)
+      .multipleOf(4096, 'must be a multiple of 4096')
+      .default(gibibyte)
+      .describe('size at which a segment of the content log is closed'),
+    bodyBytesMax: bytes(mebibyte, 5_242_880_000)
+      .default(5_242_880_000)
+      .describe('largest request body; by default 5000 MiB, the most that the API allows'),
+    connectionsMax: whole(1, 1_000_000).default(4096).describe('open connections a worker'),
+    headersTimeoutMs: durationMs().default(30_000).describe('time for the headers of a request to arrive'),
+    stallTimeoutMs: durationMs().default(120_000).describe('a body that makes no progress for this long is cut'),
+    keepAliveTimeoutMs: durationMs().default(65_000).describe('time for which an idle connection stays open'),
+    drainTimeoutMs: durationMs(0).default(30_000).describe('time for running requests to end when the server stops'),
+    clockSkewMs: durationMs(0).default(900_000).describe('how far the clock of a signed request may be off'),
+    scanIntervalMs: durationMs(10).default(5000).describe('pause between rounds of background work'),
+    journalAgeMs: durationMs(1000, 3650 * dayMs)
+      .default(7 * dayMs)
+      .describe('age at which the journal is trimmed'),
+    logLevel: z
+      .enum(logLevels, `must be one of ${logLevels.join(', ')}`)
+      .default('info')
+      .describe(logLevels.join(', ')),
+    requestLog: flag().default(true).describe('log one line a request'),
+  })
+  .readonly();
+
+export type Config = z.infer<typeof schema>;
+export type SettingName = keyof Config;
+
+/** What a command line says: where the config file is, and settings as they were typed, by their name in the schema. */
+export interface ConfigArgs {
+  readonly file?: string | undefined;
+  /** `--set name=value`, in order. */
+  readonly assignments?: readonly string[] | undefined;
+  /** Settings with a flag of their own; they go before assignments, as those go before the file. */
+  readonly flags?: Readonly<Partial<Record<SettingName, string | boolean | undefined>>> | undefined;
+}
+
+interface Invalid {
+  readonly kind: 'invalid';
+  readonly setting: string;
+  /** One line that begins with the setting's name. It never repeats a value, which may be a secret in the wrong place. */
+  readonly message: string;
+}
+
+export type ConfigOutcome = { readonly kind: 'config'; readonly config: Config } | Invalid;
+
+/** What only starting can tell of a setting (a port that is taken, a directory that cannot be written): exit code 2, one line. */
+export class SettingError extends Error {
+  readonly code = 'SETTING';
+  readonly setting: SettingName;
+  constructor(setting: SettingName, problem: string, options?: ErrorOptions) {
+    super(`${setting}: ${problem}`, options);
+    this.setting = setting;
+  }
+}
+
+const fields = schema.unwrap().shape;
+
+/** The settings in the order of the schema, for the help text. */
+export function describeSettings(): { name: SettingName; byDefault: string; meaning: string }[] {
+  const defaults = schema.parse({});
+  return (Object.keys(fields) as SettingName[]).map((name) => ({
+    name,
+    byDefault: String(defaults[name]),
+    meaning: fields[name].description ?? '',
+  }));
+}
+
+/** The defaults, overridden by the config file, by assignments, and by flags; checked as a whole. */
+export function loadConfig(args: ConfigArgs = {}): ConfigOutcome {
+  const values: Partial<Record<SettingName, unknown>> = {};
+  const sources: Partial<Record<SettingName, string>> = {};
+  const set = (name: SettingName, value: unknown, source: string) => {
+    values[name] = value;
+    sources[name] = source;
+  };
+
+  if (args.file !== undefined) {
+    const file = readSettings(args.file);
+    if (file.kind === 'invalid') return file;
+    for (const [name, value] of file.settings) {
+      if (!isSetting(name)) return unknownSetting(name, args.file);
+      set(name, value, args.file);
+    }
+  }
+  for (const assignment of args.assignments ?? []) {
+    const at = assignment.indexOf('=');
+    if (at <= 0) return invalid('set', 'must be given as --set name=value');
+    const name = assignment.slice(0, at);
+    if (!isSetting(name)) return unknownSetting(name, '--set');
+    set(name, typed(name, assignment.slice(at + 1)), '--set');
+  }
+  for (const [name, value] of Object.entries(args.flags ?? {})) {
+    if (value === undefined) continue;
+    if (!isSetting(name)) return unknownSetting(name, 'the command line');
+    set(name, typeof value === 'string' ? typed(name, value) : value, flagOf(name));
+  }
+
+  const parsed = schema.safeParse(values);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    const name = String(issue?.path[0] ?? 'config');
+    return invalid(name, issue?.message ?? 'is not valid', isSetting(name) ? sources[name] : undefined);
+  }
+  return checkTogether(Object.freeze({ ...parsed.data, data: resolve(parsed.data.data) }));
+}
+
+/** What no setting can see alone. */
+function checkTogether(config: Config): ConfigOutcome {
+  if (config.dev && !isLoopback(config.host)) {
+    return invalid('host', 'must be a loopback address with dev, whose account key is known to everyone');
+  }
+  if (config.blobPort === config.adminPort && config.blobPort !== 0) {
+    return invalid('adminPort', 'must not be the same as blobPort');
+  }
+  return { kind: 'config', config };
+}
+
+const loopback = new BlockList();
+loopback.addSubnet('127.0.0.0', 8, 'ipv4');
+loopback.addAddress('::1', 'ipv6');
+
+function isLoopback(host: string): boolean {
+  const family = isIP(host);
+  if (family === 0) return host.toLowerCase() === 'localhost';
+  return loopback.check(host, family === 6 ? 'ipv6' : 'ipv4');
+}
+
+/** A word of the command line as the kind of value that its setting takes; what does not fit is left for the schema. */
+function typed(name: SettingName, word: string): unknown {
+  const kind = fields[name].unwrap();
+  if (kind instanceof z.ZodBoolean && (word === 'true' || word === 'false')) return word === 'true';
+  if (kind instanceof z.ZodNumber && /^-?\d{1,15}$/.test(word)) return Number(word);
+  return word;
+}
+
+function readSettings(file: string): { kind: 'settings'; settings: [string, unknown][] } | Invalid {
+  let source: string;
+  try {
+    source = readFileSync(file, 'utf8');
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
+    return invalid('config', `the file cannot be read (${code})`, file);
+  }
+  const lines = new LineCounter();
+  const document = parseDocument(source, { lineCounter: lines, prettyErrors: false });
+  const problem = document.errors[0] ?? document.warnings[0];
+  if (problem !== undefined) {
+    const { line, col } = lines.linePos(problem.pos[0]);
+    const what = problem.code.toLowerCase().replaceAll('_', ' ');
+    return invalid('config', `not valid YAML at line ${line}, column ${col}: ${what}`, file);
+  }
+  let content: unknown;
+  try {
+    content = document.toJS();
+  } catch {
+    return invalid('config', 'not valid YAML: an alias without its anchor, or too many', file);
+  }
+  if (content === null) return { kind: 'settings', settings: [] };
+  if (typeof content !== 'object' || Array.isArray(content)) {
+    return invalid('config', 'must be a mapping from settings to values', file);
+  }
+  return { kind: 'settings', settings: Object.entries(content) };
+}
+
+const isSetting = (name: string): name is SettingName => Object.hasOwn(fields, name);
+
+const flagOf = (name: string) => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+
+function unknownSetting(name: string, source: string): Invalid {
+  const near = Object.keys(fields).find((known) => plain(known) === plain(name));
+  return invalid(name, `unknown setting${near === undefined ? '' : `; did you mean ${near}?`}`, source);
+}
+
+const plain = (name: string) => name.toLowerCase().replace(/[^a-z0-9]/g, '');
+
+function invalid(setting: string, problem: string, source?: string): Invalid {
+  // A name out of a file can be anything; the message stays one short line.
+  const name = /^[\w.-]{1,64}$/.test(setting) ? setting : JSON.stringify(setting.slice(0, 64));
+  const from = source === undefined ? '' : ` (in ${source.replace(/\p{Cc}/gu, '?')})`;
+  return { kind: 'invalid', setting, message: `${name}: ${problem}${from}` };
+}

@@ -1,0 +1,63 @@
+// `causeway help`: what there is to run and to set.
+import { describeSettings } from '../base/config.ts';
+import { readWords, usage } from './arguments.ts';
+import { type Command, exitCode } from './contract.ts';
+import { refuse } from './refuse.ts';
+
+/** Help knows of the other commands only what it is given, so that they may not import each other. */
+export function helpOf(commands: ReadonlyMap<string, Command>): Command {
+  const help: Command = {
+    summary: "show this, the help of a command, or 'settings'",
+    help: `causeway help [COMMAND | settings]
+
+Shows what there is, the help of one command, or every setting of the config file with its default.`,
+
+    async run(words, surroundings) {
+      const read = readWords(words, {});
+      if (read.kind === 'usage') return refuse(read, surroundings);
+      const [topic, ...more] = read.operands;
+      if (more.length > 0) return refuse(usage('help takes one command'), surroundings);
+      if (topic === undefined) surroundings.out(overview(commands, help));
+      else if (topic === 'settings') surroundings.out(settings());
+      else {
+        const command = topic === 'help' ? help : commands.get(topic);
+        if (command === undefined) return refuse(usage("no such command; try 'causeway help'"), surroundings);
+        surroundings.out(command.help);
+      }
+      return exitCode.done;
+    },
+  };
+  return help;
+}
+
+function overview(commands: ReadonlyMap<string, Command>, help: Command): string {
+  const rows = [...commands, ['help', help] as const].map(([name, { summary }]) => `  ${name.padEnd(10)}${summary}`);
+  return `Causeway: one durable namespace behind the Azure Blob REST API.
+
+Usage: causeway COMMAND [options]
+
+Commands:
+${rows.join('\n')}
+
+Options:
+  --help, -h      show this, or after a command its help
+  --version, -v   show the version
+
+Start here:
+  causeway serve --dev      a server on this machine with the development account of the Azure tools;
+                            connect with UseDevelopmentStorage=true`;
+}
+
+function settings(): string {
+  const all = describeSettings();
+  const width = Math.max(...all.map(({ name }) => name.length)) + 2;
+  const rows = all.map(({ name, byDefault, meaning }) => `  ${name.padEnd(width)}${meaning} (${byDefault})`);
+  return `Settings, as keys of the YAML file of --config or as --set NAME=VALUE; in brackets, the default:
+
+${rows.join('\n')}
+
+Example of a file:
+  data: /srv/causeway
+  host: 0.0.0.0
+  workers: 8`;
+}

@@ -1,0 +1,56 @@
+// From the words of a command line to the command that they name.
+import { SettingError } from '../base/config.ts';
+import { account } from './account.ts';
+import { usage } from './arguments.ts';
+import { type Command, exitCode, type Surroundings } from './contract.ts';
+import { fsck } from './fsck.ts';
+import { helpOf } from './help.ts';
+import { refuse } from './refuse.ts';
+import { serve } from './serve.ts';
+import { version } from './version.ts';
+
+const commands: ReadonlyMap<string, Command> = new Map(Object.entries({ serve, account, fsck, version }));
+const help = helpOf(commands);
+
+/** Resolves with the exit code. Mistakes of the user are told in one line on stderr; a failure of the program throws. */
+export async function run(words: readonly string[], surroundings: Surroundings): Promise<number> {
+  const [first, ...rest] = words;
+  switch (first) {
+    case undefined:
+      await help.run([], { ...surroundings, out: surroundings.err });
+      return exitCode.usage;
+    case '--help':
+    case '-h':
+    case 'help':
+      return help.run(rest, surroundings);
+    case '--version':
+    case '-v':
+      return version.run(rest, surroundings);
+  }
+  const command = commands.get(first);
+  if (command === undefined) {
+    const kind = first.startsWith('-') ? 'option' : 'command';
+    return refuse(usage(`unknown ${kind} ${shown(first)}; try 'causeway help'`), surroundings);
+  }
+  if (asksForHelp(rest)) {
+    surroundings.out(command.help);
+    return exitCode.done;
+  }
+  try {
+    return await command.run(rest, surroundings);
+  } catch (error) {
+    if (error instanceof SettingError) return refuse(usage(error.message), surroundings);
+    throw error;
+  }
+}
+
+function asksForHelp(words: readonly string[]): boolean {
+  const end = words.indexOf('--');
+  return words.slice(0, end === -1 ? undefined : end).some((word) => word === '--help' || word === '-h');
+}
+
+/** An option without its value, which may be a secret, and never more than fits a line. */
+function shown(word: string): string {
+  const name = word.split('=', 1)[0] ?? '';
+  return /^[\w.-]{1,40}$/.test(name) ? name : JSON.stringify(name.slice(0, 40));
+}

@@ -1,0 +1,74 @@
+// The face of the content floor: one store a process, over the shared directory of segments.
+import type { Clock } from '../base/clock.ts';
+import type { Random } from '../base/random.ts';
+import type { SegmentCatalog } from './catalog.ts';
+import type { Disk } from './disk.ts';
+import type { LogPiece, Place } from './extent.ts';
+import { ContentReader, type ReadChunk } from './reader.ts';
+import { SegmentLog } from './segment-log.ts';
+import { SlotPool } from './slot-pool.ts';
+import { ContentWriter } from './writer.ts';
+
+export interface ContentStoreOptions {
+  readonly disk: Disk;
+  readonly directory: string;
+  readonly catalog: SegmentCatalog;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly segmentBytes: number;
+  /** Content up to this length is given back inline instead of being written to the log. */
+  readonly inlineBytesMax: number;
+  /** Memory for writes: so many slots of 1 MiB at the most. */
+  readonly slotsMax: number;
+  /** Memory for reads in large windows: so many of 512 KiB at the most. */
+  readonly readBuffersMax: number;
+}
+
+export class ContentStore {
+  readonly disk: Disk;
+  readonly directory: string;
+  readonly #pool: SlotPool;
+  readonly #log: SegmentLog;
+  readonly #reader: ContentReader;
+  readonly #inlineBytesMax: number;
+
+  constructor(options: ContentStoreOptions) {
+    const { disk, directory, catalog, clock, random, segmentBytes } = options;
+    this.disk = disk;
+    this.directory = directory;
+    this.#pool = new SlotPool(options.slotsMax);
+    this.#log = new SegmentLog({ disk, directory, catalog, clock, random, segmentBytes, pool: this.#pool });
+    this.#reader = new ContentReader({ disk, directory, catalog, nowMs: () => clock.now(), buffersMax: options.readBuffersMax });
+    this.#inlineBytesMax = inlineLimit(options.inlineBytesMax);
+  }
+
+  /** A new content; with `log` even a small one goes to the log. */
+  write(log = false): ContentWriter {
+    return new ContentWriter(this.#log, this.#pool, log ? 0 : this.#inlineBytesMax);
+  }
+
+  /** Verified bytes of a range of these pieces. Throws `ContentDamageError` where they are not what was written. */
+  read(pieces: readonly LogPiece[], offset: number, length: number): AsyncGenerator<ReadChunk, void, undefined> {
+    return this.#reader.read(pieces, offset, length);
+  }
+
+  /** Writes an extent's payload again, at the end of this process's log, under its logical place; durable when it resolves. */
+  async rewrite(payload: Buffer, logical: Place): Promise<Place> {
+    return await this.#log.rewrite(payload, logical);
+  }
+
+  closeIdle(): Promise<void> {
+    return this.#reader.closeIdle();
+  }
+
+  async close(): Promise<void> {
+    await this.#log.close();
+    await this.#reader.close();
+  }
+}
+
+const inlineBytesLimit = 64 * 1024;
+
+function inlineLimit(bytes: number): number {
+  return Math.min(bytes, inlineBytesLimit);
+}

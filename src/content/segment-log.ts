@@ -1,0 +1,323 @@
+// The append-only log of one worker: slots and gathered small extents go to the end of its own segment, synced in groups.
+import { crc32 } from 'node:zlib';
+import type { Clock } from '../base/clock.ts';
+import type { Random } from '../base/random.ts';
+import type { SegmentCatalog } from './catalog.ts';
+import { alignUp, type Disk, type DiskFile, directAlignment } from './disk.ts';
+import {
+  blockBytes,
+  extentAlignment,
+  headerBytes,
+  type LogPiece,
+  type Place,
+  segmentFileName,
+  segmentHeaderBytes,
+  slotBytes,
+  writeExtentHeader,
+  writeSegmentHeader,
+} from './extent.ts';
+import type { Slot, SlotPool } from './slot-pool.ts';
+
+export interface SegmentLogOptions {
+  readonly disk: Disk;
+  readonly directory: string;
+  readonly catalog: SegmentCatalog;
+  readonly pool: SlotPool;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** A segment takes no more than this; at least a few slots. */
+  readonly segmentBytes: number;
+}
+
+interface OpenSegment {
+  readonly number: number;
+  readonly salt: bigint;
+  readonly file: DiskFile;
+  tail: number;
+  /** After a failed write or sync nothing of the segment that is not yet acknowledged can be trusted. */
+  failed: Error | undefined;
+  writing: number;
+  syncing: Promise<void> | undefined;
+  nextSync: Promise<void> | undefined;
+}
+
+/** An extent that is written, and durable once `durable` resolved. */
+export interface Written {
+  readonly piece: LogPiece;
+  /** Where it lies; the piece names where it was first written. */
+  readonly place: Place;
+  readonly segment: OpenSegment;
+}
+
+/** A small extent that waits in a gather slot for the next write. */
+interface Waiting {
+  readonly at: number;
+  readonly length: number;
+  readonly resolve: (piece: LogPiece) => void;
+  readonly reject: (error: Error) => void;
+}
+
+interface Gather {
+  readonly slot: Slot;
+  used: number;
+  readonly waiting: Waiting[];
+}
+
+/** An extent's payload at most this long shares a write with others. */
+export const gatherBytesMax = 64 * 1024;
+
+export class SegmentLog {
+  readonly #options: SegmentLogOptions;
+  #current: OpenSegment | undefined;
+  #opening: Promise<OpenSegment> | undefined;
+  #gather: Gather | undefined;
+  readonly #sealedGathers: Gather[] = [];
+  #flushing: Promise<void> | undefined;
+  readonly #open = new Set<OpenSegment>();
+  #closed = false;
+
+  constructor(options: SegmentLogOptions) {
+    this.#options = options;
+  }
+
+  /** Copies a small payload (at most `gatherBytesMax` bytes) behind others into a shared slot; durable when it resolves. */
+  async appendSmall(chunks: readonly Uint8Array[], length: number): Promise<LogPiece> {
+    const header = headerBytes(length);
+    const need = alignUp(header + length, extentAlignment);
+    while (this.#gather === undefined || this.#gather.used + need > slotBytes) {
+      this.#sealGather();
+      const slot = await this.#options.pool.take();
+      if (this.#gather === undefined) this.#gather = { slot, used: 0, waiting: [] };
+      else this.#options.pool.give(slot);
+    }
+    const gather = this.#gather;
+    const at = gather.used;
+    gather.used += need;
+    let position = at + header;
+    for (const chunk of chunks) {
+      gather.slot.bytes.set(chunk, position);
+      position += chunk.length;
+    }
+    gather.slot.bytes.fill(0, position, gather.used);
+    return await new Promise<LogPiece>((resolve, reject) => {
+      gather.waiting.push({ at, length, resolve, reject });
+      this.#flushing ??= this.#flush();
+    });
+  }
+
+  /** Writes a slot that holds one extent whose payload begins at `headerBytes(length)`; the slot goes back to the pool. */
+  async writeSlot(slot: Slot, length: number, blockSums: readonly number[], logical?: Place): Promise<Written> {
+    const { pool } = this.#options;
+    try {
+      const end = headerBytes(length) + length;
+      const bytes = alignUp(end, directAlignment);
+      slot.bytes.fill(0, end, bytes);
+      const { segment, position } = await this.#reserve(bytes);
+      const piece = this.#seal(segment, slot.bytes, position, length, blockSums, logical);
+      await this.#write(segment, slot.bytes.subarray(0, bytes), position);
+      return { piece, place: { segment: segment.number, offset: position }, segment };
+    } finally {
+      pool.give(slot);
+    }
+  }
+
+  /** Writes an extent that lies elsewhere to the end of this log, under its logical place; durable when it resolves. */
+  async rewrite(payload: Buffer, logical: Place): Promise<Place> {
+    const slot = await this.#options.pool.take();
+    const from = headerBytes(payload.length);
+    payload.copy(slot.bytes, from);
+    const extent = slot.bytes.subarray(0, from + payload.length);
+    const placed = await this.writeSlot(slot, payload.length, blockSumsOf(extent, payload.length), logical);
+    await this.#sync(placed.segment);
+    return placed.place;
+  }
+
+  /** Resolves when all of these are on the disk to stay; rejects when one may not be. */
+  async durable(written: Iterable<Written>): Promise<void> {
+    const segments = new Set<OpenSegment>();
+    for (const one of written) segments.add(one.segment);
+    await Promise.all([...segments].map((segment) => this.#sync(segment)));
+  }
+
+  /** Ends all segments: what is waiting is written and synced, the catalog learns their length. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    while (this.#flushing !== undefined) await this.#flushing;
+    if (this.#gather !== undefined) this.#options.pool.give(this.#gather.slot);
+    this.#gather = undefined;
+    await this.#opening?.catch(() => undefined);
+    await Promise.all([...this.#open].map((segment) => this.#retire(segment)));
+    this.#current = undefined;
+  }
+
+  #sealGather(): void {
+    if (this.#gather === undefined) return;
+    if (this.#gather.waiting.length > 0) this.#sealedGathers.push(this.#gather);
+    else this.#options.pool.give(this.#gather.slot);
+    this.#gather = undefined;
+    if (this.#sealedGathers.length > 0) this.#flushing ??= this.#flush();
+  }
+
+  // One gathered write and one sync at a time; what arrives meanwhile makes up the next.
+  async #flush(): Promise<void> {
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    for (;;) {
+      let gather = this.#sealedGathers.shift();
+      if (gather === undefined && this.#gather !== undefined && this.#gather.waiting.length > 0) {
+        gather = this.#gather;
+        this.#gather = undefined;
+      }
+      if (gather === undefined) break;
+      await this.#flushGather(gather);
+    }
+    this.#flushing = undefined;
+  }
+
+  async #flushGather(gather: Gather): Promise<void> {
+    const { slot, waiting } = gather;
+    try {
+      const bytes = alignUp(gather.used, directAlignment);
+      slot.bytes.fill(0, gather.used, bytes);
+      const { segment, position } = await this.#reserve(bytes);
+      const pieces = waiting.map((one) => {
+        const extent = slot.bytes.subarray(one.at, one.at + headerBytes(one.length) + one.length);
+        return this.#seal(segment, extent, position + one.at, one.length, blockSumsOf(extent, one.length), undefined);
+      });
+      await this.#write(segment, slot.bytes.subarray(0, bytes), position);
+      await this.#sync(segment);
+      for (let i = 0; i < waiting.length; i++) (waiting[i] as Waiting).resolve(pieces[i] as LogPiece);
+    } catch (error) {
+      for (const one of waiting) one.reject(error as Error);
+    } finally {
+      this.#options.pool.give(slot);
+    }
+  }
+
+  #seal(
+    segment: OpenSegment,
+    extent: Buffer,
+    position: number,
+    length: number,
+    blockSums: readonly number[],
+    moved: Place | undefined,
+  ): LogPiece {
+    const place = { segment: segment.number, offset: position };
+    const logical = moved ?? place;
+    const createdMs = this.#options.clock.now();
+    const sum = writeExtentHeader(extent, { salt: segment.salt, place, logical, length, blockSums, createdMs });
+    return { ...logical, extentLength: length, sum, start: 0, length };
+  }
+
+  async #reserve(bytes: number): Promise<{ segment: OpenSegment; position: number }> {
+    for (;;) {
+      const segment = this.#current;
+      if (segment !== undefined && segment.tail + bytes <= this.#options.segmentBytes) {
+        const position = segment.tail;
+        segment.tail += bytes;
+        // Counted from here on, so that a rotation waits for it.
+        segment.writing++;
+        return { segment, position };
+      }
+      this.#opening ??= this.#rotate().finally(() => {
+        this.#opening = undefined;
+      });
+      await this.#opening;
+    }
+  }
+
+  async #rotate(): Promise<OpenSegment> {
+    const { disk, directory, catalog, random, pool } = this.#options;
+    if (this.#closed) throw new Error('the log is closed');
+    const full = this.#current;
+    this.#current = undefined;
+    if (full !== undefined) void this.#retire(full);
+    const number = await catalog.allocate();
+    const file = await disk.open(`${directory}/${segmentFileName(number)}`, 'append-new');
+    const salt = random.bytes(8).readBigUInt64BE();
+    const slot = await pool.take();
+    try {
+      writeSegmentHeader(slot.bytes, { segment: number, salt });
+      await file.write(slot.bytes.subarray(0, segmentHeaderBytes), 0);
+      await file.sync();
+      await disk.syncDirectory(directory);
+    } catch (error) {
+      await file.close().catch(() => undefined);
+      throw error;
+    } finally {
+      pool.give(slot);
+    }
+    const segment: OpenSegment = {
+      number,
+      salt,
+      file,
+      tail: segmentHeaderBytes,
+      failed: undefined,
+      writing: 0,
+      syncing: undefined,
+      nextSync: undefined,
+    };
+    this.#open.add(segment);
+    this.#current = segment;
+    return segment;
+  }
+
+  async #write(segment: OpenSegment, bytes: Buffer, position: number): Promise<void> {
+    try {
+      await segment.file.write(bytes, position);
+    } catch (error) {
+      this.#fail(segment, error as Error);
+      throw error;
+    } finally {
+      segment.writing--;
+    }
+    if (segment.failed !== undefined) throw segment.failed;
+  }
+
+  // A sync that starts after a write ended covers it: callers that come while one runs share the next.
+  #sync(segment: OpenSegment): Promise<void> {
+    segment.nextSync ??= (async () => {
+      await undefined;
+      while (segment.syncing !== undefined) await segment.syncing.catch(() => undefined);
+      segment.syncing = segment.nextSync as Promise<void>;
+      segment.nextSync = undefined;
+      try {
+        if (segment.failed !== undefined) throw segment.failed;
+        await segment.file.sync();
+        if (segment.failed !== undefined) throw segment.failed;
+      } catch (error) {
+        this.#fail(segment, error as Error);
+        throw error;
+      } finally {
+        segment.syncing = undefined;
+      }
+    })();
+    return segment.nextSync;
+  }
+
+  // What the kernel did with pages after a failed sync is unknown: the segment is given up, and the next write opens another.
+  #fail(segment: OpenSegment, error: Error): void {
+    if (segment.failed !== undefined) return;
+    segment.failed = error;
+    if (this.#current === segment) this.#current = undefined;
+    void this.#retire(segment);
+  }
+
+  async #retire(segment: OpenSegment): Promise<void> {
+    if (!this.#open.delete(segment)) return;
+    while (segment.writing > 0 || segment.syncing !== undefined || segment.nextSync !== undefined) {
+      await this.#options.clock.sleep(1);
+    }
+    await segment.file.close().catch(() => undefined);
+    // A segment whose end the catalog never learns stays "open" there, and is looked over at the next start.
+    if (segment.failed === undefined) await this.#options.catalog.sealed(segment.number, segment.tail).catch(() => undefined);
+  }
+}
+
+function blockSumsOf(extent: Buffer, length: number): number[] {
+  const sums: number[] = [];
+  const from = headerBytes(length);
+  for (let at = 0; at < length; at += blockBytes) {
+    sums.push(crc32(extent.subarray(from + at, from + Math.min(length, at + blockBytes))));
+  }
+  return sums;
+}

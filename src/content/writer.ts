@@ -1,0 +1,187 @@
+// One content on its way in: checksummed in one pass, kept inline if it is small, else in the log; durable when it ends.
+import { crc32 } from 'node:zlib';
+import { assert } from '../base/unreachable.ts';
+import { crc64 } from '../codec/crc64.ts';
+import { blockBytes, headerBytes, type LogPiece, payloadBytesMax } from './extent.ts';
+import { gatherBytesMax, type SegmentLog, type Written } from './segment-log.ts';
+import type { Slot, SlotPool } from './slot-pool.ts';
+
+/** Content as an entry's record names it: its bytes inline, or the pieces that make it up, in order. */
+export interface Content {
+  readonly length: number;
+  readonly inline: Uint8Array | undefined;
+  readonly pieces: readonly LogPiece[];
+}
+
+export const emptyContent: Content = { length: 0, inline: new Uint8Array(0), pieces: [] };
+
+export interface FinishedContent extends Content {
+  /** Azure's CRC-64 of all bytes. */
+  readonly crc64: bigint;
+}
+
+// So many writes of one content are on their way to the disk at once: four keep it busy.
+const writesInFlightMax = 4;
+
+export class ContentWriter {
+  readonly #log: SegmentLog;
+  readonly #pool: SlotPool;
+  readonly #inlineBytesMax: number;
+  #held: Uint8Array[] = [];
+  #heldBytes = 0;
+  #slot: Slot | undefined;
+  #slotUsed = 0;
+  #blockSums: number[] = [];
+  #crc = 0n;
+  #length = 0;
+  readonly #pieces: Promise<LogPiece>[] = [];
+  readonly #written: Written[] = [];
+  readonly #inFlight = new Set<Promise<unknown>>();
+  #failure: Error | undefined;
+
+  constructor(log: SegmentLog, pool: SlotPool, inlineBytesMax: number) {
+    this.#log = log;
+    this.#pool = pool;
+    this.#inlineBytesMax = inlineBytesMax;
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Takes a chunk, which must not change until `finish`; a promise asks the caller to wait before the next. */
+  append(chunk: Uint8Array): Promise<void> | undefined {
+    if (this.#failure !== undefined) throw this.#failure;
+    this.#length += chunk.length;
+    if (this.#slot === undefined) {
+      this.#held.push(chunk);
+      this.#heldBytes += chunk.length;
+      if (this.#heldBytes <= gatherBytesMax) return undefined;
+      this.#unhold();
+    } else this.#fill(chunk);
+    return this.#inFlight.size < writesInFlightMax ? undefined : this.#waitForRoom();
+  }
+
+  /** Ends the content: resolves when every byte is durable. Small content is given back inline and costs no write here. */
+  async finish(): Promise<FinishedContent> {
+    if (this.#slot === undefined && this.#pieces.length === 0 && this.#heldBytes <= this.#inlineBytesMax) {
+      const inline = this.#held.length === 1 ? (this.#held[0] as Uint8Array) : Buffer.concat(this.#held);
+      return { length: this.#length, inline, pieces: [], crc64: crc64(inline) };
+    }
+    if (this.#slot !== undefined) {
+      const slot = this.#slot;
+      const used = this.#slotUsed;
+      if (used > blockBytes) this.#submitSlot();
+      else {
+        const tail = slot.bytes.subarray(headerBytes(payloadBytesMax), headerBytes(payloadBytesMax) + used);
+        this.#slot = undefined;
+        if (used > 0) this.#track(this.#log.appendSmall([tail], used).finally(() => this.#pool.give(slot)));
+        else this.#pool.give(slot);
+      }
+    } else if (this.#heldBytes > 0) this.#submitHeld();
+    const pieces = await Promise.all(this.#pieces);
+    await this.#log.durable(this.#written);
+    return { length: this.#length, inline: undefined, pieces, crc64: this.#crc };
+  }
+
+  /** Gives up; answers the pieces that had been written, whose space the caller must account as dropped. */
+  async abort(): Promise<LogPiece[]> {
+    if (this.#slot !== undefined) this.#pool.give(this.#slot);
+    this.#slot = undefined;
+    this.#held = [];
+    this.#heldBytes = 0;
+    this.#failure ??= new Error('the content was given up');
+    const settled = await Promise.allSettled(this.#pieces);
+    return settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  }
+
+  // What was held moves into a slot of its own. Without a free one it shares a gathered write: slow senders that fill
+  // the pool make others' extents smaller, but never make them wait.
+  #unhold(): void {
+    const slot = this.#pool.tryTake();
+    if (slot === undefined) {
+      while (this.#heldBytes > 0) this.#submitHeld();
+      return;
+    }
+    this.#slot = slot;
+    this.#slotUsed = 0;
+    const held = this.#held;
+    this.#held = [];
+    this.#heldBytes = 0;
+    for (const chunk of held) this.#fill(chunk);
+  }
+
+  #submitHeld(): void {
+    const chunks: Uint8Array[] = [];
+    let bytes = 0;
+    while (this.#held.length > 0 && bytes < gatherBytesMax) {
+      const first = this.#held[0] as Uint8Array;
+      const room = gatherBytesMax - bytes;
+      chunks.push(first.length <= room ? first : first.subarray(0, room));
+      if (first.length <= room) this.#held.shift();
+      else this.#held[0] = first.subarray(room);
+      bytes += Math.min(first.length, room);
+    }
+    this.#heldBytes -= bytes;
+    for (const chunk of chunks) this.#crc = crc64(chunk, this.#crc);
+    this.#track(this.#log.appendSmall(chunks, bytes));
+  }
+
+  #fill(chunk: Uint8Array): void {
+    let rest = chunk;
+    while (rest.length > 0) {
+      if (this.#slot === undefined) {
+        // The slot just filled went to the disk and no other is free.
+        this.#held.push(rest);
+        this.#heldBytes += rest.length;
+        if (this.#heldBytes > gatherBytesMax) this.#unhold();
+        else if (this.#pool.hasFree) this.#unhold();
+        return;
+      }
+      const slot = this.#slot;
+      const room = Math.min(payloadBytesMax - this.#slotUsed, blockBytes - (this.#slotUsed % blockBytes));
+      const part = rest.length <= room ? rest : rest.subarray(0, room);
+      const from = headerBytes(payloadBytesMax) + this.#slotUsed;
+      slot.bytes.set(part, from);
+      this.#crc = this.#pool.crc64.update(this.#crc, slot.base + from, part.length);
+      const block = this.#blockSums.length;
+      const inBlock = slot.bytes.subarray(from, from + part.length);
+      if (this.#slotUsed % blockBytes === 0) this.#blockSums.push(crc32(inBlock));
+      else this.#blockSums[block - 1] = crc32(inBlock, this.#blockSums[block - 1] as number);
+      this.#slotUsed += part.length;
+      if (this.#slotUsed === payloadBytesMax) this.#submitSlot();
+      rest = rest.subarray(part.length);
+    }
+  }
+
+  #submitSlot(): void {
+    const slot = this.#slot;
+    assert(slot !== undefined, 'a slot is submitted once');
+    this.#slot = undefined;
+    const write = this.#log.writeSlot(slot, this.#slotUsed, this.#blockSums);
+    this.#slotUsed = 0;
+    this.#blockSums = [];
+    this.#track(
+      write.then((written) => {
+        this.#written.push(written);
+        return written.piece;
+      }),
+    );
+  }
+
+  #track(piece: Promise<LogPiece>): void {
+    this.#pieces.push(piece);
+    this.#inFlight.add(piece);
+    piece.then(
+      () => this.#inFlight.delete(piece),
+      (error) => {
+        this.#inFlight.delete(piece);
+        this.#failure ??= error as Error;
+      },
+    );
+  }
+
+  async #waitForRoom(): Promise<void> {
+    while (this.#inFlight.size >= writesInFlightMax) await Promise.race(this.#inFlight).catch(() => undefined);
+  }
+}

@@ -1,0 +1,21 @@
+// What passes between an optimistic transaction and the one committer, wherever that is.
+import type { Key } from './engine.ts';
+import type { Footprint } from './read-set.ts';
+
+export interface CommitRequest extends Footprint {
+  /** The commit number of the picture that was read. */
+  readonly seq: number;
+}
+
+export type CommitOutcome =
+  | { readonly kind: 'committed' }
+  /** Something that was read has changed since: run the work again. */
+  | { readonly kind: 'conflict' }
+  | { readonly kind: 'counter-limit'; readonly key: Key }
+  /** Nothing was written; `code` is Node's, where there is one. */
+  | { readonly kind: 'failed'; readonly message: string; readonly code: string | undefined };
+
+/** Resolves when the transaction is durable, or surely not written. */
+export interface Committer {
+  commit(request: CommitRequest): Promise<CommitOutcome>;
+}

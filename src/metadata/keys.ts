@@ -1,0 +1,179 @@
+// Every key of the metadata store, in one table. Nothing else makes keys.
+import type { Key, Range } from './engine.ts';
+
+/*
+  tag  rest of the key                          value                                     written by
+  ---  ---------------------------------------  ----------------------------------------  ---------------------------
+  A    account                                  AccountRecord                             namespace/accounts
+  B    content id (16) offset (8)               a run of pieces of a long content         namespace/contents
+  C    account 00 container                     ContainerRecord                           namespace/containers
+  D    segment (4) offset (6)                   tombstone: this extent is dropped         namespace/reclaim
+  E    parent id (16) name                      EntryRecord: the content side of a name   namespace/entries
+  E    parent id (16) name "/"                  DirectoryRecord: the children's side      namespace/entries
+  G    id (16)                                  content whose last name went away         namespace/garbage
+  H    segment (4)                              counter: bytes dropped in a segment       namespace/reclaim
+  J    stamp (12)                               JournalRecord                             namespace/journal
+  K    content id (16) index (4)                a run of the block list of a long content namespace/contents
+  L    task                                     TaskLease: who does a background task     namespace/tasks
+  M    segment (4) offset (6)                   where a compacted extent lies now         namespace/reclaim
+  N    content id (16)                          counter: further owners of a long content namespace/contents
+  P    directory id (16)                        the directory's place; it may be empty    namespace/prune
+  R    segment (4) offset (6)                   counter: further owners of an extent      namespace/contents
+  S    segment (4)                              SegmentRecord                             namespace/segments
+  T    name                                     counters and settings of the whole store  namespace
+  U    container id (16) blob 00                UploadRecord: a name with staged blocks   namespace/uploads
+  V    upload id (16)                           counter: staged blocks of an upload       namespace/uploads
+  W    upload id (16) block id                  BlockRecord: one staged block             namespace/uploads
+  X    container id (16)                        a deleted container still to be emptied   namespace/containers
+  Y    container id (16)                        counter: bytes of content of a container  namespace/entries
+
+  Ids are 16 bytes, numbers big endian. A container's id is the id of its root directory. Because a directory's name
+  ends in "/", a walk in key order yields full names in their byte order. Names never contain 00.
+*/
+
+const tags = {
+  account: 0x41,
+  pieces: 0x42,
+  container: 0x43,
+  dropped: 0x44,
+  entry: 0x45,
+  garbage: 0x47,
+  droppedBytes: 0x48,
+  journal: 0x4a,
+  blocks: 0x4b,
+  task: 0x4c,
+  moved: 0x4d,
+  contentOwners: 0x4e,
+  prune: 0x50,
+  extentOwners: 0x52,
+  segment: 0x53,
+  setting: 0x54,
+  upload: 0x55,
+  uploadCount: 0x56,
+  block: 0x57,
+  emptying: 0x58,
+  usage: 0x59,
+} as const;
+
+function key(tag: number, ...parts: readonly (Uint8Array | string)[]): Buffer {
+  let length = 1;
+  for (const part of parts) length += typeof part === 'string' ? Buffer.byteLength(part) : part.length;
+  const bytes = Buffer.allocUnsafe(length);
+  bytes[0] = tag;
+  let at = 1;
+  for (const part of parts) {
+    if (typeof part === 'string') at += bytes.write(part, at);
+    else {
+      bytes.set(part, at);
+      at += part.length;
+    }
+  }
+  return bytes;
+}
+
+function u32(value: number): Buffer {
+  const bytes = Buffer.allocUnsafe(4);
+  bytes.writeUInt32BE(value);
+  return bytes;
+}
+
+function place(tag: number, segment: number, offset: number): Buffer {
+  const bytes = Buffer.allocUnsafe(11);
+  bytes[0] = tag;
+  bytes.writeUInt32BE(segment, 1);
+  bytes.writeUIntBE(offset, 5, 6);
+  return bytes;
+}
+
+/** All keys that begin with `prefix`. */
+export function prefixRange(prefix: Key): Range {
+  return { start: prefix, end: successor(prefix) };
+}
+
+/** The first key after all those that begin with `prefix`. */
+export function successor(prefix: Key): Buffer {
+  const end = Buffer.from(prefix);
+  for (let i = end.length - 1; i >= 0; i--) {
+    if (end[i] !== 0xff) {
+      end[i] = (end[i] as number) + 1;
+      return end.subarray(0, i + 1);
+    }
+  }
+  throw new Error('no key follows a prefix of ff');
+}
+
+/** The first key after this one. */
+export function after(one: Key): Buffer {
+  return Buffer.concat([one, new Uint8Array(1)]);
+}
+
+const nul = new Uint8Array(1);
+
+export const keys = {
+  account: (account: string): Buffer => key(tags.account, account),
+  accounts: (): Range => prefixRange(key(tags.account)),
+  container: (account: string, container: string): Buffer => key(tags.container, account, nul, container),
+  containers: (account: string, prefix = ''): Range => prefixRange(key(tags.container, account, nul, prefix)),
+  containerNameOf: (account: string, found: Key): string => utf8(found, 2 + Buffer.byteLength(account)),
+  entry: (parent: Uint8Array, name: string): Buffer => key(tags.entry, parent, name),
+  directory: (parent: Uint8Array, name: string): Buffer => key(tags.entry, parent, name, '/'),
+  children: (parent: Uint8Array, prefix = ''): Range => prefixRange(key(tags.entry, parent, prefix)),
+  entries: (): Range => prefixRange(key(tags.entry)),
+  /** The name part of an entry's key: ends in "/" where the row is a directory. */
+  entryNameOf: (found: Key): string => utf8(found, 17),
+  pieces: (content: Uint8Array, offset: number): Buffer => {
+    const bytes = Buffer.alloc(8);
+    bytes.writeUIntBE(offset, 2, 6);
+    return key(tags.pieces, content, bytes);
+  },
+  piecesOf: (content: Uint8Array): Range => prefixRange(key(tags.pieces, content)),
+  allPieces: (): Range => prefixRange(key(tags.pieces)),
+  blocks: (content: Uint8Array, index: number): Buffer => key(tags.blocks, content, u32(index)),
+  blocksOf: (content: Uint8Array): Range => prefixRange(key(tags.blocks, content)),
+  contentOwners: (content: Uint8Array): Buffer => key(tags.contentOwners, content),
+  extentOwners: (segment: number, offset: number): Buffer => place(tags.extentOwners, segment, offset),
+  garbage: (id: Uint8Array): Buffer => key(tags.garbage, id),
+  allGarbage: (): Range => prefixRange(key(tags.garbage)),
+  dropped: (segment: number, offset: number): Buffer => place(tags.dropped, segment, offset),
+  droppedIn: (segment: number): Range => prefixRange(key(tags.dropped, u32(segment))),
+  droppedBytes: (segment: number): Buffer => key(tags.droppedBytes, u32(segment)),
+  moved: (segment: number, offset: number): Buffer => place(tags.moved, segment, offset),
+  allMoved: (): Range => prefixRange(key(tags.moved)),
+  /** The place in a key of `dropped`, `moved` or `extentOwners`. */
+  placeOf: (found: Key): { segment: number; offset: number } => {
+    const bytes = Buffer.from(found.buffer, found.byteOffset, found.byteLength);
+    return { segment: bytes.readUInt32BE(1), offset: bytes.readUIntBE(5, 6) };
+  },
+  segment: (segment: number): Buffer => key(tags.segment, u32(segment)),
+  segments: (): Range => prefixRange(key(tags.segment)),
+  segmentNumberOf: (found: Key): number => Buffer.from(found.buffer, found.byteOffset, found.byteLength).readUInt32BE(1),
+  journal: (): Buffer => key(tags.journal),
+  journalAll: (): Range => prefixRange(key(tags.journal)),
+  task: (task: string): Buffer => key(tags.task, task),
+  prune: (directory: Uint8Array): Buffer => key(tags.prune, directory),
+  allPrune: (): Range => prefixRange(key(tags.prune)),
+  setting: (name: string): Buffer => key(tags.setting, name),
+  upload: (container: Uint8Array, blob: string): Buffer => key(tags.upload, container, blob, nul),
+  /** From the name `from`, which is not before `prefix`. */
+  uploadsFrom: (container: Uint8Array, prefix: string, from: string): Range => ({
+    start: key(tags.upload, container, from),
+    end: successor(key(tags.upload, container, prefix)),
+  }),
+  allUploads: (): Range => prefixRange(key(tags.upload)),
+  uploadsOf: (container: Uint8Array): Range => prefixRange(key(tags.upload, container)),
+  uploadNameOf: (found: Key): string => utf8(found.subarray(0, found.length - 1), 17),
+  uploadCount: (upload: Uint8Array): Buffer => key(tags.uploadCount, upload),
+  block: (upload: Uint8Array, block: Uint8Array): Buffer => key(tags.block, upload, block),
+  blocksStaged: (upload: Uint8Array): Range => prefixRange(key(tags.block, upload)),
+  blockIdOf: (found: Key): Buffer => Buffer.from(found.subarray(17)),
+  allBlocks: (): Range => prefixRange(key(tags.block)),
+  emptying: (container: Uint8Array): Buffer => key(tags.emptying, container),
+  allEmptying: (): Range => prefixRange(key(tags.emptying)),
+  usage: (container: Uint8Array): Buffer => key(tags.usage, container),
+  /** The id that follows the tag. */
+  idOf: (found: Key): Buffer => Buffer.from(found.subarray(1, 17)),
+} as const;
+
+function utf8(bytes: Key, from: number): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset + from, bytes.byteLength - from).toString('utf8');
+}

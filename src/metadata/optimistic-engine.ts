@@ -1,0 +1,125 @@
+// The engine of a process that reads SQLite itself and leaves commits to the committer, here or across a socket.
+import type { CommitOutcome, Committer } from './commit.ts';
+import {
+  type Awaitable,
+  ContentionError,
+  CounterLimitError,
+  type Engine,
+  type Txn,
+  UnavailableError,
+  type View,
+} from './engine.ts';
+import { BoundView, TxnBuffer } from './read-set.ts';
+import { SqliteReader } from './sqlite-file.ts';
+
+export interface OptimisticEngineOptions {
+  readonly path: string;
+  readonly committer: Committer;
+  /** Page cache of each reading connection. */
+  readonly cacheBytes: number;
+  /** Pictures held open at once; more wait. */
+  readonly readersMax: number;
+}
+
+const attemptsMax = 64;
+
+export class OptimisticEngine implements Engine {
+  readonly #options: OptimisticEngineOptions;
+  readonly #idle: SqliteReader[] = [];
+  readonly #waiting: ((reader: SqliteReader) => void)[] = [];
+  #open = 0;
+  #closed = false;
+  #busy = 0;
+  #drained: (() => void) | undefined;
+
+  constructor(options: OptimisticEngineOptions) {
+    this.#options = options;
+  }
+
+  async snapshot<T>(work: (view: View) => Awaitable<T>): Promise<T> {
+    const reader = await this.#acquire();
+    const view = new BoundView(reader);
+    try {
+      reader.begin();
+      return await work(view);
+    } finally {
+      view.end();
+      this.#release(reader);
+    }
+  }
+
+  async transact<T>(work: (txn: Txn) => Awaitable<T>): Promise<T> {
+    for (let attempt = 0; attempt < attemptsMax; attempt++) {
+      const reader = await this.#acquire();
+      let seq: number;
+      let result: T;
+      let txn: TxnBuffer;
+      try {
+        reader.begin();
+        seq = reader.seq();
+        txn = new TxnBuffer(reader);
+        result = await work(txn);
+      } finally {
+        this.#release(reader);
+      }
+      const footprint = txn.finish();
+      // A transaction that writes nothing saw one consistent picture: there is nothing to validate.
+      if (footprint.ops.length === 0) return result;
+      const outcome = await this.#options.committer.commit({ seq, ...footprint });
+      if (outcome.kind === 'committed') return result;
+      if (outcome.kind !== 'conflict') throw errorOf(outcome);
+      await backOff(attempt);
+    }
+    throw new ContentionError(`a transaction met conflicts ${attemptsMax} times`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    if (this.#busy > 0) {
+      await new Promise<void>((resolve) => {
+        this.#drained = resolve;
+      });
+    }
+    for (const reader of this.#idle) reader.close();
+    this.#idle.length = 0;
+  }
+
+  #acquire(): SqliteReader | Promise<SqliteReader> {
+    if (this.#closed) throw new UnavailableError('the store is closed');
+    this.#busy++;
+    const idle = this.#idle.pop();
+    if (idle !== undefined) return idle;
+    if (this.#open < this.#options.readersMax) {
+      this.#open++;
+      try {
+        return new SqliteReader(this.#options.path, this.#options.cacheBytes);
+      } catch (error) {
+        this.#open--;
+        this.#busy--;
+        throw error;
+      }
+    }
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  #release(reader: SqliteReader): void {
+    reader.end();
+    this.#busy--;
+    const waiting = this.#waiting.shift();
+    if (waiting !== undefined) waiting(reader);
+    else this.#idle.push(reader);
+    if (this.#busy === 0) this.#drained?.();
+  }
+}
+
+function errorOf(outcome: Exclude<CommitOutcome, { kind: 'committed' | 'conflict' }>): Error {
+  if (outcome.kind === 'counter-limit') return new CounterLimitError(outcome.key);
+  if (outcome.code === 'CONTENDED') return new ContentionError(outcome.message);
+  if (outcome.code === 'UNAVAILABLE') return new UnavailableError(outcome.message);
+  return Object.assign(new Error(outcome.message), outcome.code === undefined ? {} : { code: outcome.code });
+}
+
+// The first turns go on at once: the conflict is with a commit that is already durable. Later ones leave room to others.
+async function backOff(attempt: number): Promise<void> {
+  if (attempt >= 4) await new Promise((resolve) => setTimeout(resolve, Math.min(50, attempt)));
+}

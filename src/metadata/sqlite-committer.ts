@@ -1,0 +1,244 @@
+// The one committer of a SQLite store: validates transactions, applies many as a group, syncs once for all of them.
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import type { CommitOutcome, CommitRequest, Committer } from './commit.ts';
+import { CounterLimitError, encodeCounter, type Key, type Value } from './engine.ts';
+import { addToCounter, type Op, stampKey } from './read-set.ts';
+import { RecentWrites } from './recent-writes.ts';
+import { damageOf, openWriter, seal, unseal } from './sqlite-file.ts';
+
+interface Waiting {
+  readonly request: CommitRequest;
+  readonly bytes: number;
+  readonly resolve: (outcome: CommitOutcome) => void;
+}
+
+export interface SqliteCommitterOptions {
+  readonly path: string;
+  readonly cacheBytes: number;
+  /** A transaction beyond this many waiting bytes is refused at once: the disk does not keep up. */
+  readonly queueBytesMax: number;
+  /** Called after a group is durable with the bytes that it wrote, in the committer's own turn: the time for a checkpoint. */
+  readonly onGroup?: (bytes: number) => void;
+}
+
+const groupTransactionsMax = 512;
+const groupBytesMax = 32 * 1024 * 1024;
+const conflict = { kind: 'conflict' } as const;
+const committed = { kind: 'committed' } as const;
+
+export class SqliteCommitter implements Committer {
+  readonly db: DatabaseSync;
+  readonly #options: SqliteCommitterOptions;
+  readonly #recent: RecentWrites;
+  readonly #get: StatementSync;
+  readonly #put: StatementSync;
+  readonly #delete: StatementSync;
+  readonly #deleteRange: StatementSync;
+  readonly #setSeq: StatementSync;
+  #seq: number;
+  #queue: Waiting[] = [];
+  #queueBytes = 0;
+  #scheduled = false;
+  #closed = false;
+
+  constructor(options: SqliteCommitterOptions) {
+    this.#options = options;
+    this.db = openWriter(options.path, options.cacheBytes);
+    this.#get = this.db.prepare('SELECT v FROM kv WHERE k = ?');
+    this.#get.setReturnArrays(true);
+    this.#put = this.db.prepare('INSERT OR REPLACE INTO kv (k, v) VALUES (?, ?)');
+    this.#delete = this.db.prepare('DELETE FROM kv WHERE k = ?');
+    this.#deleteRange = this.db.prepare('DELETE FROM kv WHERE k >= ? AND k < ?');
+    this.#setSeq = this.db.prepare('UPDATE state SET seq = ? WHERE id = 1');
+    this.#seq = (this.db.prepare('SELECT seq FROM state WHERE id = 1').get() as { seq: number }).seq;
+    this.#recent = new RecentWrites({ after: this.#seq });
+  }
+
+  get waitingBytes(): number {
+    return this.#queueBytes;
+  }
+
+  commit(request: CommitRequest): Promise<CommitOutcome> {
+    const bytes = bytesOf(request.ops);
+    if (this.#closed) return Promise.resolve(failed('the store is closed', 'UNAVAILABLE'));
+    if (this.#queueBytes + bytes > this.#options.queueBytesMax && this.#queueBytes > 0) {
+      return Promise.resolve(failed('too many writes wait for the disk', 'CONTENDED'));
+    }
+    this.#queueBytes += bytes;
+    return new Promise((resolve) => {
+      this.#queue.push({ request, bytes, resolve });
+      this.#schedule();
+    });
+  }
+
+  /** Commits what waits, and closes the file. */
+  close(): void {
+    while (this.#queue.length > 0) this.#commitGroup();
+    this.#closed = true;
+    this.db.close();
+  }
+
+  // All that arrives in one turn of the event loop, and while the last group was synced, shares the next sync.
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      if (this.#closed) return;
+      this.#commitGroup();
+      if (this.#queue.length > 0) this.#schedule();
+    });
+  }
+
+  #commitGroup(): void {
+    const group = this.#takeGroup();
+    if (group.length === 0) return;
+    const outcomes: CommitOutcome[] = [];
+    let bytes = 0;
+    try {
+      this.db.exec('BEGIN IMMEDIATE');
+      const before = this.#seq;
+      const counters = new GroupCounters(this.#get);
+      for (const { request, bytes: own } of group) {
+        const outcome = this.#apply(request, counters);
+        outcomes.push(outcome);
+        if (outcome.kind === 'committed') bytes += own;
+      }
+      for (const [key, value] of counters.changed()) this.#put.run(key, seal(key, value));
+      if (this.#seq !== before) this.#setSeq.run(this.#seq);
+      this.db.exec('COMMIT');
+    } catch (error) {
+      // The commit numbers of a group that failed are skipped, never used again.
+      if (this.db.isTransaction) this.db.exec('ROLLBACK');
+      const { message, code } = damageOf(error) as NodeJS.ErrnoException;
+      for (const { resolve } of group) resolve(failed(message, code));
+      return;
+    }
+    for (let i = 0; i < group.length; i++) (group[i] as Waiting).resolve(outcomes[i] as CommitOutcome);
+    if (bytes > 0) this.#options.onGroup?.(bytes);
+  }
+
+  #takeGroup(): Waiting[] {
+    let count = 0;
+    let bytes = 0;
+    while (count < this.#queue.length && count < groupTransactionsMax && (count === 0 || bytes < groupBytesMax)) {
+      bytes += (this.#queue[count++] as Waiting).bytes;
+    }
+    this.#queueBytes -= bytes;
+    return this.#queue.splice(0, count);
+  }
+
+  #apply(request: CommitRequest, counters: GroupCounters): CommitOutcome {
+    if (this.#recent.conflicts(request.seq, request.reads, request.ranges) !== false) return conflict;
+    // Limits are checked before the first write: a transaction that is refused leaves nothing in the group.
+    const limited = counters.check(request.ops);
+    if (limited !== undefined) return { kind: 'counter-limit', key: limited };
+    this.#seq++;
+    for (const op of request.ops) this.#write(op, counters);
+    this.#recent.note(this.#seq, request.ops);
+    return committed;
+  }
+
+  #write(op: Op, counters: GroupCounters): void {
+    switch (op.kind) {
+      case 'put':
+        counters.forget(op.key);
+        this.#put.run(op.key, seal(op.key, op.value));
+        return;
+      case 'putStamped': {
+        const key = stampKey(op.prefix, this.#seq, op.place);
+        this.#put.run(key, seal(key, op.value));
+        return;
+      }
+      case 'delete':
+        counters.forget(op.key);
+        this.#delete.run(op.key);
+        return;
+      case 'deleteRange':
+        counters.forgetRange(op.range.start, op.range.end);
+        this.#deleteRange.run(op.range.start, op.range.end);
+        return;
+      case 'add':
+        counters.add(op);
+    }
+  }
+}
+
+/** The counters that a group touches: read once, written once, however many transactions add to them. */
+class GroupCounters {
+  readonly #get: StatementSync;
+  readonly #values = new Map<string, { readonly key: Key; value: Value | undefined; changed: boolean }>();
+
+  constructor(get: StatementSync) {
+    this.#get = get;
+  }
+
+  /** The first counter whose limit these ops, in their order, would pass. */
+  check(ops: readonly Op[]): Key | undefined {
+    if (!ops.some((op) => op.kind === 'add')) return undefined;
+    const tried = new Map<string, Value>();
+    for (const op of ops) {
+      if (op.kind !== 'add') continue;
+      const id = idOf(op.key);
+      try {
+        tried.set(id, addToCounter(tried.get(id) ?? this.#load(op.key).value, op));
+      } catch (error) {
+        if (error instanceof CounterLimitError) return op.key;
+        throw error;
+      }
+    }
+    return undefined;
+  }
+
+  add(op: Extract<Op, { kind: 'add' }>): void {
+    const counter = this.#load(op.key);
+    counter.value = addToCounter(counter.value, op);
+    counter.changed = true;
+  }
+
+  /** Another write of the key takes effect now; the counter begins again from it. */
+  forget(key: Key): void {
+    if (this.#values.size > 0) this.#values.delete(idOf(key));
+  }
+
+  forgetRange(start: Key, end: Key): void {
+    for (const [id, { key }] of this.#values) {
+      if (Buffer.compare(key, start) >= 0 && Buffer.compare(key, end) < 0) this.#values.delete(id);
+    }
+  }
+
+  *changed(): Generator<[Key, Value]> {
+    for (const { key, value, changed } of this.#values.values()) {
+      if (changed) yield [key, value ?? encodeCounter(0n)];
+    }
+  }
+
+  #load(key: Key): { value: Value | undefined; changed: boolean } {
+    const id = idOf(key);
+    let counter = this.#values.get(id);
+    if (counter === undefined) {
+      const row = this.#get.get(key) as unknown as [Uint8Array] | undefined;
+      counter = { key, value: row && unseal(key, row[0]), changed: false };
+      this.#values.set(id, counter);
+    }
+    return counter;
+  }
+}
+
+function idOf(key: Key): string {
+  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1');
+}
+
+function failed(message: string, code: string | undefined): CommitOutcome {
+  return { kind: 'failed', message, code };
+}
+
+function bytesOf(ops: readonly Op[]): number {
+  let bytes = 64;
+  for (const op of ops) {
+    if (op.kind === 'put') bytes += op.key.length + op.value.length;
+    else if (op.kind === 'putStamped') bytes += op.prefix.length + op.value.length;
+    else bytes += 64;
+  }
+  return bytes;
+}

@@ -1,0 +1,143 @@
+// The SQLite file of the metadata: its form, and the prepared reads of one connection.
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { crc32 } from 'node:zlib';
+import { DamageError, type Item, type Key, type Range, type ScanOptions, type Value, type View } from './engine.ts';
+
+/*
+  kv     every record: `v` is the value followed by the CRC-32 of key and value
+  state  one row: the number of the last commit, and the version of this form
+*/
+const schema = `
+  CREATE TABLE IF NOT EXISTS kv (k BLOB PRIMARY KEY, v BLOB NOT NULL) WITHOUT ROWID, STRICT;
+  CREATE TABLE IF NOT EXISTS state (id INTEGER PRIMARY KEY CHECK (id = 1), seq INTEGER NOT NULL, form INTEGER NOT NULL) STRICT;
+  INSERT OR IGNORE INTO state (id, seq, form) VALUES (1, 0, 1);
+`;
+const formVersion = 1;
+const pageBytes = 8192;
+const sumBytes = 4;
+
+/** The record as it is stored: the value with its checksum. */
+export function seal(key: Key, value: Value): Buffer {
+  const record = Buffer.allocUnsafe(value.length + sumBytes);
+  record.set(value);
+  record.writeUInt32BE(crc32(value, crc32(key)), value.length);
+  return record;
+}
+
+/** The value of a stored record; throws `DamageError` where it is not what was written under this key. */
+export function unseal(key: Key, record: Uint8Array): Value {
+  const end = record.length - sumBytes;
+  const value = record.subarray(0, end);
+  const sum =
+    (((record[end] as number) << 24) |
+      ((record[end + 1] as number) << 16) |
+      ((record[end + 2] as number) << 8) |
+      (record[end + 3] as number)) >>>
+    0;
+  if (end < 0 || crc32(value, crc32(key)) !== sum) {
+    throw new DamageError(`the metadata record under ${Buffer.from(key).toString('hex')} fails its checksum`);
+  }
+  return value;
+}
+
+/** Opens for writing, making the file where it is missing. One process at a time does this. */
+export function openWriter(path: string, cacheBytes: number): DatabaseSync {
+  const db = new DatabaseSync(path);
+  try {
+    db.exec(`PRAGMA page_size = ${pageBytes}`);
+    db.exec('PRAGMA journal_mode = WAL');
+    db.exec('PRAGMA synchronous = FULL');
+    // The committer checkpoints by itself, after noting the checksums of the pages that go to the main file.
+    db.exec('PRAGMA wal_autocheckpoint = 0');
+    db.exec(`PRAGMA cache_size = ${-Math.ceil(cacheBytes / 1024)}`);
+    db.exec('PRAGMA cell_size_check = ON');
+    db.exec(schema);
+    const state = db.prepare('SELECT form FROM state WHERE id = 1').get() as { form: number } | undefined;
+    if (state?.form !== formVersion) throw new DamageError(`metadata of an unknown form (${state?.form})`);
+    return db;
+  } catch (error) {
+    db.close();
+    throw damageOf(error);
+  }
+}
+
+/** SQLite's own findings are damage too. */
+export function damageOf(error: unknown): unknown {
+  const code = (error as { errcode?: number } | undefined)?.errcode;
+  // SQLITE_CORRUPT and SQLITE_NOTADB, with their extended codes.
+  if (code !== undefined && ((code & 0xff) === 11 || (code & 0xff) === 26)) {
+    return new DamageError(`the metadata file is damaged: ${(error as Error).message}`, { cause: error });
+  }
+  // SQLITE_FULL, and an I/O error for want of space, as any other disk reports it.
+  if (code !== undefined && (code & 0xff) === 13) {
+    return Object.assign(new Error('the disk of the metadata is full', { cause: error }), { code: 'ENOSPC' });
+  }
+  return error;
+}
+
+type Row = [Uint8Array, Uint8Array];
+
+/** One reading connection: its transaction is one picture of the store. */
+export class SqliteReader implements View {
+  readonly #db: DatabaseSync;
+  readonly #get: StatementSync;
+  readonly #scan: StatementSync;
+  readonly #scanBack: StatementSync;
+  readonly #seq: StatementSync;
+  readonly #begin: StatementSync;
+  readonly #end: StatementSync;
+
+  constructor(path: string, cacheBytes: number) {
+    this.#db = new DatabaseSync(path, { readOnly: true });
+    this.#db.exec(`PRAGMA cache_size = ${-Math.ceil(cacheBytes / 1024)}`);
+    this.#db.exec('PRAGMA query_only = ON');
+    this.#db.exec('PRAGMA cell_size_check = ON');
+    this.#get = this.#db.prepare('SELECT v FROM kv WHERE k = ?');
+    this.#scan = this.#db.prepare('SELECT k, v FROM kv WHERE k >= ? AND k < ? ORDER BY k LIMIT ?');
+    this.#scanBack = this.#db.prepare('SELECT k, v FROM kv WHERE k >= ? AND k < ? ORDER BY k DESC LIMIT ?');
+    this.#seq = this.#db.prepare('SELECT seq FROM state WHERE id = 1');
+    this.#begin = this.#db.prepare('BEGIN');
+    this.#end = this.#db.prepare('COMMIT');
+    for (const statement of [this.#get, this.#scan, this.#scanBack, this.#seq]) statement.setReturnArrays(true);
+  }
+
+  begin(): void {
+    this.#begin.run();
+  }
+
+  end(): void {
+    if (this.#db.isTransaction) this.#end.run();
+  }
+
+  /** The number of the last commit in this picture. */
+  seq(): number {
+    return (this.#seq.get() as unknown as [number])[0];
+  }
+
+  get(key: Key): Value | undefined {
+    try {
+      const row = this.#get.get(key) as unknown as [Uint8Array] | undefined;
+      return row && unseal(key, row[0]);
+    } catch (error) {
+      throw damageOf(error);
+    }
+  }
+
+  getMany(keys: readonly Key[]): (Value | undefined)[] {
+    return keys.map((key) => this.get(key));
+  }
+
+  scan(range: Range, options: ScanOptions): Item[] {
+    try {
+      const statement = options.reverse === true ? this.#scanBack : this.#scan;
+      const rows = statement.all(range.start, range.end, options.limit) as unknown as Row[];
+      return rows.map(([key, record]) => ({ key, value: unseal(key, record) }));
+    } catch (error) {
+      throw damageOf(error);
+    }
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+}

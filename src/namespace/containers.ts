@@ -1,0 +1,189 @@
+// Containers: create, delete, list, properties, metadata, access policies, lease.
+import { CounterLimitError, type Txn, type View } from '../metadata/engine.ts';
+import { keys } from '../metadata/keys.ts';
+import type { Failure } from './failure.ts';
+import { appendJournal, type Cause } from './journal.ts';
+import { applyLeaseAction, checkLeaseForRead, checkLeaseForWrite, type LeaseAction } from './leases.ts';
+import { type Conditions, checkRead, checkWrite } from './preconditions.ts';
+import { type ContainerRecord, decodeRecord, encodeRecord, type PublicAccess, type StoredPolicy } from './records.ts';
+import { change, newEtag, type Store } from './store.ts';
+
+export interface ContainerName {
+  readonly account: string;
+  readonly container: string;
+}
+
+export interface ContainerAccess extends ContainerName {
+  readonly conditions: Conditions;
+  readonly leaseId?: string;
+  readonly cause: Cause;
+}
+
+export type ContainerOutcome = { readonly kind: 'ok'; readonly record: ContainerRecord } | Failure;
+
+const notFound = { kind: 'container-not-found' } as const;
+
+export async function readContainer(view: View, name: ContainerName): Promise<ContainerRecord | undefined> {
+  const found = await view.get(keys.container(name.account, name.container));
+  return found && decodeRecord<ContainerRecord>(found);
+}
+
+export function createContainer(
+  store: Store,
+  command: ContainerName & {
+    readonly metadata: Readonly<Record<string, string>>;
+    readonly publicAccess: PublicAccess;
+    readonly quotaBytes?: number;
+    readonly cause: Cause;
+  },
+): Promise<ContainerOutcome> {
+  return change(store, async (txn) => {
+    if ((await readContainer(txn, command)) !== undefined) return { kind: 'container-exists' };
+    const nowMs = store.clock.now();
+    const record: ContainerRecord = {
+      id: store.ids.nextHex(),
+      etag: newEtag(store, undefined),
+      createdMs: nowMs,
+      modifiedMs: nowMs,
+      metadata: command.metadata,
+      publicAccess: command.publicAccess,
+      policies: [],
+      ...(command.quotaBytes !== undefined && { quotaBytes: command.quotaBytes }),
+    };
+    write(store, txn, command, record, 'container-created', command.cause);
+    return { kind: 'ok', record };
+  });
+}
+
+/** The container's name is free at once; its entries go in the background. */
+export function deleteContainer(store: Store, command: ContainerAccess): Promise<ContainerOutcome> {
+  return change(store, async (txn) => {
+    const record = await readContainer(txn, command);
+    if (record === undefined) return notFound;
+    const verdict = guardWrite(store, record, command);
+    if (verdict.kind !== 'ok') return verdict;
+    txn.delete(keys.container(command.account, command.container));
+    txn.put(keys.emptying(Buffer.from(record.id, 'hex')), encodeRecord({ account: command.account }));
+    appendJournal(store, txn, { operation: 'container-deleted', ...nameOf(command), id: record.id, ...command.cause });
+    return { kind: 'ok', record };
+  });
+}
+
+export async function getContainer(store: Store, command: Omit<ContainerAccess, 'cause'>): Promise<ContainerOutcome> {
+  const found = await store.engine.snapshot((view) => readContainer(view, command));
+  if (found === undefined) return notFound;
+  const lease = checkLeaseForRead(found.lease, command.leaseId, store.clock.now(), 'container');
+  if (lease.kind !== 'ok') return lease;
+  const verdict = checkRead(command.conditions, found);
+  return verdict.kind === 'ok' ? { kind: 'ok', record: found } : verdict;
+}
+
+export interface ContainerChanges {
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly publicAccess?: PublicAccess;
+  readonly policies?: readonly StoredPolicy[];
+  /** 0 lifts the quota. */
+  readonly quotaBytes?: number;
+}
+
+/** Sets what is given and leaves the rest. A lease that is held does not forbid it, but an id that is given must fit. */
+export function changeContainer(store: Store, command: ContainerAccess, changes: ContainerChanges): Promise<ContainerOutcome> {
+  return change(store, async (txn) => {
+    const found = await readContainer(txn, command);
+    if (found === undefined) return notFound;
+    const lease = checkLeaseForRead(found.lease, command.leaseId, store.clock.now(), 'container');
+    if (lease.kind !== 'ok') return lease;
+    const verdict = checkWrite(command.conditions, found);
+    if (verdict.kind !== 'ok') return verdict;
+    const record = { ...found, ...changes, etag: newEtag(store, found.etag), modifiedMs: store.clock.now() };
+    write(store, txn, command, record, 'container-changed', command.cause);
+    return { kind: 'ok', record };
+  });
+}
+
+export type ContainerLeaseOutcome =
+  | { readonly kind: 'ok'; readonly record: ContainerRecord; readonly leaseId?: string; readonly remainingS?: number }
+  | Failure;
+
+export function leaseContainer(
+  store: Store,
+  command: Omit<ContainerAccess, 'leaseId'>,
+  action: LeaseAction,
+): Promise<ContainerLeaseOutcome> {
+  return change(store, async (txn) => {
+    const found = await readContainer(txn, command);
+    if (found === undefined) return notFound;
+    const verdict = checkWrite(command.conditions, found);
+    if (verdict.kind !== 'ok') return verdict;
+    const outcome = applyLeaseAction(found.lease, action, store.clock.now());
+    if (outcome.kind !== 'ok') return outcome;
+    // A lease action changes neither ETag nor Last-Modified.
+    const { lease: _, ...rest } = found;
+    const record: ContainerRecord = outcome.lease ? { ...rest, lease: outcome.lease } : rest;
+    write(store, txn, command, record, 'container-changed', command.cause);
+    return {
+      kind: 'ok',
+      record,
+      ...(outcome.lease && { leaseId: outcome.lease.id }),
+      ...(outcome.remainingS !== undefined && { remainingS: outcome.remainingS }),
+    };
+  });
+}
+
+export interface ContainerPage {
+  readonly containers: readonly { readonly name: string; readonly record: ContainerRecord }[];
+  /** Where the next page begins; undefined at the end. */
+  readonly next: string | undefined;
+}
+
+export function listContainers(
+  store: Store,
+  account: string,
+  page: { readonly prefix: string; readonly from: string; readonly limit: number },
+): Promise<ContainerPage> {
+  return store.engine.snapshot(async (view) => {
+    const range = keys.containers(account, page.prefix);
+    const from = keys.container(account, page.from);
+    const start = page.from > page.prefix ? from : range.start;
+    const items = await view.scan({ start, end: range.end }, { limit: page.limit + 1 });
+    const containers = items.map((item) => ({
+      name: keys.containerNameOf(account, item.key),
+      record: decodeRecord<ContainerRecord>(item.value),
+    }));
+    const next = containers.length > page.limit ? containers.pop()?.name : undefined;
+    return { containers, next };
+  });
+}
+
+/** Counts content in or out of a container; a quota refuses what would pass it. */
+export function countUsage(txn: Txn, container: ContainerRecord, bytes: number): void {
+  if (bytes === 0) return;
+  const key = keys.usage(Buffer.from(container.id, 'hex'));
+  const quota = container.quotaBytes ?? 0;
+  if (bytes > 0 && quota > 0) {
+    if (bytes > quota) throw new CounterLimitError(key);
+    txn.add(key, BigInt(bytes), BigInt(quota));
+  } else txn.add(key, BigInt(bytes));
+}
+
+function guardWrite(store: Store, record: ContainerRecord, command: ContainerAccess): { kind: 'ok' } | Failure {
+  const lease = checkLeaseForWrite(record.lease, command.leaseId, store.clock.now(), 'container');
+  return lease.kind === 'ok' ? checkWrite(command.conditions, record) : lease;
+}
+
+function nameOf(name: ContainerName): ContainerName {
+  return { account: name.account, container: name.container };
+}
+
+function write(
+  store: Store,
+  txn: Txn,
+  name: ContainerName,
+  record: ContainerRecord,
+  operation: 'container-created' | 'container-changed',
+  cause: Cause,
+): void {
+  txn.put(keys.container(name.account, name.container), encodeRecord(record));
+  appendJournal(store, txn, { operation, ...nameOf(name), id: record.id, etag: record.etag, ...cause });
+}
+

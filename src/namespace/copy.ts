@@ -1,0 +1,111 @@
+// Copies inside the store: they share pieces, so they cost a transaction whatever their length.
+import type { LogPiece } from '../content/extent.ts';
+import type { View } from '../metadata/engine.ts';
+import { readContainer } from './containers.ts';
+import { piecesFrom, shareContent } from './contents.ts';
+import {
+  containerNotFound,
+  type EntryAttributes,
+  type EntryName,
+  type EntryOutcome,
+  type EntryWrite,
+  entryNotFound,
+  openForWrite,
+  readEntry,
+  replaceContent,
+} from './entries.ts';
+import type { Failure } from './failure.ts';
+import { type Conditions, checkRead } from './preconditions.ts';
+import type { Entry } from './records.ts';
+import { discardUpload } from './staged.ts';
+import { change, type Store } from './store.ts';
+import { type StageBlock, stagePieces } from './uploads.ts';
+
+export interface CopySource extends EntryName {
+  readonly conditions: Conditions;
+}
+
+/** A failure of the source stands apart: protocols answer it otherwise than the same failure of the target. */
+export type CopyOutcome = EntryOutcome | { readonly kind: 'source-failed'; readonly failure: Failure };
+
+/** Gives the target the source's content; `attributes` says what it carries besides, from what the source has. */
+export function copyEntry(
+  store: Store,
+  command: Omit<EntryWrite, 'attributes'> & {
+    readonly source: CopySource;
+    readonly attributes: (source: Entry) => EntryAttributes;
+  },
+): Promise<CopyOutcome> {
+  return change<CopyOutcome>(store, async (txn) => {
+    const source = await readSource(txn, command.source);
+    if (source.kind !== 'ok') return { kind: 'source-failed', failure: source };
+    const target = await openForWrite(store, txn, command);
+    if (target.kind !== 'ok') return target;
+    await discardUpload(store, txn, Buffer.from(target.container.id, 'hex'), command.name);
+    // Shared before the old content is dropped: a copy onto itself keeps its own.
+    const named = shareContent(txn, source.entry);
+    return replaceContent(store, txn, { ...command, attributes: command.attributes(source.entry) }, target, named);
+  });
+}
+
+/** Put Block From URL inside the store: the block is a range of the source, shared. Inline content must be staged as a body. */
+export async function stageRange(
+  store: Store,
+  command: StageBlock & {
+    readonly source: CopySource;
+    readonly offset: number;
+    readonly length: number | undefined;
+  },
+): Promise<
+  | { readonly kind: 'ok'; readonly length: number }
+  | { readonly kind: 'inline'; readonly bytes: Uint8Array }
+  | { readonly kind: 'source-failed'; readonly failure: Failure }
+  | Failure
+> {
+  const looked = await store.engine.snapshot(async (view) => {
+    const source = await readSource(view, command.source);
+    if (source.kind !== 'ok') return { kind: 'source-failed', failure: source } as const;
+    const { entry } = source;
+    const available = entry.record.length - command.offset;
+    const length = Math.min(command.length ?? available, available);
+    if (length <= 0) return { kind: 'source-range' } as const;
+    if (entry.inline !== undefined) {
+      return { kind: 'inline', bytes: entry.inline.subarray(command.offset, command.offset + length) } as const;
+    }
+    return { kind: 'pieces', etag: entry.record.etag, length, pieces: await cutPieces(view, entry, command.offset, length) } as const;
+  });
+  if (looked.kind !== 'pieces') return looked;
+  // The source must still be what was looked at when its pieces get another owner: staging checks that in its transaction.
+  const staged = await stagePieces(store, command, looked.pieces, looked.length, {
+    ...command.source,
+    conditions: { ifMatch: looked.etag },
+  });
+  return staged.kind === 'ok' ? { kind: 'ok', length: looked.length } : staged;
+}
+
+export async function readSource(view: View, source: CopySource): Promise<EntryOutcome> {
+  const container = await readContainer(view, source);
+  if (container === undefined) return containerNotFound;
+  const entry = await readEntry(view, container, source.name);
+  if (entry === undefined) return entryNotFound;
+  const verdict = checkRead(source.conditions, entry.record);
+  if (verdict.kind === 'not-modified') return { kind: 'condition-not-met' };
+  return verdict.kind === 'ok' ? { kind: 'ok', entry } : verdict;
+}
+
+/** The parts of an entry's pieces that make up a range. */
+async function cutPieces(view: View, entry: Entry, offset: number, length: number): Promise<LogPiece[]> {
+  const end = offset + length;
+  const pieces: LogPiece[] = [];
+  for await (const run of piecesFrom(view, entry.record, offset)) {
+    let at = run.at;
+    for (const piece of run.pieces) {
+      const from = Math.max(at, offset);
+      const to = Math.min(at + piece.length, end);
+      if (from < to) pieces.push({ ...piece, start: piece.start + from - at, length: to - from });
+      at += piece.length;
+    }
+    if (at >= end) break;
+  }
+  return pieces;
+}

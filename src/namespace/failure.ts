@@ -1,0 +1,38 @@
+// Every way an operation of the namespace can end short of success. Surfaces map each to their protocol's answer.
+
+export type Failure =
+  | { readonly kind: 'account-not-found' }
+  | { readonly kind: 'account-exists' }
+  | { readonly kind: 'container-not-found' }
+  | { readonly kind: 'container-exists' }
+  | { readonly kind: 'entry-not-found' }
+  | { readonly kind: 'entry-exists' }
+  | { readonly kind: 'condition-not-met' }
+  | { readonly kind: 'not-modified'; readonly etag: string; readonly modifiedMs: number }
+  | { readonly kind: 'overwrite-forbidden' }
+  | { readonly kind: 'lease-id-missing' }
+  | { readonly kind: 'lease-mismatch'; readonly operation: 'entry' | 'container' | 'lease' }
+  | { readonly kind: 'lease-not-present'; readonly operation: 'entry' | 'container' | 'lease' }
+  | { readonly kind: 'lease-lost' }
+  | { readonly kind: 'lease-present' }
+  | { readonly kind: 'lease-breaking'; readonly operation: 'acquire' | 'change' }
+  | { readonly kind: 'lease-broken' }
+  | { readonly kind: 'block-list-invalid' }
+  | { readonly kind: 'block-count-exceeded' }
+  | { readonly kind: 'block-id-length' }
+  | { readonly kind: 'blocks-staged-exceeded' }
+  | { readonly kind: 'quota-exceeded' }
+  | { readonly kind: 'body-length' }
+  | { readonly kind: 'body-too-large' }
+  | { readonly kind: 'md5-mismatch' }
+  | { readonly kind: 'crc64-mismatch' }
+  | { readonly kind: 'no-pending-copy' }
+  | { readonly kind: 'source-range' }
+  | { readonly kind: 'no-space' }
+  | { readonly kind: 'contended' };
+
+export type FailureKind = Failure['kind'];
+
+export function isFailure(outcome: { readonly kind: string }): outcome is Failure {
+  return outcome.kind !== 'ok';
+}

@@ -1,0 +1,65 @@
+// A body on its way in: one loop that checks its length, sums it and writes it; durable when it is given back.
+import { createHash } from 'node:crypto';
+import type { LogPiece } from '../content/extent.ts';
+import type { FinishedContent } from '../content/writer.ts';
+import { dropPieces } from './contents.ts';
+import type { Failure } from './failure.ts';
+import { change, isNoSpace, type Store } from './store.ts';
+
+export interface Body {
+  readonly chunks: AsyncIterable<Uint8Array>;
+  /** What the sender announced; undefined for a chunked body. */
+  readonly length: number | undefined;
+  /** The most that is taken. */
+  readonly lengthMax: number;
+  /** Expected sums, checked before anything is committed. */
+  readonly md5?: Buffer;
+  readonly crc64?: bigint;
+  /** Whether the sum is wanted though none is expected. */
+  readonly wantMd5: boolean;
+}
+
+export type Ingested = { readonly kind: 'ok'; readonly content: FinishedContent; readonly md5: Buffer | undefined } | Failure;
+
+/** Throws what the body throws (a sender that went away); what had been written by then is dropped. */
+export async function ingest(store: Store, body: Body, log = false): Promise<Ingested> {
+  const writer = store.content.write(log);
+  const md5 = body.wantMd5 || body.md5 !== undefined ? createHash('md5') : undefined;
+  try {
+    for await (const chunk of body.chunks) {
+      if (writer.length + chunk.length > body.lengthMax) {
+        return await giveUp(store, await writer.abort(), { kind: 'body-too-large' });
+      }
+      md5?.update(chunk);
+      const wait = writer.append(chunk);
+      if (wait !== undefined) await wait;
+    }
+    if (body.length !== undefined && writer.length !== body.length) {
+      return await giveUp(store, await writer.abort(), { kind: 'body-length' });
+    }
+    const content = await writer.finish();
+    const digest = md5?.digest();
+    if (body.md5 !== undefined && !body.md5.equals(digest as Buffer)) {
+      return await giveUp(store, content.pieces, { kind: 'md5-mismatch' });
+    }
+    if (body.crc64 !== undefined && body.crc64 !== content.crc64) {
+      return await giveUp(store, content.pieces, { kind: 'crc64-mismatch' });
+    }
+    return { kind: 'ok', content, md5: digest };
+  } catch (error) {
+    const pieces = await writer.abort();
+    if (isNoSpace(error)) return { kind: 'no-space' };
+    await discard(store, pieces).catch(() => undefined);
+    throw error;
+  }
+}
+
+/** Accounts the space of content that gets no name as dropped. */
+export async function discard(store: Store, pieces: readonly LogPiece[]): Promise<void> {
+  if (pieces.length > 0) await change(store, (txn) => dropPieces(store, txn, pieces));
+}
+
+async function giveUp(store: Store, pieces: readonly LogPiece[], failure: Failure): Promise<Failure> {
+  await discard(store, pieces);
+  return failure;
+}

@@ -1,0 +1,50 @@
+// Staged blocks as they stand in metadata, under the name that they wait for.
+import type { LogPiece } from '../content/extent.ts';
+import type { Txn, View } from '../metadata/engine.ts';
+import { after, keys } from '../metadata/keys.ts';
+import { dropPieces } from './contents.ts';
+import { type BlockRecord, decodeRecord, type UploadRecord, unpackPieces } from './records.ts';
+import type { Store } from './store.ts';
+
+export interface StagedBlock {
+  readonly length: number;
+  readonly pieces: readonly LogPiece[];
+}
+
+export async function readUpload(view: View, container: Buffer, name: string): Promise<UploadRecord | undefined> {
+  const found = await view.get(keys.upload(container, name));
+  return found && decodeRecord<UploadRecord>(found);
+}
+
+export async function stagedBlocks(view: View, upload: UploadRecord | undefined): Promise<Map<string, StagedBlock>> {
+  const blocks = new Map<string, StagedBlock>();
+  if (upload === undefined) return blocks;
+  let { start, end } = keys.blocksStaged(Buffer.from(upload.id, 'hex'));
+  for (;;) {
+    const rows = await view.scan({ start, end }, { limit: 1000 });
+    for (const row of rows) {
+      const record = decodeRecord<BlockRecord>(row.value);
+      blocks.set(keys.blockIdOf(row.key).toString('base64'), { length: record.length, pieces: unpackPieces(record.pieces) });
+    }
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < 1000) return blocks;
+    start = after(last.key);
+  }
+}
+
+/** Removes the upload's rows; what they named must be dropped or have a new owner already. */
+export function dropUpload(txn: Txn, container: Buffer, name: string, upload: UploadRecord | undefined): void {
+  if (upload === undefined) return;
+  const id = Buffer.from(upload.id, 'hex');
+  txn.delete(keys.upload(container, name));
+  txn.delete(keys.uploadCount(id));
+  txn.deleteRange(keys.blocksStaged(id));
+}
+
+/** Drops the upload of a name with all that is staged. */
+export async function discardUpload(store: Store, txn: Txn, container: Buffer, name: string): Promise<void> {
+  const upload = await readUpload(txn, container, name);
+  if (upload === undefined) return;
+  for (const block of (await stagedBlocks(txn, upload)).values()) dropPieces(store, txn, block.pieces);
+  dropUpload(txn, container, name, upload);
+}

@@ -1,0 +1,43 @@
+// What every operation of the namespace works with, and the frame that turns an engine's refusals into outcomes.
+import type { Clock } from '../base/clock.ts';
+import type { Ids } from '../base/ids.ts';
+import type { Random } from '../base/random.ts';
+import type { ContentStore } from '../content/content-store.ts';
+import { type Awaitable, ContentionError, CounterLimitError, type Engine, type Txn } from '../metadata/engine.ts';
+import type { Failure } from './failure.ts';
+
+export interface Store {
+  readonly engine: Engine;
+  readonly content: ContentStore;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly random: Random;
+}
+
+/** A transaction whose expected refusals are values: a quota passed, contention that does not end. */
+export async function change<T>(store: Store, work: (txn: Txn) => Awaitable<T>): Promise<T | Failure> {
+  try {
+    return await store.engine.transact(work);
+  } catch (error) {
+    if (error instanceof CounterLimitError) return { kind: 'quota-exceeded' };
+    if (error instanceof ContentionError) return { kind: 'contended' };
+    if (isNoSpace(error)) return { kind: 'no-space' };
+    throw error;
+  }
+}
+
+export function isNoSpace(error: unknown): boolean {
+  const code = (error as NodeJS.ErrnoException | undefined)?.code;
+  return code === 'ENOSPC' || code === 'EDQUOT';
+}
+
+const ticksAtEpoch = 621_355_968_000_000_000n;
+
+/** An ETag in Azure's form: 100 ns ticks in hexadecimal, never the one before. */
+export function newEtag(store: Store, previous: string | undefined): string {
+  for (;;) {
+    const ticks = ticksAtEpoch + BigInt(store.clock.now()) * 10_000n + BigInt(store.random.below(10_000));
+    const etag = `0x${ticks.toString(16).toUpperCase()}`;
+    if (etag !== previous) return etag;
+  }
+}

@@ -1,0 +1,206 @@
+// Uploads: blocks staged under a name before they are committed, and the block list that commits them.
+import type { LogPiece } from '../content/extent.ts';
+import type { Content } from '../content/writer.ts';
+import type { Txn, View } from '../metadata/engine.ts';
+import { keys } from '../metadata/keys.ts';
+import { readContainer } from './containers.ts';
+import { allPieces, committedBlocks, dropPieces, nameContent, shareExtents } from './contents.ts';
+import {
+  containerNotFound,
+  type EntryAccess,
+  type EntryName,
+  type EntryOutcome,
+  type EntryWrite,
+  entryNotFound,
+  openForWrite,
+  readEntry,
+  replaceContent,
+} from './entries.ts';
+import type { Failure } from './failure.ts';
+import { type Body, discard, ingest } from './ingest.ts';
+import { checkLeaseForRead, checkLeaseForWrite } from './leases.ts';
+import {
+  type BlockItem,
+  type BlockRecord,
+  decodeRecord,
+  type Entry,
+  encodeRecord,
+  packPieces,
+  type UploadRecord,
+  unpackPieces,
+} from './records.ts';
+import { dropUpload, readUpload, type StagedBlock, stagedBlocks } from './staged.ts';
+import { change, type Store } from './store.ts';
+
+/** A block list has at most this many blocks, and so many may be staged (Azure: "Put Block", "Put Block List"). */
+export const blocksMax = 50_000;
+const blocksStagedMax = 100_000n;
+const stagedResolutionMs = 3_600_000;
+
+export interface StageBlock extends EntryName {
+  readonly leaseId?: string;
+  /** The block's id as bytes; in answers it is given back as base64. */
+  readonly blockId: Buffer;
+}
+
+export type StageOutcome = { readonly kind: 'ok'; readonly md5: Buffer | undefined; readonly crc64: bigint } | Failure;
+
+export async function stageBlock(store: Store, command: StageBlock & { readonly body: Body }): Promise<StageOutcome> {
+  const ingested = await ingest(store, command.body, true);
+  if (ingested.kind !== 'ok') return ingested;
+  const { content, md5 } = ingested;
+  const outcome = await stagePieces(store, command, content.pieces, content.length);
+  if (outcome.kind === 'ok') return { kind: 'ok', md5, crc64: content.crc64 };
+  await discard(store, content.pieces);
+  return outcome;
+}
+
+/** An entry that owns the pieces to be staged, and must still be as it was looked at. */
+export interface SharedFrom extends EntryName {
+  readonly conditions: { readonly ifMatch: string };
+}
+
+/** Stages pieces that exist; with `shared` they belong to that entry too. */
+export async function stagePieces(
+  store: Store,
+  command: StageBlock,
+  pieces: readonly LogPiece[],
+  length: number,
+  shared?: SharedFrom,
+): Promise<{ readonly kind: 'ok' } | Failure> {
+  const outcome = await change(store, (txn) => stage(store, txn, command, pieces, length, shared));
+  return outcome.kind === 'quota-exceeded' ? { kind: 'blocks-staged-exceeded' } : outcome;
+}
+
+async function stage(
+  store: Store,
+  txn: Txn,
+  command: StageBlock,
+  pieces: readonly LogPiece[],
+  length: number,
+  shared?: SharedFrom,
+): Promise<{ readonly kind: 'ok' } | Failure> {
+  const container = await readContainer(txn, command);
+  if (container === undefined) return containerNotFound;
+  if (shared !== undefined) {
+    const from = await readContainer(txn, shared);
+    const source = from && (await readEntry(txn, from, shared.name));
+    if (source?.record.etag !== shared.conditions.ifMatch) return { kind: 'contended' };
+  }
+  const containerId = Buffer.from(container.id, 'hex');
+  const existing = await readEntry(txn, container, command.name);
+  const lease = checkLeaseForWrite(existing?.record.lease, command.leaseId, store.clock.now(), 'entry');
+  if (lease.kind !== 'ok') return lease;
+  const nowMs = store.clock.now();
+  const uploadKey = keys.upload(containerId, command.name);
+  const found = await txn.get(uploadKey);
+  let upload = found && decodeRecord<UploadRecord>(found);
+  if (upload !== undefined && upload.blockIdBytes !== command.blockId.length) return { kind: 'block-id-length' };
+  if (upload === undefined || nowMs - upload.stagedMs > stagedResolutionMs) {
+    const id = upload?.id ?? store.ids.nextHex();
+    upload = { id, stagedMs: nowMs, createdMs: upload?.createdMs ?? nowMs, blockIdBytes: command.blockId.length };
+    txn.put(uploadKey, encodeRecord(upload));
+  }
+  const uploadId = Buffer.from(upload.id, 'hex');
+  const blockKey = keys.block(uploadId, command.blockId);
+  const before = await txn.get(blockKey);
+  if (before === undefined) txn.add(keys.uploadCount(uploadId), 1n, blocksStagedMax);
+  else dropPieces(store, txn, unpackPieces(decodeRecord<BlockRecord>(before).pieces));
+  if (shared !== undefined) shareExtents(txn, pieces);
+  txn.put(blockKey, encodeRecord({ length, pieces: packPieces(pieces) } satisfies BlockRecord));
+  return { kind: 'ok' };
+}
+
+export interface ListedBlock {
+  readonly id: string;
+  readonly from: 'committed' | 'uncommitted' | 'latest';
+}
+
+/** Put Block List: the content becomes these blocks, in this order; what else was staged is dropped. */
+export function commitBlocks(
+  store: Store,
+  command: EntryWrite & { readonly blocks: readonly ListedBlock[] },
+): Promise<EntryOutcome> {
+  return change(store, async (txn) => {
+    if (command.blocks.length > blocksMax) return { kind: 'block-count-exceeded' };
+    const target = await openForWrite(store, txn, command);
+    if (target.kind !== 'ok') return target;
+    const upload = await readUpload(txn, Buffer.from(target.container.id, 'hex'), command.name);
+    const staged = await stagedBlocks(txn, upload);
+    const committed = await committedPieces(txn, target.existing);
+    const chosen = chooseBlocks(command.blocks, staged, committed);
+    if (chosen === undefined) return { kind: 'block-list-invalid' };
+    shareExtents(txn, chosen.shared);
+    dropPieces(store, txn, chosen.unused);
+    dropUpload(txn, Buffer.from(target.container.id, 'hex'), command.name, upload);
+    const content: Content = { length: chosen.length, inline: undefined, pieces: chosen.pieces };
+    return replaceContent(store, txn, command, target, nameContent(store, txn, content, chosen.items));
+  });
+}
+
+export interface BlockLists {
+  readonly kind: 'ok';
+  readonly entry: Entry | undefined;
+  readonly committed: readonly BlockItem[];
+  readonly uncommitted: readonly { readonly id: string; readonly length: number }[];
+}
+
+export function getBlockLists(store: Store, access: EntryAccess): Promise<BlockLists | Failure> {
+  return store.engine.snapshot(async (view) => {
+    const container = await readContainer(view, access);
+    if (container === undefined) return containerNotFound;
+    const entry = await readEntry(view, container, access.name);
+    const upload = await readUpload(view, Buffer.from(container.id, 'hex'), access.name);
+    if (entry === undefined && upload === undefined) return entryNotFound;
+    const lease = checkLeaseForRead(entry?.record.lease, access.leaseId, store.clock.now(), 'entry');
+    if (lease.kind !== 'ok') return lease;
+    const committed = entry === undefined ? [] : ((await committedBlocks(view, entry.record)) ?? []);
+    const uncommitted = [...(await stagedBlocks(view, upload))].map(([id, block]) => ({ id, length: block.length }));
+    return { kind: 'ok', entry, committed, uncommitted };
+  });
+}
+
+/** Each committed block with its pieces: the content's pieces, cut where the block list says. */
+async function committedPieces(view: View, entry: Entry | undefined): Promise<Map<string, StagedBlock>> {
+  const blocks = new Map<string, StagedBlock>();
+  const items = entry && (await committedBlocks(view, entry.record));
+  if (entry === undefined || items === undefined) return blocks;
+  const pieces = await allPieces(view, entry.record);
+  let next = 0;
+  for (const [id, length, count] of items) {
+    blocks.set(id, { length, pieces: pieces.slice(next, next + count) });
+    next += count;
+  }
+  return blocks;
+}
+
+interface Chosen {
+  readonly items: BlockItem[];
+  readonly pieces: LogPiece[];
+  readonly length: number;
+  /** Pieces that get one more owner: committed blocks that stay, staged ones that are listed again. */
+  readonly shared: LogPiece[];
+  /** Pieces of staged blocks that were not listed. */
+  readonly unused: LogPiece[];
+}
+
+function chooseBlocks(
+  listed: readonly ListedBlock[],
+  staged: ReadonlyMap<string, StagedBlock>,
+  committed: ReadonlyMap<string, StagedBlock>,
+): Chosen | undefined {
+  const chosen: Chosen & { length: number } = { items: [], pieces: [], length: 0, shared: [], unused: [] };
+  const used = new Set<string>();
+  for (const { id, from } of listed) {
+    const fresh = from === 'committed' ? undefined : staged.get(id);
+    const block = fresh ?? (from === 'uncommitted' ? undefined : committed.get(id));
+    if (block === undefined) return undefined;
+    if (fresh === undefined || used.has(id)) chosen.shared.push(...block.pieces);
+    if (fresh !== undefined) used.add(id);
+    chosen.items.push([id, block.length, block.pieces.length]);
+    for (const piece of block.pieces) chosen.pieces.push(piece);
+    chosen.length += block.length;
+  }
+  for (const [id, block] of staged) if (!used.has(id)) chosen.unused.push(...block.pieces);
+  return chosen;
+}
