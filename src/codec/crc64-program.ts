@@ -1,33 +1,35 @@
 // The CRC-64 program: WebAssembly that sums bytes where they lie, an order of magnitude faster than JavaScript can.
 //
 // Two ways. "Slicing by 16" takes 16 bytes a step through 16 tables of 256 remainders. "Folding" first makes the input
-// short: `foldTaps` are distances at which the polynomial has a sparse multiple, in words of 16 bytes: a word may be
+// short: `foldTaps` are distances, in words of 8 bytes, at which the polynomial has a sparse multiple: a word may be
 // erased if it is added (xor) to the words that many places further on, and the remainder stays the same. So all but the
-// last `foldSpan` words cost a handful of vector loads each, and only what is left over goes through the tables.
+// last `foldSpan` words cost ten vector loads for every 16 bytes, and only what is left over goes through the tables.
 import { type Code, encodeModule, op, ValueType, type WasmFunction } from './wasm-module.ts';
 
 /** x^64 + ... as Azure Storage uses it (and NVMe), bits reflected: the highest power is the lowest bit. */
 export const polynomial = 0x9a6c9329ac4bc9b5n;
 
-export const wordBytes = 16;
-/** x^(128·span) = the sum of x^(128·(span - tap)), modulo the polynomial; the program's test proves it. */
-export const foldTaps: readonly number[] = [64, 61, 60, 58, 55, 54, 52, 51, 48, 45, 42, 41, 38, 36, 33, 32, 30, 28, 27, 23, 20, 18, 17, 16, 15, 12, 9, 8, 6, 5, 3, 1];
-
+/**
+ * Modulo the polynomial, x^(64 * largest) is the sum of x^(64 * (largest - tap)): the tests prove it. Found by matching
+ * sums of five powers against each other; few terms, a short span, and no tap so near that a load waits for its store.
+ */
+export const foldTaps: readonly number[] = [620, 613, 598, 180, 160, 145, 117, 95, 40];
 
 const tableCount = 16;
 const tableBytes = 256 * 8;
-// Blocks are folded in a scratch area that stays in the first level cache; the words of one step are unrolled.
-const blockWords = 768;
-const stepWords = 4;
-const foldSpan = stepWords * Math.ceil(Math.max(...foldTaps) / stepWords);
-const spanBytes = foldSpan * wordBytes;
+const wordBytes = 8;
+const vectorBytes = 16;
+// One step of the fold's loop. Blocks are folded in a scratch area that stays in the first level cache.
+const stepBytes = 4 * vectorBytes;
+const blockBytes = 12 * 1024;
+const spanBytes = stepBytes * Math.ceil((Math.max(...foldTaps) * wordBytes) / stepBytes);
 const historyAt = tableCount * tableBytes;
 const blockAt = historyAt + spanBytes;
-const restAt = blockAt + blockWords * wordBytes + spanBytes;
+const restAt = blockAt + blockBytes;
 /** How much memory the program needs for itself, from its offset on. */
 export const programBytes = restAt + spanBytes;
 // Below this, folding costs more (it leaves `spanBytes` for the tables whatever the length) than it saves.
-const foldedBytesMin = 3 * spanBytes;
+const foldedBytesMin = 2 * spanBytes;
 
 /** The 16 tables, one after another: entry `i` of table `k` is the remainder of byte `i` followed by `k` zero bytes. */
 function tables(): BigUint64Array {
@@ -91,19 +93,19 @@ function sliced(base: number): WasmFunction {
   };
 }
 
-// fold(seed, at, from, to, words): writes `words` words to `to`, each the input's word plus the words at every tap's
-// distance before it, where `from` is `foldSpan` words before the place of the first. The seed is added to the first word.
+// fold(seed, at, from, to, length): writes `length` bytes to `to`: each word is the input's plus the words at every tap's
+// distance before it, where `from` is `spanBytes` before the place of the first. The seed is added to the first word.
+// Answers where the input goes on.
 function fold(): WasmFunction {
-  const [seed, at, from, to, words, addend] = [0, 1, 2, 3, 4, 5];
-  const step = Array.from({ length: stepWords }, (_, word) => {
-    const offset = word * wordBytes;
-    const sum = [...foldTaps]
-      .sort((left, right) => right - left)
-      .map((tap) => op.loadV128(op.get(from), (foldSpan - tap) * wordBytes + offset))
+  const [seed, at, from, to, length, addend] = [0, 1, 2, 3, 4, 5];
+  const step = Array.from({ length: stepBytes / vectorBytes }, (_, vector) => {
+    const offset = vector * vectorBytes;
+    const sum = foldTaps
+      .map((tap) => op.loadV128(op.get(from), spanBytes - tap * wordBytes + offset))
       .reduce((left, right) => op.xorV128(left, right), op.loadV128(op.get(at), offset));
-    return op.storeV128(op.get(to), word === 0 ? op.xorV128(sum, op.get(addend)) : sum, offset);
+    return op.storeV128(op.get(to), vector === 0 ? op.xorV128(sum, op.get(addend)) : sum, offset);
   });
-  const stepBytes = op.i32(stepWords * wordBytes);
+  const stepOn = op.i32(stepBytes);
   return {
     parameters: [ValueType.i64, ValueType.i32, ValueType.i32, ValueType.i32, ValueType.i32],
     result: ValueType.i32,
@@ -113,9 +115,9 @@ function fold(): WasmFunction {
       op.loop(
         ...step,
         op.set(addend, op.zeroV128),
-        ...[at, from, to].map((pointer) => op.set(pointer, op.addI32(op.get(pointer), stepBytes))),
-        op.set(words, op.subI32(op.get(words), op.i32(stepWords))),
-        op.againIf(0, op.get(words)),
+        ...[at, from, to].map((pointer) => op.set(pointer, op.addI32(op.get(pointer), stepOn))),
+        op.set(length, op.subI32(op.get(length), stepOn)),
+        op.againIf(0, op.get(length)),
       ),
       op.get(at),
     ],
@@ -124,12 +126,12 @@ function fold(): WasmFunction {
 
 // update(crc, at, length): the CRC of what was summed before followed by these bytes.
 function update(base: number, slicedIndex: number, foldIndex: number): WasmFunction {
-  const [crc, at, length, words, block] = [0, 1, 2, 3, 4];
+  const [crc, at, length, erased, block] = [0, 1, 2, 3, 4];
   const ones = op.i64(-1n);
   const historyFrom = op.i32(base + historyAt);
   const blockFrom = op.i32(base + blockAt);
+  const restFrom = op.i32(base + restAt);
   const span = op.i32(spanBytes);
-  const blockBytes = op.shiftLeftI32(op.get(block), op.i32(4));
   return {
     exportedAs: 'update',
     parameters: [ValueType.i64, ValueType.i32, ValueType.i32],
@@ -141,25 +143,22 @@ function update(base: number, slicedIndex: number, foldIndex: number): WasmFunct
         op.lessI32(op.get(length), op.i32(foldedBytesMin)),
         op.returns(op.xorI64(op.call(slicedIndex, op.get(crc), op.get(at), op.get(length)), ones)),
       ),
-      // How many words are erased: all but the last span, in whole steps.
-      op.set(
-        words,
-        op.andI32(op.shiftRightI32(op.subI32(op.get(length), span), op.i32(4)), op.i32(-stepWords)),
-      ),
-      op.set(length, op.subI32(op.subI32(op.get(length), op.shiftLeftI32(op.get(words), op.i32(4))), span)),
+      // Erased is all but the last span, in whole steps; the few bytes after that span are left in `length`.
+      op.set(erased, op.andI32(op.subI32(op.get(length), span), op.i32(-stepBytes))),
+      op.set(length, op.subI32(op.subI32(op.get(length), op.get(erased)), span)),
       op.fill(historyFrom, op.i32(0), span),
       op.loop(
-        op.set(block, op.minI32(op.get(words), op.i32(blockWords))),
+        op.set(block, op.minI32(op.get(erased), op.i32(blockBytes))),
         op.set(at, op.call(foldIndex, op.get(crc), op.get(at), historyFrom, blockFrom, op.get(block))),
         op.set(crc, op.i64(0n)),
-        op.copy(historyFrom, op.addI32(historyFrom, blockBytes), span),
-        op.set(words, op.subI32(op.get(words), op.get(block))),
-        op.againIf(0, op.get(words)),
+        op.copy(historyFrom, op.addI32(historyFrom, op.get(block)), span),
+        op.set(erased, op.subI32(op.get(erased), op.get(block))),
+        op.againIf(0, op.get(erased)),
       ),
-      // The last span is what is left: erased words reach into it, its own words are not erased, so they count as zero.
+      // Erased words reach into the last span, whose own words are not erased: there they count as zero.
       op.fill(blockFrom, op.i32(0), span),
-      op.set(at, op.call(foldIndex, op.i64(0n), op.get(at), historyFrom, op.i32(base + restAt), op.i32(foldSpan))),
-      op.set(crc, op.call(slicedIndex, op.i64(0n), op.i32(base + restAt), span)),
+      op.set(at, op.call(foldIndex, op.i64(0n), op.get(at), historyFrom, restFrom, span)),
+      op.set(crc, op.call(slicedIndex, op.i64(0n), restFrom, span)),
       op.xorI64(op.call(slicedIndex, op.get(crc), op.get(at), op.get(length)), ones),
     ],
   };
@@ -181,10 +180,7 @@ function multiply(): WasmFunction {
       op.loop(
         op.set(
           product,
-          op.xorI64(
-            op.get(product),
-            op.andI64(op.get(right), mask(op.shiftRightI64(op.get(left), op.i64(63n)))),
-          ),
+          op.xorI64(op.get(product), op.andI64(op.get(right), mask(op.shiftRightI64(op.get(left), op.i64(63n))))),
         ),
         op.set(left, op.shiftLeftI64(op.get(left), op.i64(1n))),
         op.set(right, op.xorI64(halved, reduction)),

@@ -117,9 +117,7 @@ export function encodeModule(functions: readonly WasmFunction[], memoryShared: b
     ),
     ...section(
       10,
-      functions.map((one) =>
-        sized([...vector(one.locals.map((type) => [1, type])), ...flatten(one.body, []), 0x0b]),
-      ),
+      functions.map((one) => sized([...vector(one.locals.map((type) => [1, type])), ...flatten(one.body, []), 0x0b])),
     ),
   ]);
 }

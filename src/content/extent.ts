@@ -1,5 +1,6 @@
 // The form of an extent in a segment, and of the piece that names it from outside.
 import { crc32 } from 'node:zlib';
+import { alignUp } from './disk.ts';
 
 /**
  * A run of content in the log. `segment` and `offset` are the extent's logical place: where it was first written.
@@ -44,6 +45,11 @@ export const payloadBytesMax = slotBytes - largeHeaderBytes;
 /** The header's length: one block sum for a payload of at most a block, a whole table of them for a larger one. */
 export function headerBytes(payloadLength: number): number {
   return payloadLength <= blockBytes ? fixedBytes + 4 : largeHeaderBytes;
+}
+
+/** What an extent takes of its segment, the next one following it. */
+export function extentFootprint(payloadLength: number): number {
+  return alignUp(headerBytes(payloadLength) + payloadLength, extentAlignment);
 }
 
 export interface ExtentHeader {

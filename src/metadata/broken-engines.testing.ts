@@ -1,5 +1,15 @@
 // Engines that break one promise each, made from one that holds: the checkers must tell them apart.
-import { type Engine, type Item, type Key, type Range, type ScanOptions, StampedKey, type Txn, type Value, type View } from './engine.ts';
+import {
+  type Engine,
+  type Item,
+  type Key,
+  type Range,
+  type ScanOptions,
+  StampedKey,
+  type Txn,
+  type Value,
+  type View,
+} from './engine.ts';
 import { stampKey, TxnBuffer } from './read-set.ts';
 
 function replay(txn: Txn, ops: ReturnType<TxnBuffer['finish']>['ops']): void {
@@ -114,8 +124,8 @@ export function withEarlyStamps(inner: Engine): Engine {
           getMany: (keys) => txn.getMany(keys),
           scan: (range, options) => txn.scan(range, options),
           put(key, value) {
-            if (key instanceof StampedKey) txn.put(stampKey(key.prefix, seq, place++), value);
-            else txn.put(key, value);
+            place += 1;
+            txn.put(key instanceof StampedKey ? stampKey(key.prefix, seq, place) : key, value);
           },
           delete: (key) => txn.delete(key),
           deleteRange: (range) => txn.deleteRange(range),

@@ -161,7 +161,9 @@ export function checkHistory(history: History): Verdict {
     for (const second of history.done) if (first.end < second.start) edge(first.id, second.id);
   }
   const cycle = findCycle(before);
-  return cycle === undefined ? { kind: 'serializable' } : violation(`each must stand before the next: ${cycle.join(' ')}`);
+  return cycle === undefined
+    ? { kind: 'serializable' }
+    : violation(`each must stand before the next: ${cycle.join(' ')}`);
 }
 
 function findCycle(before: ReadonlyMap<number, ReadonlySet<number>>): number[] | undefined {

@@ -60,7 +60,8 @@ async function firstViolation(wrap: (inner: Engine) => Engine): Promise<string |
 }
 
 describe('the checkers find an engine that', () => {
-  test('does not validate', async () => assert.match((await firstViolation(withoutValidation)) ?? '', /lost|saw|before/));
+  test('does not validate', async () =>
+    assert.match((await firstViolation(withoutValidation)) ?? '', /lost|saw|before/));
   test('does not validate ranges', async () => assert.ok(await firstViolation(withoutRangeValidation)));
   test('reads several pictures in one snapshot', async () =>
     assert.match((await firstViolation(withoutSteadySnapshots)) ?? '', /each must stand before the next/));

@@ -11,7 +11,6 @@ import {
   type ScanOptions,
   type Txn,
   UnavailableError,
-  type Value,
   type View,
 } from './engine.ts';
 import { PersistentMap } from './persistent-map.ts';
@@ -169,7 +168,8 @@ export class MemoryEngine implements Engine {
         } catch (cause) {
           // The picture stays, but stands after the numbers of the lost group, or its noted writes would conflict for ever.
           this.#durable = { map: this.#durable.map, seq: this.#lastSeq };
-          for (const pending of group) pending.reject(new UnavailableError('a group did not become durable', { cause }));
+          for (const pending of group)
+            pending.reject(new UnavailableError('a group did not become durable', { cause }));
           this.#flushing = undefined;
           continue;
         }

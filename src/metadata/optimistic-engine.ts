@@ -9,7 +9,7 @@ import {
   UnavailableError,
   type View,
 } from './engine.ts';
-import { BoundView, TxnBuffer } from './read-set.ts';
+import { BoundView, type Footprint, TxnBuffer } from './read-set.ts';
 import { SqliteReader } from './sqlite-file.ts';
 
 export interface OptimisticEngineOptions {
@@ -51,18 +51,18 @@ export class OptimisticEngine implements Engine {
   async transact<T>(work: (txn: Txn) => Awaitable<T>): Promise<T> {
     for (let attempt = 0; attempt < attemptsMax; attempt++) {
       const reader = await this.#acquire();
+      const txn = new TxnBuffer(reader);
       let seq: number;
       let result: T;
-      let txn: TxnBuffer;
+      let footprint: Footprint;
       try {
         reader.begin();
         seq = reader.seq();
-        txn = new TxnBuffer(reader);
         result = await work(txn);
       } finally {
+        footprint = txn.finish();
         this.#release(reader);
       }
-      const footprint = txn.finish();
       // A transaction that writes nothing saw one consistent picture: there is nothing to validate.
       if (footprint.ops.length === 0) return result;
       const outcome = await this.#options.committer.commit({ seq, ...footprint });

@@ -87,14 +87,24 @@ export function sumsOfDatabase(dbPath: string): Sums {
   }
 }
 
-/** Checks every page but those that the log holds (`exceptPages`); a page that is not there at all is damage too. */
+/**
+ * Checks every page but those that the log holds (`exceptPages`); a page that is not there at all is damage too. The first
+ * page must be there in any case: SQLite deletes the log of an empty database file.
+ */
 export function verifyDatabase(
   dbPath: string,
   sums: Sums,
   exceptPages: { has(page: number): boolean } = new Set<number>(),
 ): DatabaseOutcome {
-  const file = openSync(dbPath, 'r');
+  let file: number;
   try {
+    file = openSync(dbPath, 'r');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    return sums.pages.length === 0 ? { kind: 'sound' } : { kind: 'damaged', page: 1 };
+  }
+  try {
+    if (sums.pages.length > 0 && fstatSync(file).size < sums.pageBytes) return { kind: 'damaged', page: 1 };
     let next = 1;
     const missing = (to: number) => {
       for (; next < to; next += 1) if (!exceptPages.has(next)) return true;

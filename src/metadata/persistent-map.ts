@@ -29,7 +29,9 @@ export class PersistentMap {
 
   set(key: Key, value: Value): PersistentMap {
     const id = idOf(key);
-    return new PersistentMap(insert(this.#root, { id, item: { key, value }, priority: hash(id), left: undefined, right: undefined }));
+    return new PersistentMap(
+      insert(this.#root, { id, item: { key, value }, priority: hash(id), left: undefined, right: undefined }),
+    );
   }
 
   delete(key: Key): PersistentMap {

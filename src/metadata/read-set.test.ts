@@ -127,7 +127,11 @@ test('reads see the picture with the own writes over it, and depend on nothing t
       if (random.below(2) === 0) changed.delete(id);
       else changed.set(id, 'changed by another');
     }
-    assert.deepEqual(answers, await play(new TxnBuffer(viewOf(changed, random)), steps), `unrecorded read, seed ${seed}`);
+    assert.deepEqual(
+      answers,
+      await play(new TxnBuffer(viewOf(changed, random)), steps),
+      `unrecorded read, seed ${seed}`,
+    );
   }
   assert.ok(outside > 5000, 'the record leaves most keys out');
 });
@@ -144,7 +148,9 @@ const all = { start: text('a'), end: text('z') };
 
 test('a scan that stopped at its limit has read up to its last key only', async () => {
   assert.deepEqual((await recordOf(abcd, async (txn) => txn.scan(all, { limit: 2 }))).ranges, [['a', 'b\0']]);
-  assert.deepEqual((await recordOf(abcd, async (txn) => txn.scan(all, { limit: 2, reverse: true }))).ranges, [['c', 'z']]);
+  assert.deepEqual((await recordOf(abcd, async (txn) => txn.scan(all, { limit: 2, reverse: true }))).ranges, [
+    ['c', 'z'],
+  ]);
   assert.deepEqual((await recordOf(abcd, async (txn) => txn.scan(all, { limit: 5 }))).ranges, [['a', 'z']]);
 });
 

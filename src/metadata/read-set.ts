@@ -53,7 +53,8 @@ export function addToCounter(current: Value | undefined, op: Extract<Op, { kind:
 
 export function checkKey(key: Key): void {
   if (key.length === 0) throw new RangeError('a key must not be empty');
-  if (key.length > keyBytesMax) throw new RangeError(`a key of ${key.length} bytes is above the limit of ${keyBytesMax}`);
+  if (key.length > keyBytesMax)
+    throw new RangeError(`a key of ${key.length} bytes is above the limit of ${keyBytesMax}`);
 }
 
 /** A bound may be empty (the start of everything), or one byte longer than a key (the successor of the longest). */
@@ -324,11 +325,10 @@ export class TxnBuffer implements Txn {
 }
 
 /** What a scan that stopped at `last` has read of a span. */
-function cut(span: Span, last: KeyId | undefined, reverse: boolean): Span {
-  if (last === undefined) return span;
-  if (reverse) return { start: span.start > last ? span.start : last, end: span.end };
-  const stop = successor(last);
-  return { start: span.start, end: span.end < stop ? span.end : stop };
+function cut({ start, end }: Span, last: KeyId | undefined, reverse: boolean): Span {
+  if (last === undefined) return { start, end };
+  if (reverse) return { start: start > last ? start : last, end };
+  return { start, end: end > last ? successor(last) : end };
 }
 
 function then<A, B>(value: Awaitable<A>, next: (value: A) => B): Awaitable<B> {

@@ -8,7 +8,13 @@ type Model = Map<string, string>;
 
 type Read =
   | { readonly kind: 'get'; readonly id: string }
-  | { readonly kind: 'scan'; readonly start: string; readonly end: string; readonly limit: number; readonly reverse: boolean };
+  | {
+      readonly kind: 'scan';
+      readonly start: string;
+      readonly end: string;
+      readonly limit: number;
+      readonly reverse: boolean;
+    };
 
 type Write =
   | { readonly kind: 'put'; readonly id: string; readonly value: string }
@@ -28,7 +34,8 @@ const everything = { start: Buffer.from('data/'), end: Buffer.from('data0') };
 
 /** Counters have keys of their own, so that an `add` never meets another value. */
 const counterId = (random: Random) => `data/n${random.below(3)}`;
-const randomId = (random: Random) => `data/${['a', 'b', 'c', 'd'][random.below(4)]}${['', '\0', '\xff'][random.below(3)]}`;
+const randomId = (random: Random) =>
+  `data/${['a', 'b', 'c', 'd'][random.below(4)]}${['', '\0', '\xff'][random.below(3)]}`;
 
 function randomBounds(random: Random): { start: string; end: string } {
   const [start, end] = [randomId(random), random.below(3) === 0 ? counterId(random) : randomId(random)].sort();
@@ -125,7 +132,10 @@ export async function runAndReplay(engine: Engine, random: Random, count: number
     view.scan({ start: stampPrefix, end: Buffer.from('stamps0') }, { limit: count + 1 }),
   );
   const order = stamps.map((item) => Number(Buffer.from(item.value).toString()));
-  deepStrictEqual(order.toSorted((a, b) => a - b), Array.from({ length: count }, (_, place) => place + 1));
+  deepStrictEqual(
+    order.toSorted((a, b) => a - b),
+    Array.from({ length: count }, (_, place) => place + 1),
+  );
   for (const { key } of stamps) deepStrictEqual(key.length, stampPrefix.length + stampBytes);
 
   const model: Model = new Map();
@@ -139,5 +149,8 @@ export async function runAndReplay(engine: Engine, random: Random, count: number
   }
   const left = await engine.snapshot((view) => view.scan(everything, { limit: 1000 }));
   const expected = readModel(model, { kind: 'scan', start: 'data/', end: 'data0', limit: 1000, reverse: false });
-  deepStrictEqual(left.map((item) => [idOf(item.key), idOf(item.value)]), expected);
+  deepStrictEqual(
+    left.map((item) => [idOf(item.key), idOf(item.value)]),
+    expected,
+  );
 }

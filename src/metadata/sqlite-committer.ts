@@ -1,7 +1,7 @@
 // The one committer of a SQLite store: validates transactions, applies many as a group, syncs once for all of them.
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { CommitOutcome, CommitRequest, Committer } from './commit.ts';
-import { CounterLimitError, encodeCounter, type Key, type Value } from './engine.ts';
+import { CounterLimitError, encodeCounter, type Key, type Range, type Value } from './engine.ts';
 import { addToCounter, type Op, stampKey } from './read-set.ts';
 import { RecentWrites } from './recent-writes.ts';
 import { damageOf, openWriter, seal, unseal } from './sqlite-file.ts';
@@ -17,8 +17,10 @@ export interface SqliteCommitterOptions {
   readonly cacheBytes: number;
   /** A transaction beyond this many waiting bytes is refused at once: the disk does not keep up. */
   readonly queueBytesMax: number;
-  /** Called after a group is durable with the bytes that it wrote, in the committer's own turn: the time for a checkpoint. */
-  readonly onGroup?: (bytes: number) => void;
+  /** Called after a group is durable, with no transaction open: the time for a checkpoint. */
+  readonly onGroup?: () => void;
+  /** A commit failed in a way that leaves open what is on the disk: nothing more is taken, and the process should end. */
+  readonly onBroken?: (error: Error) => void;
 }
 
 const groupTransactionsMax = 512;
@@ -29,7 +31,7 @@ const committed = { kind: 'committed' } as const;
 export class SqliteCommitter implements Committer {
   readonly db: DatabaseSync;
   readonly #options: SqliteCommitterOptions;
-  readonly #recent: RecentWrites;
+  #recent: RecentWrites;
   readonly #get: StatementSync;
   readonly #put: StatementSync;
   readonly #delete: StatementSync;
@@ -71,10 +73,14 @@ export class SqliteCommitter implements Committer {
     });
   }
 
-  /** Commits what waits, and closes the file. */
-  close(): void {
+  /** Commits what waits, and takes nothing more. */
+  finish(): void {
     while (this.#queue.length > 0) this.#commitGroup();
     this.#closed = true;
+  }
+
+  close(): void {
+    this.finish();
     this.db.close();
   }
 
@@ -94,28 +100,34 @@ export class SqliteCommitter implements Committer {
     const group = this.#takeGroup();
     if (group.length === 0) return;
     const outcomes: CommitOutcome[] = [];
-    let bytes = 0;
+    const before = this.#seq;
+    let committing = false;
     try {
       this.db.exec('BEGIN IMMEDIATE');
-      const before = this.#seq;
       const counters = new GroupCounters(this.#get);
-      for (const { request, bytes: own } of group) {
-        const outcome = this.#apply(request, counters);
-        outcomes.push(outcome);
-        if (outcome.kind === 'committed') bytes += own;
-      }
+      for (const { request } of group) outcomes.push(this.#apply(request, counters));
       for (const [key, value] of counters.changed()) this.#put.run(key, seal(key, value));
       if (this.#seq !== before) this.#setSeq.run(this.#seq);
+      committing = true;
       this.db.exec('COMMIT');
     } catch (error) {
-      // The commit numbers of a group that failed are skipped, never used again.
-      if (this.db.isTransaction) this.db.exec('ROLLBACK');
-      const { message, code } = damageOf(error) as NodeJS.ErrnoException;
-      for (const { resolve } of group) resolve(failed(message, code));
+      this.#failGroup(group, before, damageOf(error) as NodeJS.ErrnoException, committing);
       return;
     }
     for (let i = 0; i < group.length; i++) (group[i] as Waiting).resolve(outcomes[i] as CommitOutcome);
-    if (bytes > 0) this.#options.onGroup?.(bytes);
+    this.#options.onGroup?.();
+  }
+
+  #failGroup(group: readonly Waiting[], before: number, error: NodeJS.ErrnoException, committing: boolean): void {
+    if (this.db.isTransaction) this.db.exec('ROLLBACK');
+    this.#seq = before;
+    this.#recent = new RecentWrites({ after: before });
+    for (const { resolve } of group) resolve(failed(error.message, error.code));
+    // A full disk is found while pages are written; after any other failed commit they may or may not be on the disk.
+    if (!committing || error.code === 'ENOSPC') return;
+    this.#closed = true;
+    for (const { resolve } of this.#queue.splice(0)) resolve(failed('the store is broken', 'UNAVAILABLE'));
+    this.#options.onBroken?.(error);
   }
 
   #takeGroup(): Waiting[] {
@@ -131,8 +143,8 @@ export class SqliteCommitter implements Committer {
   #apply(request: CommitRequest, counters: GroupCounters): CommitOutcome {
     if (this.#recent.conflicts(request.seq, request.reads, request.ranges) !== false) return conflict;
     // Limits are checked before the first write: a transaction that is refused leaves nothing in the group.
-    const limited = counters.check(request.ops);
-    if (limited !== undefined) return { kind: 'counter-limit', key: limited };
+    const refused = counters.check(request.ops);
+    if (refused !== undefined) return refused;
     this.#seq++;
     for (const op of request.ops) this.#write(op, counters);
     this.#recent.note(this.#seq, request.ops);
@@ -173,18 +185,29 @@ class GroupCounters {
     this.#get = get;
   }
 
-  /** The first counter whose limit these ops, in their order, would pass. */
-  check(ops: readonly Op[]): Key | undefined {
+  /** Why these ops, in their order, cannot be applied: a counter would pass its limit, or is none. */
+  check(ops: readonly Op[]): CommitOutcome | undefined {
     if (!ops.some((op) => op.kind === 'add')) return undefined;
-    const tried = new Map<string, Value>();
+    const tried = new Map<string, Value | undefined>();
+    const emptied: Range[] = [];
+    const valueOf = (id: string, key: Key): Value | undefined => {
+      if (tried.has(id)) return tried.get(id);
+      return emptied.some((range) => contains(range, key)) ? undefined : this.#load(key).value;
+    };
     for (const op of ops) {
-      if (op.kind !== 'add') continue;
-      const id = idOf(op.key);
-      try {
-        tried.set(id, addToCounter(tried.get(id) ?? this.#load(op.key).value, op));
-      } catch (error) {
-        if (error instanceof CounterLimitError) return op.key;
-        throw error;
+      if (op.kind === 'put') tried.set(idOf(op.key), op.value);
+      else if (op.kind === 'delete') tried.set(idOf(op.key), undefined);
+      else if (op.kind === 'deleteRange') {
+        emptied.push(op.range);
+        for (const id of tried.keys()) if (contains(op.range, Buffer.from(id, 'latin1'))) tried.delete(id);
+      } else if (op.kind === 'add') {
+        const id = idOf(op.key);
+        try {
+          tried.set(id, addToCounter(valueOf(id, op.key), op));
+        } catch (error) {
+          if (error instanceof CounterLimitError) return { kind: 'counter-limit', key: op.key };
+          return failed((error as Error).message, undefined);
+        }
       }
     }
     return undefined;
@@ -202,9 +225,7 @@ class GroupCounters {
   }
 
   forgetRange(start: Key, end: Key): void {
-    for (const [id, { key }] of this.#values) {
-      if (Buffer.compare(key, start) >= 0 && Buffer.compare(key, end) < 0) this.#values.delete(id);
-    }
+    for (const [id, { key }] of this.#values) if (contains({ start, end }, key)) this.#values.delete(id);
   }
 
   *changed(): Generator<[Key, Value]> {
@@ -223,6 +244,10 @@ class GroupCounters {
     }
     return counter;
   }
+}
+
+function contains(range: Range, key: Key): boolean {
+  return Buffer.compare(key, range.start) >= 0 && Buffer.compare(key, range.end) < 0;
 }
 
 function idOf(key: Key): string {

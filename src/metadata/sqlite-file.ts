@@ -13,7 +13,8 @@ const schema = `
   INSERT OR IGNORE INTO state (id, seq, form) VALUES (1, 0, 1);
 `;
 const formVersion = 1;
-const pageBytes = 8192;
+/** Small enough that a commit writes little, large enough that records of a few hundred bytes pack well. */
+export const pageBytes = 8192;
 const sumBytes = 4;
 
 /** The record as it is stored: the value with its checksum. */

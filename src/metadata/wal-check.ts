@@ -150,7 +150,8 @@ function framesAgree(file: number, header: Buffer, pageBytes: number): boolean {
 function oneBitWrong(frame: Frame, format: Format, seed: Sum, sum: Sum): boolean {
   const wrongSalt = bitsOf(frame.salt ^ format.salt);
   if (wrongSalt > 0) return wrongSalt === 1 && same(sum, frame.stored);
-  const wrongSum = bitsOf(BigInt(sum.a ^ frame.stored.a) & 0xffffffffn) + bitsOf(BigInt(sum.b ^ frame.stored.b) & 0xffffffffn);
+  const wrongSum =
+    bitsOf(BigInt(sum.a ^ frame.stored.a) & 0xffffffffn) + bitsOf(BigInt(sum.b ^ frame.stored.b) & 0xffffffffn);
   return wrongSum === 1 || frame.oneBitFrom(format.littleEndian, seed);
 }
 

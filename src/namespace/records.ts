@@ -115,13 +115,25 @@ export interface SegmentRecord {
   readonly state: 'open' | 'sealed' | 'retired';
   readonly createdMs: number;
   readonly tailBytes?: number;
+  /** The footprints of all extents, dropped or not: see `extentFootprint`. */
+  readonly extentBytes?: number;
+  /** When reclaim last found damage in it, and so left it as it is. */
+  readonly damagedMs?: number;
   /** When a retired segment was emptied: its file goes a while later, behind the last reader. */
   readonly retiredMs?: number;
 }
 
+/** What lost an owner: pieces, a long content, or all blocks staged in an upload. */
 export interface GarbageRecord {
   readonly pieces?: readonly number[];
   readonly contentId?: string;
+  readonly uploadId?: string;
+}
+
+/** A directory that may have lost its last child: where it stands, without a final "/". */
+export interface PruneRecord {
+  readonly container: string;
+  readonly name: string;
 }
 
 // A record is: its version, the length of the JSON part (u32), that part, and whatever bytes ride along.

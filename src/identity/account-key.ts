@@ -1,0 +1,28 @@
+// Account keys, and the HMAC-SHA256 signatures made with them: what Shared Key and shared access signatures share.
+import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto';
+
+export type AccountKey = KeyObject;
+
+const base64 =
+  /^(?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$|^[A-Za-z0-9+/]{2}==$|^[A-Za-z0-9+/]{3}=$/;
+const signatureForm = /^[A-Za-z0-9+/]{43}=$/;
+
+/** Decodes a key once, for all its later uses; undefined if the text is no base64 (or empty). */
+export function parseAccountKey(text: string): AccountKey | undefined {
+  return base64.test(text) ? createSecretKey(Buffer.from(text, 'base64')) : undefined;
+}
+
+/** The 32 bytes of a signature, or undefined if the text is anything else. */
+export function parseSignature(text: string): Buffer | undefined {
+  return signatureForm.test(text) ? Buffer.from(text, 'base64') : undefined;
+}
+
+export function sign(stringToSign: string, key: AccountKey): Buffer {
+  return createHmac('sha256', key).update(stringToSign, 'utf8').digest();
+}
+
+/** Whether one of the keys made the signature, in a time that does not depend on how much of it is right. */
+export function isSignedByAny(stringToSign: string, signature: Buffer, keys: readonly AccountKey[]): boolean {
+  for (const key of keys) if (timingSafeEqual(sign(stringToSign, key), signature)) return true;
+  return false;
+}

@@ -1,0 +1,176 @@
+// The one decision: may this principal do this to that. Deny by default.
+import { type BlobPermission, hasAnyPermission, type PermissionSet, permissionSet } from './permissions.ts';
+import type { AccountResourceType } from './sas.ts';
+import type { Grant } from './verify-sas.ts';
+
+export type Principal =
+  | { readonly kind: 'account-key'; readonly account: string }
+  | { readonly kind: 'sas'; readonly grant: Grant }
+  | { readonly kind: 'anonymous' };
+
+export interface Resource {
+  readonly account: string;
+  readonly container?: string;
+  readonly blob?: string;
+  /** Of a listing. */
+  readonly prefix?: string;
+  readonly snapshot?: string;
+  readonly version?: string;
+  /** The container's public access level; absent is none. */
+  readonly publicAccess?: 'none' | 'blob' | 'container';
+}
+
+export type Decision =
+  | { readonly kind: 'allowed' }
+  /** Only if no blob is there: whoever carries it out must make that a condition of the write. */
+  | { readonly kind: 'allowed-only-if-new' }
+  | { readonly kind: 'denied'; readonly reason: DenialReason };
+
+export type DenialReason =
+  /** AuthorizationPermissionMismatch */
+  | 'permission'
+  /** AuthorizationResourceTypeMismatch: an account SAS without the type (srt) of this resource */
+  | 'resource-type'
+  /** AuthorizationFailure: outside what the signature was made for, or not delegable at all */
+  | 'scope'
+  /** Nothing public there: the service says ResourceNotFound for reads, NoAuthenticationInformation (401) otherwise */
+  | 'anonymous'
+  /** A key or signature of another account */
+  | 'account';
+
+interface Rule {
+  /** Types of resource (srt) of which an account SAS must have one. */
+  readonly types: readonly AccountResourceType[];
+  /** Permissions of which a SAS must have one; none of them: no SAS may do this. */
+  readonly anyOf: PermissionSet;
+  /** Permissions that allow it only where nothing is overwritten. */
+  readonly ifNew: PermissionSet;
+  /** Whether a service SAS may do it too, given its scope. */
+  readonly serviceSas: boolean;
+  /** The least public access that lets anyone do it. */
+  readonly public: 'never' | 'blob' | 'container';
+}
+
+interface RuleOptions {
+  readonly serviceSas?: boolean;
+  readonly public?: 'blob' | 'container';
+  readonly ifNew?: readonly BlobPermission[];
+}
+
+function rule(
+  types: AccountResourceType | readonly AccountResourceType[],
+  anyOf: readonly BlobPermission[],
+  options: RuleOptions = {},
+): Rule {
+  return {
+    types: typeof types === 'string' ? [types] : types,
+    anyOf: permissionSet(...anyOf),
+    ifNew: permissionSet(...(options.ifNew ?? [])),
+    serviceSas: options.serviceSas ?? types === 'object',
+    public: options.public ?? 'never',
+  };
+}
+
+// "Create an account SAS", permissions by operation, and "Create a service SAS", permissions for a blob and a container.
+// A service SAS reaches blobs and the list of them, never properties, metadata, leases or the ACL of a container.
+const rules = {
+  'service/read': rule('service', ['read']),
+  'service/write': rule('service', ['write']),
+  'service/list': rule('service', ['list']),
+  'service/filter': rule(['service', 'object'], ['filter']),
+  /** Get Account Information, at any level. */
+  'service/info': rule(['service', 'container', 'object'], ['read', 'write', 'add', 'create', 'delete', 'list'], {
+    serviceSas: true,
+  }),
+  /** The envelope of a batch; each request inside is authorized on its own. */
+  'service/batch': rule(['service', 'container', 'object'], ['write', 'delete', 'deleteVersion', 'permanentDelete'], {
+    serviceSas: true,
+  }),
+  'container/create': rule('container', ['create', 'write']),
+  'container/read': rule('container', ['read'], { public: 'container' }),
+  'container/write': rule('container', ['write']),
+  'container/delete': rule('container', ['delete']),
+  'container/undelete': rule('container', ['create', 'write']),
+  'container/list': rule('container', ['list'], { serviceSas: true, public: 'container' }),
+  'container/filter': rule('container', ['filter'], { serviceSas: true }),
+  /** Get and Set Container ACL: only with the account's key. */
+  'container/acl': rule('container', []),
+  'container/lease': rule('container', ['write']),
+  'container/break-lease': rule('container', ['write', 'delete']),
+  'blob/read': rule('object', ['read'], { public: 'blob' }),
+  /** Put Blob, Put Blob From URL, the destination of a copy: a whole blob in one operation. */
+  'blob/create': rule('object', ['write'], { ifNew: ['create'] }),
+  /** Blocks and their list, pages, properties, metadata, tier, abort of a copy. */
+  'blob/write': rule('object', ['write']),
+  'blob/add': rule('object', ['add', 'write']),
+  'blob/snapshot': rule('object', ['create', 'write']),
+  'blob/delete': rule('object', ['delete']),
+  'blob/delete-version': rule('object', ['deleteVersion']),
+  'blob/delete-permanent': rule('object', ['permanentDelete']),
+  'blob/undelete': rule('object', ['write']),
+  'blob/lease': rule('object', ['write']),
+  'blob/break-lease': rule('object', ['write', 'delete']),
+  'blob/tags-read': rule('object', ['tags']),
+  'blob/tags-write': rule('object', ['tags']),
+  'blob/immutability': rule('object', ['setImmutability']),
+} as const satisfies Record<string, Rule>;
+
+export type Action = keyof typeof rules;
+
+export const actions = Object.keys(rules) as readonly Action[];
+
+export function authorize(principal: Principal, action: Action, resource: Resource): Decision {
+  const needed: Rule = rules[action];
+  switch (principal.kind) {
+    case 'account-key':
+      return principal.account === resource.account ? { kind: 'allowed' } : denied('account');
+    case 'anonymous':
+      return isPublic(needed, resource) ? { kind: 'allowed' } : denied('anonymous');
+    case 'sas':
+      return authorizeGrant(principal.grant, needed, resource);
+  }
+}
+
+function authorizeGrant(grant: Grant, needed: Rule, resource: Resource): Decision {
+  if (grant.account !== resource.account) return denied('account');
+  if ((needed.anyOf | needed.ifNew) === 0) return denied('scope');
+  if (grant.scope.kind === 'account') {
+    const { resourceTypes } = grant.scope;
+    if (!needed.types.some((type) => resourceTypes.includes(type))) return denied('resource-type');
+  } else if (!needed.serviceSas || !isInScope(grant, resource)) return denied('scope');
+  if (hasAnyPermission(grant.permissions, needed.anyOf)) return { kind: 'allowed' };
+  return hasAnyPermission(grant.permissions, needed.ifNew) ? { kind: 'allowed-only-if-new' } : denied('permission');
+}
+
+function isInScope({ scope }: Grant, resource: Resource): boolean {
+  if (scope.kind === 'account') return true;
+  if (resource.container === undefined || scope.container !== resource.container) return false;
+  const { blob, prefix, snapshot, version } = resource;
+  switch (scope.kind) {
+    case 'container':
+      return true;
+    case 'directory': {
+      const inside = `${scope.path}/`;
+      if (scope.path === '') return true;
+      // A prefix without the slash would reach the directory's siblings.
+      return blob === undefined ? (prefix?.startsWith(inside) ?? false) : `${blob}/`.startsWith(inside);
+    }
+    case 'blob':
+      // The blob itself: a snapshot or version of it needs a signature of its own (sr=bs, sr=bv).
+      return scope.blob === blob && snapshot === undefined && version === undefined;
+    case 'snapshot':
+      return scope.blob === blob && scope.snapshot === snapshot;
+    case 'version':
+      return scope.blob === blob && scope.version === version;
+  }
+}
+
+function isPublic(needed: Rule, resource: Resource): boolean {
+  if (needed.public === 'never' || resource.container === undefined) return false;
+  const level = resource.publicAccess ?? 'none';
+  return level === 'container' || (level === 'blob' && needed.public === 'blob');
+}
+
+function denied(reason: DenialReason): Decision {
+  return { kind: 'denied', reason };
+}

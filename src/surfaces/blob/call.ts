@@ -1,0 +1,57 @@
+// One request on its way through the surface: what it asks, who asks, and what it may use.
+import type { Principal } from '../../identity/authorize.ts';
+import type { Cause } from '../../namespace/journal.ts';
+import type { Store } from '../../namespace/store.ts';
+import type { Answer } from '../http/answer.ts';
+import type { ParsedRequest } from './request.ts';
+
+export interface BlobSettings {
+  readonly strictVersions: boolean;
+  readonly bodyBytesMax: number;
+  readonly clockSkewMs: number;
+}
+
+/** Who sends, as the listener sees it. */
+export interface Peer {
+  readonly address: string;
+  readonly protocol: 'http' | 'https';
+}
+
+export interface Call extends ParsedRequest {
+  readonly store: Store;
+  readonly settings: BlobSettings;
+  readonly requestId: string;
+  readonly version: string;
+  readonly nowMs: number;
+  readonly peer: Peer;
+  readonly cause: Cause;
+  readonly principal: Principal;
+  /** The caller may make what is not there, and not replace what is (a SAS with create and without write). */
+  readonly onlyIfNew: boolean;
+  /** Checks a source that the request names by its address, with the credential that the address carries. */
+  readonly openSource: (url: string) => Promise<LocalSource>;
+  /** Runs a request of a batch through the whole surface, with its own credential. */
+  readonly runPart: (part: BatchPart) => Promise<Answer>;
+}
+
+export interface LocalSource {
+  readonly account: string;
+  readonly container: string;
+  readonly blob: string;
+}
+
+export interface BatchPart {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** A call whose address names a container. */
+export interface ContainerCall extends Call {
+  readonly target: { readonly account: string; readonly container: string; readonly blob: string | undefined };
+}
+
+/** A call whose address names a blob. */
+export interface BlobCall extends Call {
+  readonly target: { readonly account: string; readonly container: string; readonly blob: string };
+}

@@ -1,0 +1,220 @@
+// Every error the Blob surface answers: Azure's documented code, status and message, and the XML around them.
+import { escapeXml, xmlDeclaration } from '../../codec/xml-write.ts';
+import { formatIsoTime } from '../../codec/http-date.ts';
+import type { Failure, FailureKind } from '../../namespace/failure.ts';
+import type { Answer } from '../http/answer.ts';
+
+/** Azure: "Status and error codes" and "Blob service error codes". */
+const codes = {
+  AccountIsDisabled: [403, 'The specified account is disabled.'],
+  AuthenticationFailed: [
+    403,
+    'Server failed to authenticate the request. Make sure the value of Authorization header is formed correctly including the signature.',
+  ],
+  AuthorizationFailure: [403, 'This request is not authorized to perform this operation.'],
+  AuthorizationPermissionMismatch: [
+    403,
+    'This request is not authorized to perform this operation using this permission.',
+  ],
+  AuthorizationProtocolMismatch: [403, 'This request is not authorized to perform this operation using this protocol.'],
+  AuthorizationResourceTypeMismatch: [
+    403,
+    'This request is not authorized to perform this operation using this resource type.',
+  ],
+  AuthorizationServiceMismatch: [403, 'This request is not authorized to perform this operation using this service.'],
+  AuthorizationSourceIPMismatch: [403, 'This request is not authorized to perform this operation using this source IP {0}.'],
+  BlobAlreadyExists: [409, 'The specified blob already exists.'],
+  BlobArchived: [409, 'This operation is not permitted on an archived blob.'],
+  BlobNotFound: [404, 'The specified blob does not exist.'],
+  BlockCountExceedsLimit: [409, 'The uncommitted block count cannot exceed the maximum limit of 100,000 blocks.'],
+  BlockListTooLong: [400, 'The block list may not contain more than 50,000 blocks.'],
+  CannotVerifyCopySource: [404, 'The specified blob does not exist.'],
+  ConditionHeadersNotSupported: [400, 'Condition headers are not supported.'],
+  ConditionNotMet: [412, 'The condition specified using HTTP conditional header(s) is not met.'],
+  ContainerAlreadyExists: [409, 'The specified container already exists.'],
+  ContainerNotFound: [404, 'The specified container does not exist.'],
+  CopyIdMismatch: [409, 'The specified copy ID did not match the copy ID for the pending copy operation.'],
+  Crc64Mismatch: [
+    400,
+    'The CRC64 value specified in the request did not match with the CRC64 value calculated by the server.',
+  ],
+  EmptyMetadataKey: [400, 'The key for one of the metadata key-value pairs is empty.'],
+  FeatureVersionMismatch: [409, 'The operation for the resource is not supported by the request version.'],
+  InsufficientAccountPermissions: [
+    403,
+    'The account being accessed does not have sufficient permissions to execute this operation.',
+  ],
+  InternalError: [500, 'The server encountered an internal error. Please retry the request.'],
+  InvalidBlobOrBlock: [400, 'The specified blob or block content is invalid.'],
+  InvalidBlobTier: [400, 'The specified blob tier is invalid.'],
+  InvalidBlobType: [409, 'The blob type is invalid for this operation.'],
+  InvalidBlockId: [400, 'The specified block ID is invalid. The block ID must be Base64-encoded.'],
+  InvalidBlockList: [400, 'The specified block list is invalid.'],
+  InvalidHeaderValue: [400, 'The value for one of the HTTP headers is not in the correct format.'],
+  InvalidInput: [400, 'One of the request inputs is not valid.'],
+  InvalidMd5: [400, 'The MD5 value specified in the request is invalid. MD5 value must be 128 bits and base64 encoded.'],
+  InvalidMetadata: [400, 'The metadata specified is invalid. It has characters that are not permitted.'],
+  InvalidOperation: [409, 'This operation is not permitted.'],
+  InvalidQueryParameterValue: [
+    400,
+    'Value for one of the query parameters specified in the request URI is invalid.',
+  ],
+  InvalidRange: [416, 'The range specified is invalid for the current size of the resource.'],
+  InvalidResourceName: [400, 'The specified resource name contains invalid characters.'],
+  InvalidSourceBlobUrl: [409, 'The source URL for copy is invalid.'],
+  InvalidUri: [400, 'The requested URI does not represent any resource on the server.'],
+  InvalidXmlDocument: [400, 'XML specified is not syntactically valid.'],
+  InvalidXmlNodeValue: [400, 'The value for one of the XML nodes is not in the correct format.'],
+  LeaseAlreadyBroken: [409, 'The lease has already been broken and cannot be broken again.'],
+  LeaseAlreadyPresent: [409, 'There is already a lease present.'],
+  LeaseIdMismatchWithBlobOperation: [412, 'The lease ID specified did not match the lease ID for the blob.'],
+  LeaseIdMismatchWithContainerOperation: [412, 'The lease ID specified did not match the lease ID for the container.'],
+  LeaseIdMismatchWithLeaseOperation: [
+    409,
+    'The lease ID specified did not match the lease ID for the blob/container.',
+  ],
+  LeaseIdMissing: [412, 'There is currently a lease on the blob and no lease ID was specified in the request.'],
+  LeaseIsBreakingAndCannotBeAcquired: [
+    409,
+    'The lease ID matched, but the lease is currently in breaking state and cannot be acquired until it is broken.',
+  ],
+  LeaseIsBreakingAndCannotBeChanged: [
+    409,
+    'The lease ID matched, but the lease is currently in breaking state and cannot be changed.',
+  ],
+  LeaseIsBrokenAndCannotBeRenewed: [
+    409,
+    'The lease ID matched, but the lease has been broken explicitly and cannot be renewed.',
+  ],
+  LeaseLost: [412, 'A lease ID was specified, but the lease for the blob has expired.'],
+  LeaseNotPresentWithBlobOperation: [412, 'There is currently no lease on the blob.'],
+  LeaseNotPresentWithContainerOperation: [412, 'There is currently no lease on the container.'],
+  LeaseNotPresentWithLeaseOperation: [409, 'There is currently no lease on the blob/container.'],
+  Md5Mismatch: [400, 'The MD5 value specified in the request did not match with the MD5 value calculated by the server.'],
+  MetadataTooLarge: [400, 'The metadata specified exceeds the maximum size allowed (8 KiB).'],
+  MissingContentLengthHeader: [411, 'The Content-Length header was not specified.'],
+  MissingRequiredHeader: [400, 'An HTTP header that is mandatory for this request is not specified.'],
+  MissingRequiredQueryParameter: [400, 'A query parameter that is mandatory for this request is not specified.'],
+  MultipleConditionHeadersNotSupported: [400, 'Multiple condition headers are not supported.'],
+  NoAuthenticationInformation: [
+    401,
+    'Server failed to authenticate the request. Please refer to the information in the www-authenticate header.',
+  ],
+  NoPendingCopyOperation: [409, 'There is currently no pending copy operation.'],
+  NotImplemented: [501, 'The requested operation is not implemented on the specified resource.'],
+  OutOfRangeInput: [400, 'One of the request inputs is out of range.'],
+  OutOfRangeQueryParameterValue: [400, 'One of the query parameters specified in the request URI is outside the permissible range.'],
+  PublicAccessNotPermitted: [409, 'Public access is not permitted on this storage account.'],
+  RequestBodyTooLarge: [413, 'The request body is too large and exceeds the maximum permissible limit.'],
+  RequestUrlFailedToParse: [400, 'The url in the request could not be parsed.'],
+  ResourceNotFound: [404, 'The specified resource does not exist.'],
+  ServerBusy: [503, 'The server is currently unable to receive requests. Please retry your request.'],
+  SourceConditionNotMet: [412, 'The source condition specified using HTTP conditional header(s) is not met.'],
+  UnsupportedHeader: [400, 'One of the HTTP headers specified in the request is not supported.'],
+  UnsupportedHttpVerb: [405, 'The resource doesn\'t support specified Http Verb.'],
+  UnsupportedQueryParameter: [400, 'One of the query parameters specified in the request URI is not supported.'],
+} as const satisfies Record<string, readonly [status: number, message: string]>;
+
+export type ErrorCode = keyof typeof codes;
+
+/** Thrown where parsing a request finds what cannot be served; handled once, by the dispatcher. */
+export class BlobError extends Error {
+  readonly errorCode: ErrorCode;
+  readonly status: number;
+  readonly details: Readonly<Record<string, string>>;
+  /** Headers that the answer carries besides. */
+  readonly headers: Readonly<Record<string, string>>;
+  constructor(
+    errorCode: ErrorCode,
+    details: Readonly<Record<string, string>> = {},
+    message?: string,
+    headers: Readonly<Record<string, string>> = {},
+    status: number = codes[errorCode][0],
+  ) {
+    super(message ?? codes[errorCode][1]);
+    this.status = status;
+    this.errorCode = errorCode;
+    this.details = details;
+    this.headers = headers;
+  }
+}
+
+const operationSuffix = { entry: 'BlobOperation', container: 'ContainerOperation', lease: 'LeaseOperation' } as const;
+
+type CodeOf = { readonly [K in FailureKind]: ErrorCode | ((failure: Extract<Failure, { kind: K }>) => ErrorCode) };
+
+/** How the namespace's outcomes read in this protocol. */
+const codeOf: CodeOf = {
+  'account-not-found': 'AuthenticationFailed',
+  'account-exists': 'InvalidOperation',
+  'container-not-found': 'ContainerNotFound',
+  'container-exists': 'ContainerAlreadyExists',
+  'entry-not-found': 'BlobNotFound',
+  'entry-exists': 'BlobAlreadyExists',
+  'condition-not-met': 'ConditionNotMet',
+  'not-modified': 'ConditionNotMet',
+  'overwrite-forbidden': 'AuthorizationPermissionMismatch',
+  'lease-id-missing': 'LeaseIdMissing',
+  'lease-mismatch': ({ operation }) => `LeaseIdMismatchWith${operationSuffix[operation]}` as ErrorCode,
+  'lease-not-present': ({ operation }) => `LeaseNotPresentWith${operationSuffix[operation]}` as ErrorCode,
+  'lease-lost': 'LeaseLost',
+  'lease-present': 'LeaseAlreadyPresent',
+  'lease-breaking': ({ operation }) =>
+    operation === 'acquire' ? 'LeaseIsBreakingAndCannotBeAcquired' : 'LeaseIsBreakingAndCannotBeChanged',
+  'lease-broken': 'LeaseIsBrokenAndCannotBeRenewed',
+  'block-list-invalid': 'InvalidBlockList',
+  'block-count-exceeded': 'BlockListTooLong',
+  'block-id-length': 'InvalidBlobOrBlock',
+  'blocks-staged-exceeded': 'BlockCountExceedsLimit',
+  'quota-exceeded': 'InsufficientAccountPermissions',
+  'body-length': 'InvalidInput',
+  'body-too-large': 'RequestBodyTooLarge',
+  'md5-mismatch': 'Md5Mismatch',
+  'crc64-mismatch': 'Crc64Mismatch',
+  'no-pending-copy': 'NoPendingCopyOperation',
+  'source-range': 'InvalidRange',
+  'no-space': 'ServerBusy',
+  contended: 'ServerBusy',
+};
+
+const messageOf: { readonly [K in FailureKind]?: string } = {
+  'quota-exceeded': 'The quota of the container would be exceeded.',
+  'no-space': 'The server has no space left to store the request.',
+};
+
+export function failureCode(failure: Failure): ErrorCode {
+  const code = codeOf[failure.kind] as ErrorCode | ((failure: Failure) => ErrorCode);
+  return typeof code === 'function' ? code(failure) : code;
+}
+
+/** The error that a failure of the namespace is in this protocol. */
+export function failureError(failure: Failure): BlobError {
+  return new BlobError(failureCode(failure), {}, messageOf[failure.kind]);
+}
+
+/** A conditional read that found nothing new is answered without a body. */
+export function notModified(failure: Extract<Failure, { kind: 'not-modified' }>, modified: string): Answer {
+  return {
+    status: 304,
+    headers: { ETag: `"${failure.etag}"`, 'Last-Modified': modified, 'x-ms-error-code': 'ConditionNotMet' },
+  };
+}
+
+export function errorAnswer(error: BlobError, requestId: string, nowMs: number): Answer {
+  const { status } = error;
+  const details = Object.entries(error.details).map(([name, value]) => `<${name}>${escapeXml(value)}</${name}>`);
+  const message = `${error.message}\nRequestId:${requestId}\nTime:${formatIsoTime(nowMs)}`;
+  const body = `${xmlDeclaration}<Error><Code>${error.errorCode}</Code><Message>${escapeXml(message)}</Message>${details.join('')}</Error>`;
+  return {
+    status,
+    headers: {
+      'Content-Type': 'application/xml',
+      ...error.headers,
+      'x-ms-error-code': error.errorCode,
+      ...(status === 503 && { 'Retry-After': 1 }),
+      ...(error.errorCode === 'NoAuthenticationInformation' && { 'WWW-Authenticate': 'SharedKey' }),
+    },
+    body,
+  };
+}
+

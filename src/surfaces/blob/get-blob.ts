@@ -1,0 +1,130 @@
+// Get Blob and Get Blob Properties: the headers of an entry, and its bytes or a range of them.
+import { createHash } from 'node:crypto';
+import { crc64, crc64ToBase64 } from '../../codec/crc64.ts';
+import { formatHttpDate } from '../../codec/http-date.ts';
+import { formatContentRange, requestedRange, resolveRange } from '../../codec/http-range.ts';
+import { getEntry, readContent } from '../../namespace/entries.ts';
+import type { Entry } from '../../namespace/records.ts';
+import type { Answer } from '../http/answer.ts';
+import type { BlobCall } from './call.ts';
+import { BlobError, failureError, notModified } from './errors.ts';
+import { conditions, leaseId } from './headers-in.ts';
+import { entryHeaders, type OutHeaders, tierHeaders } from './headers-out.ts';
+import { checkBlobName } from './names.ts';
+import { one } from './request.ts';
+
+/** A range is summed on request up to this length. */
+const summedBytesMax = 4 * 1024 * 1024;
+
+export async function getBlob(call: BlobCall): Promise<Answer> {
+  const found = await open(call);
+  if (found.kind === 'answer') return found.answer;
+  const { entry } = found;
+  const { record } = entry;
+  if (record.tier === 'Archive') throw new BlobError('BlobArchived');
+  const headers = { ...entryHeaders(record, call.nowMs), ...overrides(call) };
+  const wantMd5 = isTrue(call, 'x-ms-range-get-content-md5');
+  const wantCrc64 = isTrue(call, 'x-ms-range-get-content-crc64');
+  const range = resolveRange(requestedRange(call.headers), record.length);
+  if (range.kind === 'unsatisfiable') {
+    throw new BlobError('InvalidRange', {}, undefined, { 'Content-Range': `bytes */${record.length}` });
+  }
+  if (range.kind === 'whole') {
+    if (wantMd5 || wantCrc64) throw new BlobError('MissingRequiredHeader', { HeaderName: 'x-ms-range' });
+    headers['Content-MD5'] = record.headers.contentMd5;
+    return { status: 200, headers, body: bodyOf(call, entry, 0, record.length) };
+  }
+  const { start, length } = range;
+  headers['Content-Range'] = formatContentRange(start, length, record.length);
+  headers['x-ms-blob-content-md5'] = record.headers.contentMd5;
+  if (!wantMd5 && !wantCrc64) return { status: 206, headers, body: bodyOf(call, entry, start, length) };
+  if (wantMd5 && wantCrc64) throw new BlobError('InvalidInput');
+  if (length > summedBytesMax) throw new BlobError('OutOfRangeInput');
+  const bytes = await gather(call, entry, start, length);
+  if (wantMd5) headers['Content-MD5'] = createHash('md5').update(bytes).digest('base64');
+  else headers['x-ms-content-crc64'] = crc64ToBase64(crc64(bytes));
+  return { status: 206, headers, body: bytes };
+}
+
+export async function getBlobProperties(call: BlobCall): Promise<Answer> {
+  const found = await open(call);
+  if (found.kind === 'answer') return found.answer;
+  const { record } = found.entry;
+  const headers: OutHeaders = {
+    ...entryHeaders(record, call.nowMs),
+    ...tierHeaders(record),
+    ...overrides(call),
+    'Content-Length': record.length,
+    'Content-MD5': record.headers.contentMd5,
+  };
+  return { status: 200, headers };
+}
+
+/** Get Blob Metadata answers with the metadata alone. */
+export async function getBlobMetadata(call: BlobCall): Promise<Answer> {
+  const found = await open(call);
+  if (found.kind === 'answer') return found.answer;
+  const { record } = found.entry;
+  const headers: OutHeaders = { ETag: `"${record.etag}"`, 'Last-Modified': formatHttpDate(record.modifiedMs) };
+  for (const name in record.metadata) headers[`x-ms-meta-${name}`] = record.metadata[name];
+  return { status: 200, headers };
+}
+
+type Opened = { readonly kind: 'entry'; readonly entry: Entry } | { readonly kind: 'answer'; readonly answer: Answer };
+
+async function open(call: BlobCall): Promise<Opened> {
+  const { target, headers } = call;
+  checkBlobName(target.blob);
+  for (const parameter of ['snapshot', 'versionid']) {
+    if (one(call.query, parameter) !== undefined) throw new BlobError('BlobNotFound');
+  }
+  const lease = leaseId(headers);
+  const outcome = await getEntry(call.store, {
+    account: target.account,
+    container: target.container,
+    name: target.blob,
+    conditions: conditions(headers),
+    ...(lease !== undefined && { leaseId: lease }),
+  });
+  if (outcome.kind === 'not-modified') {
+    return { kind: 'answer', answer: notModified(outcome, formatHttpDate(outcome.modifiedMs)) };
+  }
+  if (outcome.kind !== 'ok') throw failureError(outcome);
+  return { kind: 'entry', entry: outcome.entry };
+}
+
+function bodyOf(call: BlobCall, entry: Entry, offset: number, length: number): NonNullable<Answer['body']> {
+  if (length === 0) return '';
+  if (entry.inline !== undefined) {
+    const { buffer, byteOffset } = entry.inline;
+    return Buffer.from(buffer, byteOffset + offset, length);
+  }
+  return { length, chunks: readContent(call.store, entry, offset, length) };
+}
+
+async function gather(call: BlobCall, entry: Entry, offset: number, length: number): Promise<Buffer> {
+  const bytes = Buffer.allocUnsafe(length);
+  let at = 0;
+  for await (const chunk of readContent(call.store, entry, offset, length)) {
+    at += chunk.bytes.copy(bytes, at);
+    chunk.release();
+  }
+  return bytes;
+}
+
+function isTrue(call: BlobCall, header: string): boolean {
+  return call.headers[header]?.toLowerCase() === 'true';
+}
+
+/** A SAS may set the answer's headers. */
+function overrides(call: BlobCall): OutHeaders {
+  if (call.principal.kind !== 'sas') return {};
+  const { cacheControl, contentDisposition, contentEncoding, contentLanguage, contentType } = call.principal.grant.overrides;
+  return {
+    ...(cacheControl !== undefined && { 'Cache-Control': cacheControl }),
+    ...(contentDisposition !== undefined && { 'Content-Disposition': contentDisposition }),
+    ...(contentEncoding !== undefined && { 'Content-Encoding': contentEncoding }),
+    ...(contentLanguage !== undefined && { 'Content-Language': contentLanguage }),
+    ...(contentType !== undefined && { 'Content-Type': contentType }),
+  };
+}

@@ -1,0 +1,174 @@
+// What request headers say, parsed into the namespace's terms; what is malformed is refused by name.
+import { crc64FromBase64 } from '../../codec/crc64.ts';
+import { parseHttpDate } from '../../codec/http-date.ts';
+import type { Conditions } from '../../namespace/preconditions.ts';
+import type { ContentHeaders } from '../../namespace/records.ts';
+import { BlobError } from './errors.ts';
+import type { Headers } from './request.ts';
+
+export function headerError(name: string, value: string | undefined): BlobError {
+  return new BlobError('InvalidHeaderValue', { HeaderName: name, HeaderValue: value ?? 'null' });
+}
+
+export function required(headers: Headers, name: string): string {
+  const value = headers[name];
+  if (value === undefined || value === '') throw new BlobError('MissingRequiredHeader', { HeaderName: name });
+  return value;
+}
+
+/** If-Match and the rest; `prefix` chooses those of a copy's source. */
+export function conditions(headers: Headers, prefix: '' | 'x-ms-source-' = ''): Conditions {
+  const ifMatch = etag(headers[`${prefix}if-match`]);
+  const ifNoneMatch = etag(headers[`${prefix}if-none-match`]);
+  const ifModifiedSinceMs = date(headers, `${prefix}if-modified-since`);
+  const ifUnmodifiedSinceMs = date(headers, `${prefix}if-unmodified-since`);
+  return {
+    ...(ifMatch !== undefined && { ifMatch }),
+    ...(ifNoneMatch !== undefined && { ifNoneMatch }),
+    ...(ifModifiedSinceMs !== undefined && { ifModifiedSinceMs }),
+    ...(ifUnmodifiedSinceMs !== undefined && { ifUnmodifiedSinceMs }),
+  };
+}
+
+function etag(value: string | undefined): string | undefined {
+  if (value === undefined || value === '') return undefined;
+  const trimmed = value.trim();
+  const strong = trimmed.startsWith('W/') ? trimmed.slice(2) : trimmed;
+  return strong.startsWith('"') && strong.endsWith('"') && strong.length >= 2 ? strong.slice(1, -1) : strong;
+}
+
+function date(headers: Headers, name: string): number | undefined {
+  const value = headers[name];
+  if (value === undefined || value === '') return undefined;
+  const parsed = parseHttpDate(value);
+  if (parsed === undefined) throw headerError(name, value);
+  return parsed;
+}
+
+const guid = /^[({]?[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}[)}]?$/i;
+
+/** A lease id in any of the forms of a GUID, as the usual one. */
+export function leaseId(headers: Headers, name = 'x-ms-lease-id'): string | undefined {
+  const value = headers[name];
+  if (value === undefined || value === '') return undefined;
+  if (!guid.test(value)) throw headerError(name, value);
+  const digits = value.replace(/[^0-9a-f]/gi, '').toLowerCase();
+  return `${digits.slice(0, 8)}-${digits.slice(8, 12)}-${digits.slice(12, 16)}-${digits.slice(16, 20)}-${digits.slice(20)}`;
+}
+
+const metadataPrefix = 'x-ms-meta-';
+const metadataBytesMax = 8 * 1024;
+/** C# identifiers ("Naming and Referencing Containers, Blobs, and Metadata"); SDKs also send "-", which Azure takes. */
+const metadataName = /^[A-Za-z_][A-Za-z0-9_]*$/;
+
+/** `rawHeaders` keep the names' case, which Azure preserves. */
+export function metadata(rawHeaders: readonly string[]): Record<string, string> {
+  const found: Record<string, string> = {};
+  let bytes = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const header = rawHeaders[i] as string;
+    if (header.length < metadataPrefix.length || header.slice(0, metadataPrefix.length).toLowerCase() !== metadataPrefix) continue;
+    const name = header.slice(metadataPrefix.length);
+    const value = (rawHeaders[i + 1] as string).trim();
+    if (name === '') throw new BlobError('EmptyMetadataKey');
+    if (!metadataName.test(name)) throw new BlobError('InvalidMetadata');
+    const same = Object.keys(found).find((other) => other.toLowerCase() === name.toLowerCase());
+    if (same !== undefined) found[same] = `${found[same]},${value}`;
+    else found[name] = value;
+    bytes += name.length + value.length;
+  }
+  if (bytes > metadataBytesMax) throw new BlobError('MetadataTooLarge');
+  return found;
+}
+
+const base64 = /^[A-Za-z0-9+/]*={0,2}$/;
+
+export function md5(headers: Headers, name: string): Buffer | undefined {
+  const value = headers[name];
+  if (value === undefined || value === '') return undefined;
+  const bytes = base64.test(value) ? Buffer.from(value, 'base64') : Buffer.alloc(0);
+  if (bytes.length !== 16) throw new BlobError('InvalidMd5');
+  return bytes;
+}
+
+export function crc64(headers: Headers, name: string): bigint | undefined {
+  const value = headers[name];
+  if (value === undefined || value === '') return undefined;
+  const crc = crc64FromBase64(value);
+  if (crc === undefined) throw headerError(name, value);
+  return crc;
+}
+
+const contentHeaderNames = [
+  ['contentType', 'content-type'],
+  ['contentEncoding', 'content-encoding'],
+  ['contentLanguage', 'content-language'],
+  ['contentDisposition', 'content-disposition'],
+  ['cacheControl', 'cache-control'],
+] as const;
+
+/** `x-ms-blob-content-type` and the rest; with `fallback`, the standard header of the request stands in. */
+export function contentHeaders(headers: Headers, fallback: boolean): ContentHeaders {
+  const found: Record<string, string> = {};
+  for (const [field, name] of contentHeaderNames) {
+    // Content-Disposition and Cache-Control have always been taken from either; an empty value clears.
+    const value = headers[`x-ms-blob-${name}`] ?? (fallback ? headers[name] : undefined);
+    if (value !== undefined && value !== '') found[field] = value;
+  }
+  const sum = md5(headers, 'x-ms-blob-content-md5');
+  if (sum !== undefined) found.contentMd5 = sum.toString('base64');
+  return found;
+}
+
+const tierNames = new Map(['Hot', 'Cool', 'Cold', 'Archive'].map((tier) => [tier.toLowerCase(), tier]));
+
+export function tier(headers: Headers): string | undefined {
+  const value = headers['x-ms-access-tier'];
+  if (value === undefined || value === '') return undefined;
+  const known = tierNames.get(value.toLowerCase());
+  if (known === undefined) throw headerError('x-ms-access-tier', value);
+  return known;
+}
+
+const tagText = /^[A-Za-z0-9 +\-./:=_]*$/;
+
+/** `x-ms-tags`: a query string of at most ten tags ("Set Blob Tags"). */
+export function tags(headers: Headers): Record<string, string> | undefined {
+  const value = headers['x-ms-tags'];
+  if (value === undefined || value === '') return undefined;
+  const found: Record<string, string> = {};
+  for (const [name, text] of new URLSearchParams(value)) {
+    const fits = name.length >= 1 && name.length <= 128 && text.length <= 256 && tagText.test(name) && tagText.test(text);
+    if (!fits || name in found) throw headerError('x-ms-tags', value);
+    found[name] = text;
+  }
+  if (Object.keys(found).length > 10) throw headerError('x-ms-tags', value);
+  return found;
+}
+
+export function contentLength(headers: Headers): number | undefined {
+  const value = headers['content-length'];
+  if (value === undefined) return undefined;
+  return Number(value);
+}
+
+/** Headers of features that are not served yet: refused, never ignored, for they change what is stored or who may read it. */
+export function refuseUnsupported(headers: Headers): void {
+  for (const name of unsupported) {
+    if (headers[name] !== undefined) throw new BlobError('UnsupportedHeader', { HeaderName: name });
+  }
+}
+
+const unsupported = [
+  'x-ms-encryption-key',
+  'x-ms-encryption-key-sha256',
+  'x-ms-encryption-algorithm',
+  'x-ms-encryption-scope',
+  'x-ms-immutability-policy-until-date',
+  'x-ms-immutability-policy-mode',
+  'x-ms-legal-hold',
+  'x-ms-if-tags',
+  'x-ms-source-if-tags',
+  'x-ms-structured-body',
+  'x-ms-file-request-intent',
+] as const;

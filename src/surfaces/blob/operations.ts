@@ -1,0 +1,158 @@
+// The table of the Blob API's operations: how each is recognised, what it needs permission for, who serves it.
+import type { Action } from '../../identity/authorize.ts';
+import type { Answer } from '../http/answer.ts';
+import { getAccountInfo } from './account-info.ts';
+import { batch } from './batch.ts';
+import type { BlobCall, Call, ContainerCall } from './call.ts';
+import { getContainerAcl, setContainerAcl } from './container-acl.ts';
+import { abortCopy, copyBlob, putBlobFromUrl } from './copy-blob.ts';
+import { createContainer } from './create-container.ts';
+import { deleteBlob } from './delete-blob.ts';
+import { deleteContainer } from './delete-container.ts';
+import { BlobError } from './errors.ts';
+import { getBlob, getBlobMetadata, getBlobProperties } from './get-blob.ts';
+import { getBlockList } from './get-block-list.ts';
+import { getContainer } from './get-container.ts';
+import { leaseBlob } from './lease-blob.ts';
+import { leaseContainer } from './lease-container.ts';
+import { listBlobs } from './list-blobs.ts';
+import { listContainers } from './list-containers.ts';
+import { putBlob } from './put-blob.ts';
+import { putBlock } from './put-block.ts';
+import { putBlockFromUrl } from './put-block-from-url.ts';
+import { putBlockList } from './put-block-list.ts';
+import type { ParsedRequest } from './request.ts';
+import { one } from './request.ts';
+import { getServiceProperties, setServiceProperties } from './service-properties.ts';
+import { setBlobMetadata, setBlobProperties, setBlobTier } from './set-blob.ts';
+import { setContainerMetadata } from './set-container-metadata.ts';
+
+interface Common {
+  readonly name: string;
+  readonly method: string;
+  readonly comp?: string;
+  /** What tells operations of one method and `comp` apart; the first that fits is taken. */
+  readonly when?: (request: ParsedRequest) => boolean;
+  /** Undefined: any caller with an identity (each part of a batch brings its own). */
+  readonly action: Action | undefined;
+}
+
+type ServiceOperation = Common & {
+  readonly level: 'service';
+  readonly restype?: string;
+  readonly handle: (call: Call) => Promise<Answer>;
+};
+type ContainerOperation = Common & {
+  readonly level: 'container';
+  readonly restype?: string;
+  readonly handle: (call: ContainerCall) => Promise<Answer>;
+};
+type BlobOperation = Common & {
+  readonly level: 'blob';
+  readonly restype?: string;
+  readonly handle: (call: BlobCall) => Promise<Answer>;
+};
+
+export type Operation = ServiceOperation | ContainerOperation | BlobOperation;
+
+const fromUrl = (request: ParsedRequest): boolean => request.headers['x-ms-copy-source'] !== undefined;
+const typedFromUrl = (request: ParsedRequest): boolean =>
+  fromUrl(request) && request.headers['x-ms-blob-type'] !== undefined && request.headers['x-ms-requires-sync'] === undefined;
+
+/** What is documented and not served yet: refused with 501, which SDKs report as it is. */
+const later = async (): Promise<Answer> => {
+  throw new BlobError('NotImplemented');
+};
+
+export const operations: readonly Operation[] = [
+  { level: 'service', method: 'GET', comp: 'list', name: 'ListContainers', action: 'service/list', handle: listContainers },
+  { level: 'service', method: 'GET', restype: 'service', comp: 'properties', name: 'GetBlobServiceProperties', action: 'service/read', handle: getServiceProperties },
+  { level: 'service', method: 'PUT', restype: 'service', comp: 'properties', name: 'SetBlobServiceProperties', action: 'service/write', handle: setServiceProperties },
+  { level: 'service', method: 'GET', restype: 'service', comp: 'stats', name: 'GetBlobServiceStats', action: 'service/read', handle: later },
+  { level: 'service', method: 'GET', restype: 'account', comp: 'properties', name: 'GetAccountInformation', action: 'service/info', handle: getAccountInfo },
+  { level: 'service', method: 'HEAD', restype: 'account', comp: 'properties', name: 'GetAccountInformation', action: 'service/info', handle: getAccountInfo },
+  { level: 'service', method: 'POST', restype: 'service', comp: 'userdelegationkey', name: 'GetUserDelegationKey', action: 'service/read', handle: later },
+  { level: 'service', method: 'POST', comp: 'batch', name: 'BlobBatch', action: undefined, handle: batch },
+  { level: 'service', method: 'GET', comp: 'blobs', name: 'FindBlobsByTags', action: 'service/list', handle: later },
+
+  { level: 'container', method: 'GET', restype: 'account', comp: 'properties', name: 'GetAccountInformation', action: 'service/info', handle: getAccountInfo },
+  { level: 'container', method: 'HEAD', restype: 'account', comp: 'properties', name: 'GetAccountInformation', action: 'service/info', handle: getAccountInfo },
+  { level: 'container', method: 'PUT', restype: 'container', name: 'CreateContainer', action: 'container/create', handle: createContainer },
+  { level: 'container', method: 'DELETE', restype: 'container', name: 'DeleteContainer', action: 'container/delete', handle: deleteContainer },
+  { level: 'container', method: 'GET', restype: 'container', name: 'GetContainerProperties', action: 'container/read', handle: getContainer },
+  { level: 'container', method: 'HEAD', restype: 'container', name: 'GetContainerProperties', action: 'container/read', handle: getContainer },
+  { level: 'container', method: 'GET', restype: 'container', comp: 'metadata', name: 'GetContainerMetadata', action: 'container/read', handle: getContainer },
+  { level: 'container', method: 'HEAD', restype: 'container', comp: 'metadata', name: 'GetContainerMetadata', action: 'container/read', handle: getContainer },
+  { level: 'container', method: 'PUT', restype: 'container', comp: 'metadata', name: 'SetContainerMetadata', action: 'container/write', handle: setContainerMetadata },
+  { level: 'container', method: 'GET', restype: 'container', comp: 'acl', name: 'GetContainerAcl', action: 'container/acl', handle: getContainerAcl },
+  { level: 'container', method: 'HEAD', restype: 'container', comp: 'acl', name: 'GetContainerAcl', action: 'container/acl', handle: getContainerAcl },
+  { level: 'container', method: 'PUT', restype: 'container', comp: 'acl', name: 'SetContainerAcl', action: 'container/acl', handle: setContainerAcl },
+  { level: 'container', method: 'PUT', restype: 'container', comp: 'lease', name: 'LeaseContainer', action: 'container/lease', handle: leaseContainer },
+  { level: 'container', method: 'GET', restype: 'container', comp: 'list', name: 'ListBlobs', action: 'container/list', handle: listBlobs },
+  { level: 'container', method: 'POST', restype: 'container', comp: 'batch', name: 'BlobBatch', action: undefined, handle: batch },
+  { level: 'container', method: 'GET', restype: 'container', comp: 'blobs', name: 'FindBlobsByTags', action: 'container/list', handle: later },
+  { level: 'container', method: 'PUT', restype: 'container', comp: 'undelete', name: 'RestoreContainer', action: 'container/create', handle: later },
+
+  { level: 'blob', method: 'GET', restype: 'account', comp: 'properties', name: 'GetAccountInformation', action: 'service/info', handle: getAccountInfo },
+  { level: 'blob', method: 'HEAD', restype: 'account', comp: 'properties', name: 'GetAccountInformation', action: 'service/info', handle: getAccountInfo },
+  { level: 'blob', method: 'GET', name: 'GetBlob', action: 'blob/read', handle: getBlob },
+  { level: 'blob', method: 'HEAD', name: 'GetBlobProperties', action: 'blob/read', handle: getBlobProperties },
+  { level: 'blob', method: 'PUT', when: typedFromUrl, name: 'PutBlobFromUrl', action: 'blob/write', handle: putBlobFromUrl },
+  { level: 'blob', method: 'PUT', when: fromUrl, name: 'CopyBlob', action: 'blob/write', handle: copyBlob },
+  { level: 'blob', method: 'PUT', name: 'PutBlob', action: 'blob/write', handle: putBlob },
+  { level: 'blob', method: 'DELETE', name: 'DeleteBlob', action: 'blob/delete', handle: deleteBlob },
+  { level: 'blob', method: 'PUT', comp: 'block', when: fromUrl, name: 'PutBlockFromUrl', action: 'blob/write', handle: putBlockFromUrl },
+  { level: 'blob', method: 'PUT', comp: 'block', name: 'PutBlock', action: 'blob/write', handle: putBlock },
+  { level: 'blob', method: 'PUT', comp: 'blocklist', name: 'PutBlockList', action: 'blob/write', handle: putBlockList },
+  { level: 'blob', method: 'GET', comp: 'blocklist', name: 'GetBlockList', action: 'blob/read', handle: getBlockList },
+  { level: 'blob', method: 'GET', comp: 'metadata', name: 'GetBlobMetadata', action: 'blob/read', handle: getBlobMetadata },
+  { level: 'blob', method: 'HEAD', comp: 'metadata', name: 'GetBlobMetadata', action: 'blob/read', handle: getBlobMetadata },
+  { level: 'blob', method: 'PUT', comp: 'metadata', name: 'SetBlobMetadata', action: 'blob/change', handle: setBlobMetadata },
+  { level: 'blob', method: 'PUT', comp: 'properties', name: 'SetBlobProperties', action: 'blob/change', handle: setBlobProperties },
+  { level: 'blob', method: 'PUT', comp: 'tier', name: 'SetBlobTier', action: 'blob/change', handle: setBlobTier },
+  { level: 'blob', method: 'PUT', comp: 'lease', name: 'LeaseBlob', action: 'blob/lease', handle: leaseBlob },
+  { level: 'blob', method: 'PUT', comp: 'copy', name: 'AbortCopyBlob', action: 'blob/write', handle: abortCopy },
+  { level: 'blob', method: 'PUT', comp: 'snapshot', name: 'SnapshotBlob', action: 'blob/change', handle: later },
+  { level: 'blob', method: 'PUT', comp: 'undelete', name: 'UndeleteBlob', action: 'blob/write', handle: later },
+  { level: 'blob', method: 'GET', comp: 'tags', name: 'GetBlobTags', action: 'blob/read', handle: later },
+  { level: 'blob', method: 'PUT', comp: 'tags', name: 'SetBlobTags', action: 'blob/write', handle: later },
+  { level: 'blob', method: 'PUT', comp: 'appendblock', name: 'AppendBlock', action: 'blob/write', handle: later },
+  { level: 'blob', method: 'PUT', comp: 'seal', name: 'SealAppendBlob', action: 'blob/write', handle: later },
+  { level: 'blob', method: 'PUT', comp: 'page', name: 'PutPage', action: 'blob/write', handle: later },
+  { level: 'blob', method: 'GET', comp: 'pagelist', name: 'GetPageRanges', action: 'blob/read', handle: later },
+  { level: 'blob', method: 'PUT', comp: 'incrementalcopy', name: 'IncrementalCopyBlob', action: 'blob/write', handle: later },
+  { level: 'blob', method: 'POST', comp: 'query', name: 'QueryBlobContents', action: 'blob/read', handle: later },
+  { level: 'blob', method: 'PUT', comp: 'expiry', name: 'SetBlobExpiry', action: 'blob/write', handle: later },
+  { level: 'blob', method: 'PUT', comp: 'immutabilitypolicies', name: 'SetBlobImmutabilityPolicy', action: 'blob/write', handle: later },
+  { level: 'blob', method: 'DELETE', comp: 'immutabilitypolicies', name: 'DeleteBlobImmutabilityPolicy', action: 'blob/delete', handle: later },
+  { level: 'blob', method: 'PUT', comp: 'legalhold', name: 'SetBlobLegalHold', action: 'blob/write', handle: later },
+];
+
+const byKey = new Map<string, Operation[]>();
+const known = new Set<string>();
+for (const operation of operations) {
+  const key = keyOf(operation.level, operation.method, operation.restype, operation.comp);
+  byKey.set(key, [...(byKey.get(key) ?? []), operation]);
+  known.add(keyOf(operation.level, '', operation.restype, operation.comp));
+}
+
+function keyOf(level: string, method: string, restype: string | undefined, comp: string | undefined): string {
+  return `${level} ${method} ${restype ?? ''} ${comp ?? ''}`;
+}
+
+/** Throws the documented error for what is no operation. */
+export function findOperation(request: ParsedRequest): Operation {
+  const { target, query, method } = request;
+  const level = target.blob !== undefined ? 'blob' : target.container !== undefined ? 'container' : 'service';
+  const restype = query.size === 0 ? undefined : one(query, 'restype')?.toLowerCase();
+  const comp = query.size === 0 ? undefined : one(query, 'comp')?.toLowerCase();
+  const found = byKey.get(keyOf(level, method, restype, comp))?.find(({ when }) => when === undefined || when(request));
+  if (found !== undefined) return found;
+  if (known.has(keyOf(level, '', restype, comp))) throw new BlobError('UnsupportedHttpVerb');
+  const [name, value] = comp === undefined ? ['restype', restype ?? ''] : ['comp', comp];
+  throw new BlobError('InvalidQueryParameterValue', {
+    QueryParameterName: name,
+    QueryParameterValue: value,
+    Reason: 'It names no operation on this resource.',
+  });
+}

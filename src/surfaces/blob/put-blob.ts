@@ -1,0 +1,39 @@
+// Put Blob: a whole block blob in one request.
+import { putEntry } from '../../namespace/entries.ts';
+import type { Answer } from '../http/answer.ts';
+import { blobChange } from './blob-change.ts';
+import type { BlobCall } from './call.ts';
+import { BlobError, failureError } from './errors.ts';
+import { contentHeaders, headerError, metadata, required, tags, tier } from './headers-in.ts';
+import { stamp } from './headers-out.ts';
+import { sumHeaders, uploadBody } from './upload-body.ts';
+
+/** 5000 MiB, since version 2019-12-12. */
+const blobBytesMax = 5000 * 1024 * 1024;
+
+export async function putBlob(call: BlobCall): Promise<Answer> {
+  const { store, headers } = call;
+  const type = required(headers, 'x-ms-blob-type');
+  if (type === 'AppendBlob' || type === 'PageBlob') throw new BlobError('NotImplemented');
+  if (type !== 'BlockBlob') throw headerError('x-ms-blob-type', type);
+  const access = tier(headers);
+  const indexTags = tags(headers);
+  const stored = contentHeaders(headers, true);
+  const outcome = await putEntry(store, {
+    ...blobChange(call),
+    onlyIfNew: call.onlyIfNew,
+    attributes: {
+      headers: stored,
+      metadata: metadata(call.rawHeaders),
+      ...(access !== undefined && { tier: access }),
+      ...(indexTags && { tags: indexTags }),
+    },
+    // The service keeps an MD5 of what one request brought whole, unless the client gave its own.
+    body: uploadBody(call, blobBytesMax, stored.contentMd5 === undefined),
+  });
+  if (outcome.kind !== 'ok') throw failureError(outcome);
+  return {
+    status: 201,
+    headers: { ...stamp(outcome.entry.record), ...sumHeaders(call, outcome), 'x-ms-request-server-encrypted': 'true' },
+  };
+}

@@ -1,0 +1,72 @@
+// Put Block List: the blob becomes the listed blocks, in their order.
+import { commitBlocks, type ListedBlock } from '../../namespace/uploads.ts';
+import { readXml, type XmlElement } from '../../codec/xml-read.ts';
+import { createHash } from 'node:crypto';
+import { crc64, crc64ToBase64 } from '../../codec/crc64.ts';
+import type { Answer } from '../http/answer.ts';
+import { blobChange } from './blob-change.ts';
+import type { BlobCall } from './call.ts';
+import { BlobError, failureError } from './errors.ts';
+import { contentHeaders, crc64 as expectedCrc64, md5, metadata, tags, tier } from './headers-in.ts';
+import { stamp } from './headers-out.ts';
+
+/** 50,000 blocks of at most 88 base64 digits, with their elements. */
+const listBytesMax = 8 * 1024 * 1024;
+// More than any list may have, so that one block too many gets the answer that says so.
+const elementsMax = 60_000;
+
+export async function putBlockList(call: BlobCall): Promise<Answer> {
+  const { headers } = call;
+  const text = await call.body.whole(listBytesMax);
+  if (text === undefined) throw new BlobError('RequestBodyTooLarge');
+  const sum = md5(headers, 'content-md5');
+  if (sum !== undefined && !createHash('md5').update(text).digest().equals(sum)) throw new BlobError('Md5Mismatch');
+  const crc = crc64(text);
+  const wanted = expectedCrc64(headers, 'x-ms-content-crc64');
+  if (wanted !== undefined && wanted !== crc) throw new BlobError('Crc64Mismatch');
+  const access = tier(headers);
+  const indexTags = tags(headers);
+  const outcome = await commitBlocks(call.store, {
+    ...blobChange(call),
+    onlyIfNew: call.onlyIfNew,
+    blocks: parseBlockList(text),
+    attributes: {
+      headers: contentHeaders(headers, false),
+      metadata: metadata(call.rawHeaders),
+      ...(access !== undefined && { tier: access }),
+      ...(indexTags && { tags: indexTags }),
+    },
+  });
+  if (outcome.kind !== 'ok') throw failureError(outcome);
+  return {
+    status: 201,
+    headers: {
+      ...stamp(outcome.entry.record),
+      ...(sum === undefined ? { 'x-ms-content-crc64': crc64ToBase64(crc) } : { 'Content-MD5': sum.toString('base64') }),
+      'x-ms-request-server-encrypted': 'true',
+    },
+  };
+}
+
+const kinds: Readonly<Record<string, ListedBlock['from']>> = {
+  Committed: 'committed',
+  Uncommitted: 'uncommitted',
+  Latest: 'latest',
+};
+
+function parseBlockList(text: Buffer): ListedBlock[] {
+  const parsed = readXml(text, listBytesMax, elementsMax);
+  if (parsed.kind !== 'ok') throw new BlobError('InvalidXmlDocument');
+  if (parsed.root.name !== 'BlockList') throw new BlobError('InvalidXmlDocument');
+  return parsed.root.children.map(blockOf);
+}
+
+function blockOf(element: XmlElement): ListedBlock {
+  const from = kinds[element.name];
+  if (from === undefined) throw new BlobError('InvalidXmlDocument');
+  const id = element.text.trim();
+  // In the form in which ids are compared: what decodes to nothing is no id of a block.
+  const bytes = Buffer.from(id, 'base64');
+  if (bytes.length === 0 || bytes.length > 64) throw new BlobError('InvalidBlockList');
+  return { id: bytes.toString('base64'), from };
+}

@@ -1,0 +1,59 @@
+// Put Block: one block of a blob to be, staged under its id.
+import { type StageBlock, stageBlock } from '../../namespace/uploads.ts';
+import type { Answer } from '../http/answer.ts';
+import type { BlobCall } from './call.ts';
+import { BlobError, failureError } from './errors.ts';
+import { leaseId } from './headers-in.ts';
+import { checkBlobName } from './names.ts';
+import { one } from './request.ts';
+import { sumHeaders, uploadBody } from './upload-body.ts';
+
+/** 4000 MiB, since version 2019-12-12. */
+export const blockBytesMax = 4000 * 1024 * 1024;
+const blockIdBytesMax = 64;
+
+export async function putBlock(call: BlobCall): Promise<Answer> {
+  const command = stageCommand(call);
+  const body = uploadBody(call, blockBytesMax, false);
+  if (body.length === 0) {
+    throw new BlobError('InvalidHeaderValue', { HeaderName: 'Content-Length', HeaderValue: '0' });
+  }
+  const outcome = await stageBlock(call.store, { ...command, body });
+  if (outcome.kind !== 'ok') throw failureError(outcome);
+  return { status: 201, headers: { ...sumHeaders(call, outcome), 'x-ms-request-server-encrypted': 'true' } };
+}
+
+export function stageCommand(call: BlobCall): StageBlock {
+  const { target, headers } = call;
+  checkBlobName(target.blob);
+  const text = one(call.query, 'blockid');
+  if (text === undefined || text === '') {
+    throw new BlobError('MissingRequiredQueryParameter', { QueryParameterName: 'blockid' });
+  }
+  const lease = leaseId(headers);
+  return {
+    account: target.account,
+    container: target.container,
+    name: target.blob,
+    ...(lease !== undefined && { leaseId: lease }),
+    blockId: parseBlockId(text),
+  };
+}
+
+const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+
+/** The id's bytes: base64 in the request, at most 64 bytes before that. */
+export function parseBlockId(text: string): Buffer {
+  if (!base64.test(text)) {
+    throw new BlobError('InvalidQueryParameterValue', {
+      QueryParameterName: 'blockid',
+      QueryParameterValue: text,
+      Reason: 'Not a valid base64 string.',
+    });
+  }
+  const id = Buffer.from(text, 'base64');
+  if (id.length === 0 || id.length > blockIdBytesMax) {
+    throw new BlobError('OutOfRangeInput', {}, 'Block ID length cannot exceed 64 bytes.');
+  }
+  return id;
+}

@@ -1,0 +1,100 @@
+// A request of the Blob API, taken apart once: account, container, blob, query, headers, version.
+import type { IncomingMessage } from 'node:http';
+import type { RequestBody } from '../http/body.ts';
+import { BlobError } from './errors.ts';
+
+export interface Target {
+  readonly account: string;
+  /** Undefined for the service itself. */
+  readonly container: string | undefined;
+  /** Undefined for the container itself. */
+  readonly blob: string | undefined;
+}
+
+export type Query = ReadonlyMap<string, readonly string[]>;
+export type Headers = Readonly<Record<string, string | undefined>>;
+
+export interface ParsedRequest {
+  readonly method: string;
+  /** As on the wire, before the query. */
+  readonly rawPath: string;
+  readonly query: Query;
+  readonly headers: Headers;
+  /** Names as they came and values, in turn. */
+  readonly rawHeaders: readonly string[];
+  readonly target: Target;
+  readonly body: RequestBody;
+}
+
+const hostStyle = /^([a-z0-9]{3,24})\.blob\./i;
+
+/** Throws `BlobError` for what is no address of anything here. */
+export function parseTarget(rawPath: string, host: string | undefined, query: Query): Target {
+  const styled = host === undefined ? null : hostStyle.exec(host);
+  let rest = rawPath.startsWith('/') ? rawPath.slice(1) : rawPath;
+  let account: string;
+  if (styled !== null) account = (styled[1] as string).toLowerCase();
+  else {
+    const slash = rest.indexOf('/');
+    account = decode(slash === -1 ? rest : rest.slice(0, slash));
+    rest = slash === -1 ? '' : rest.slice(slash + 1);
+  }
+  if (rest === '') return { account, container: undefined, blob: undefined };
+  const slash = rest.indexOf('/');
+  if (slash === -1 || slash === rest.length - 1) {
+    const name = decode(slash === -1 ? rest : rest.slice(0, -1));
+    // A single segment that is asked for as no container is a blob of the root container.
+    if (slash === -1 && !query.has('restype') && !query.has('comp')) return { account, container: '$root', blob: name };
+    return { account, container: name, blob: undefined };
+  }
+  return { account, container: decode(rest.slice(0, slash)), blob: decode(rest.slice(slash + 1)) };
+}
+
+function decode(part: string): string {
+  if (!part.includes('%')) return part;
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    // Overlong or broken UTF-8 names nothing.
+    throw new BlobError('InvalidUri');
+  }
+}
+
+const queryParametersMax = 128;
+
+/** Names are lower-cased; a parameter that comes twice keeps both values, for a signature covers both. */
+export function parseQuery(text: string): Query {
+  const query = new Map<string, string[]>();
+  if (text === '') return query;
+  for (const pair of text.split('&')) {
+    if (pair === '') continue;
+    const equals = pair.indexOf('=');
+    const name = decodeQuery(equals === -1 ? pair : pair.slice(0, equals)).toLowerCase();
+    const value = equals === -1 ? '' : decodeQuery(pair.slice(equals + 1));
+    const values = query.get(name);
+    if (values === undefined) query.set(name, [value]);
+    else values.push(value);
+    if (query.size > queryParametersMax) throw new BlobError('InvalidUri');
+  }
+  return query;
+}
+
+function decodeQuery(text: string): string {
+  const spaced = text.includes('+') ? text.replaceAll('+', ' ') : text;
+  return decode(spaced);
+}
+
+/** Headers by lower-case name. One that came twice is refused where the two could be read differently. */
+export function readHeaders(request: IncomingMessage): Headers {
+  return request.headers as Headers;
+}
+
+/** The one value of a query parameter; twice is refused. */
+export function one(query: Query, name: string): string | undefined {
+  const values = query.get(name);
+  if (values === undefined) return undefined;
+  if (values.length > 1) {
+    throw new BlobError('InvalidQueryParameterValue', { QueryParameterName: name, Reason: 'It is given more than once.' });
+  }
+  return values[0];
+}

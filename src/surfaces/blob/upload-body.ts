@@ -1,0 +1,37 @@
+// The body of an upload as the namespace takes it: announced length, limits, expected sums.
+import { crc64ToBase64 } from '../../codec/crc64.ts';
+import type { Body } from '../../namespace/ingest.ts';
+import type { Call } from './call.ts';
+import { BlobError } from './errors.ts';
+import { contentLength, crc64, md5 } from './headers-in.ts';
+import type { OutHeaders } from './headers-out.ts';
+
+/** Refuses a length that is missing or beyond `bytesMax` before a byte is read. */
+export function uploadBody(call: Call, bytesMax: number, wantMd5: boolean): Body {
+  const length = contentLength(call.headers);
+  if (length === undefined && call.headers['transfer-encoding'] === undefined) {
+    throw new BlobError('MissingContentLengthHeader');
+  }
+  const lengthMax = Math.min(bytesMax, call.settings.bodyBytesMax);
+  if (length !== undefined && length > lengthMax) throw new BlobError('RequestBodyTooLarge', { MaxLimit: `${lengthMax}` });
+  const expectedMd5 = md5(call.headers, 'content-md5');
+  const expectedCrc64 = crc64(call.headers, 'x-ms-content-crc64');
+  if (expectedMd5 !== undefined && expectedCrc64 !== undefined) {
+    throw new BlobError('InvalidHeaderValue', { HeaderName: 'x-ms-content-crc64', Reason: 'Content-MD5 is given as well.' });
+  }
+  return {
+    chunks: call.body,
+    length,
+    lengthMax,
+    wantMd5,
+    ...(expectedMd5 && { md5: expectedMd5 }),
+    ...(expectedCrc64 !== undefined && { crc64: expectedCrc64 }),
+  };
+}
+
+/** From 2019-02-02 on Content-MD5 comes back if it was sent; otherwise the CRC-64 does. */
+export function sumHeaders(call: Call, sums: { readonly md5: Buffer | undefined; readonly crc64: bigint }): OutHeaders {
+  return call.headers['content-md5'] === undefined
+    ? { 'x-ms-content-crc64': crc64ToBase64(sums.crc64) }
+    : { 'Content-MD5': sums.md5?.toString('base64') };
+}

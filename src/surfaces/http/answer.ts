@@ -1,0 +1,75 @@
+// An answer as a value, and how it goes out: headers once, a body at the pace of its reader.
+import type { ServerResponse } from 'node:http';
+
+/** A chunk of a body that is made while it is sent; `release` is called when the kernel has it. */
+export interface AnswerChunk {
+  readonly bytes: Buffer;
+  release(): void;
+}
+
+export interface Answer {
+  readonly status: number;
+  /** Names as they go out, with their values; an undefined value leaves the header out. */
+  readonly headers: Record<string, string | number | undefined>;
+  readonly body?: string | Buffer | { readonly length: number; readonly chunks: AsyncIterable<AnswerChunk> };
+}
+
+/** Sends the answer; resolves with the bytes of body sent when they are out or the reader is gone. */
+export async function send(response: ServerResponse, answer: Answer, withBody: boolean): Promise<number> {
+  const { body } = answer;
+  const headers: (string | number)[] = [];
+  for (const name in answer.headers) {
+    const value = answer.headers[name];
+    if (value !== undefined) headers.push(name, value);
+  }
+  if (body === undefined || typeof body === 'string' || Buffer.isBuffer(body)) {
+    const bytes = body === undefined ? 0 : Buffer.byteLength(body);
+    if (answer.headers['Content-Length'] === undefined && answer.status !== 204 && answer.status !== 304) {
+      headers.push('Content-Length', bytes);
+    }
+    response.writeHead(answer.status, headers as never);
+    response.end(withBody ? body : undefined);
+    return withBody ? bytes : 0;
+  }
+  if (answer.headers['Content-Length'] === undefined) headers.push('Content-Length', body.length);
+  response.writeHead(answer.status, headers as never);
+  if (!withBody) {
+    response.end();
+    return 0;
+  }
+  return await sendChunks(response, body.chunks);
+}
+
+async function sendChunks(response: ServerResponse, chunks: AsyncIterable<AnswerChunk>): Promise<number> {
+  let bytes = 0;
+  try {
+    for await (const chunk of chunks) {
+      if (response.destroyed) {
+        chunk.release();
+        break;
+      }
+      bytes += chunk.bytes.length;
+      const room = response.write(chunk.bytes, () => chunk.release());
+      if (!room) await drained(response);
+    }
+    if (!response.destroyed) response.end();
+  } catch (error) {
+    // The status is out: only a cut connection can tell the reader that the rest is missing.
+    response.destroy();
+    throw error;
+  }
+  return bytes;
+}
+
+function drained(response: ServerResponse): Promise<void> {
+  if (response.destroyed || !response.writableNeedDrain) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = (): void => {
+      response.off('drain', done);
+      response.off('close', done);
+      resolve();
+    };
+    response.on('drain', done);
+    response.on('close', done);
+  });
+}

@@ -1,0 +1,101 @@
+// A request's body as an async iterable: one chunk at a time, with the socket paused while nobody asks.
+import type { IncomingMessage } from 'node:http';
+
+/** The sender went away, or fell silent, before the body was whole. */
+export class BodyCutError extends Error {
+  readonly code = 'BODY_CUT';
+}
+
+const queueMax = 4;
+
+/** The stream's own iterator costs several times this one for a body of one chunk. */
+export class RequestBody implements AsyncIterable<Buffer> {
+  readonly #request: IncomingMessage;
+  readonly #queue: Buffer[] = [];
+  #ended = false;
+  #failure: Error | undefined;
+  #wake: (() => void) | undefined;
+  #listening = false;
+  bytes = 0;
+
+  constructor(request: IncomingMessage) {
+    this.#request = request;
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Buffer> {
+    this.#listen();
+    return { next: () => this.#next(), return: async () => ({ done: true, value: undefined }) };
+  }
+
+  /** The whole body, or undefined if it is longer than `bytesMax`. */
+  async whole(bytesMax: number): Promise<Buffer | undefined> {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    for await (const chunk of this) {
+      bytes += chunk.length;
+      if (bytes > bytesMax) return undefined;
+      chunks.push(chunk);
+    }
+    return chunks.length === 1 ? chunks[0] : Buffer.concat(chunks);
+  }
+
+  /** Reads what nobody wanted, so that the connection can go on; false if that is more than `bytesMax`. */
+  async drain(bytesMax: number): Promise<boolean> {
+    if (this.#request.readableEnded || this.#request.complete) {
+      this.#request.resume();
+      return true;
+    }
+    let bytes = 0;
+    try {
+      for await (const chunk of this) {
+        bytes += chunk.length;
+        if (bytes > bytesMax) return false;
+      }
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  async #next(): Promise<IteratorResult<Buffer>> {
+    for (;;) {
+      const chunk = this.#queue.shift();
+      if (chunk !== undefined) {
+        if (this.#queue.length === 0 && this.#request.isPaused()) this.#request.resume();
+        return { done: false, value: chunk };
+      }
+      if (this.#failure !== undefined) throw this.#failure;
+      if (this.#ended) return { done: true, value: undefined };
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  #listen(): void {
+    if (this.#listening) return;
+    this.#listening = true;
+    const request = this.#request;
+    const wake = (): void => {
+      this.#wake?.();
+      this.#wake = undefined;
+    };
+    request.on('data', (chunk: Buffer) => {
+      this.bytes += chunk.length;
+      this.#queue.push(chunk);
+      if (this.#queue.length >= queueMax) request.pause();
+      wake();
+    });
+    request.on('end', () => {
+      this.#ended = true;
+      wake();
+    });
+    const cut = (): void => {
+      if (!this.#ended) this.#failure ??= new BodyCutError('the request ended before its body was whole');
+      wake();
+    };
+    request.on('error', cut);
+    request.on('close', cut);
+    if (request.destroyed) cut();
+  }
+}

@@ -1,0 +1,61 @@
+// The HTTP listener that every HTTP surface stands on: limits, timeouts, and an end that lets requests finish.
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+
+export interface ListenerLimits {
+  readonly connectionsMax: number;
+  readonly headersTimeoutMs: number;
+  readonly stallTimeoutMs: number;
+  readonly keepAliveTimeoutMs: number;
+}
+
+export interface HttpListener {
+  readonly server: Server;
+  /** Takes no more connections, lets requests end for at most `timeoutMs`, then cuts the rest. */
+  drain(timeoutMs: number): Promise<void>;
+}
+
+const headerBytesMax = 64 * 1024;
+
+export function createHttpListener(
+  limits: ListenerLimits,
+  handle: (request: IncomingMessage, response: ServerResponse) => void,
+): HttpListener {
+  let draining = false;
+  const server = createServer(
+    {
+      maxHeaderSize: headerBytesMax,
+      // A body may take as long as it makes progress; what falls silent is cut by the socket's timeout below.
+      requestTimeout: 0,
+      headersTimeout: limits.headersTimeoutMs,
+      keepAliveTimeout: limits.keepAliveTimeoutMs,
+      connectionsCheckingInterval: 5000,
+      highWaterMark: 256 * 1024,
+      noDelay: true,
+    },
+    (request, response) => {
+      // While it drains every answer closes its connection.
+      if (draining) response.shouldKeepAlive = false;
+      handle(request, response);
+    },
+  );
+  server.maxConnections = limits.connectionsMax;
+  server.timeout = limits.stallTimeoutMs;
+  server.on('timeout', (socket: Socket) => socket.destroy());
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
+    const status = error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request';
+    socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+  });
+  const drain = async (timeoutMs: number): Promise<void> => {
+    draining = true;
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    server.closeIdleConnections();
+    const idle = setInterval(() => server.closeIdleConnections(), 50);
+    const timer = setTimeout(() => server.closeAllConnections(), timeoutMs);
+    await closed;
+    clearTimeout(timer);
+    clearInterval(idle);
+  };
+  return { server, drain };
+}
