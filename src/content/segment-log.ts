@@ -3,10 +3,11 @@ import { crc32 } from 'node:zlib';
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import type { SegmentCatalog } from './catalog.ts';
+import { assert } from '../base/unreachable.ts';
 import { alignUp, type Disk, type DiskFile, directAlignment } from './disk.ts';
 import {
   blockBytes,
-  extentAlignment,
+  extentFootprint,
   headerBytes,
   type LogPiece,
   type Place,
@@ -34,6 +35,10 @@ interface OpenSegment {
   readonly salt: bigint;
   readonly file: DiskFile;
   tail: number;
+  /** The footprints of all extents. */
+  extentBytes: number;
+  /** Everything is synced and the file is closed: a sync that comes late has nothing to do. */
+  closed: boolean;
   /** After a failed write or sync nothing of the segment that is not yet acknowledged can be trusted. */
   failed: Error | undefined;
   writing: number;
@@ -53,7 +58,9 @@ export interface Written {
 interface Waiting {
   readonly at: number;
   readonly length: number;
-  readonly resolve: (piece: LogPiece) => void;
+  /** Where it was first written, if that is elsewhere. */
+  readonly logical: Place | undefined;
+  readonly resolve: (written: Written) => void;
   readonly reject: (error: Error) => void;
 }
 
@@ -74,17 +81,23 @@ export class SegmentLog {
   readonly #sealedGathers: Gather[] = [];
   #flushing: Promise<void> | undefined;
   readonly #open = new Set<OpenSegment>();
+  readonly #gatheredMax: number;
   #closed = false;
 
   constructor(options: SegmentLogOptions) {
     this.#options = options;
+    this.#gatheredMax = Math.min(slotBytes, options.segmentBytes - segmentHeaderBytes);
   }
 
   /** Copies a small payload (at most `gatherBytesMax` bytes) behind others into a shared slot; durable when it resolves. */
   async appendSmall(chunks: readonly Uint8Array[], length: number): Promise<LogPiece> {
+    return (await this.#appendGathered(chunks, length, undefined)).piece;
+  }
+
+  async #appendGathered(chunks: readonly Uint8Array[], length: number, logical: Place | undefined): Promise<Written> {
     const header = headerBytes(length);
-    const need = alignUp(header + length, extentAlignment);
-    while (this.#gather === undefined || this.#gather.used + need > slotBytes) {
+    const need = extentFootprint(length);
+    while (this.#gather === undefined || this.#gather.used + need > this.#gatheredMax) {
       this.#sealGather();
       const slot = await this.#options.pool.take();
       if (this.#gather === undefined) this.#gather = { slot, used: 0, waiting: [] };
@@ -99,8 +112,8 @@ export class SegmentLog {
       position += chunk.length;
     }
     gather.slot.bytes.fill(0, position, gather.used);
-    return await new Promise<LogPiece>((resolve, reject) => {
-      gather.waiting.push({ at, length, resolve, reject });
+    return await new Promise<Written>((resolve, reject) => {
+      gather.waiting.push({ at, length, logical, resolve, reject });
       this.#flushing ??= this.#flush();
     });
   }
@@ -123,6 +136,7 @@ export class SegmentLog {
 
   /** Writes an extent that lies elsewhere to the end of this log, under its logical place; durable when it resolves. */
   async rewrite(payload: Buffer, logical: Place): Promise<Place> {
+    if (payload.length <= gatherBytesMax) return (await this.#appendGathered([payload], payload.length, logical)).place;
     const slot = await this.#options.pool.take();
     const from = headerBytes(payload.length);
     payload.copy(slot.bytes, from);
@@ -179,13 +193,15 @@ export class SegmentLog {
       const bytes = alignUp(gather.used, directAlignment);
       slot.bytes.fill(0, gather.used, bytes);
       const { segment, position } = await this.#reserve(bytes);
-      const pieces = waiting.map((one) => {
+      const written = waiting.map((one): Written => {
         const extent = slot.bytes.subarray(one.at, one.at + headerBytes(one.length) + one.length);
-        return this.#seal(segment, extent, position + one.at, one.length, blockSumsOf(extent, one.length), undefined);
+        const offset = position + one.at;
+        const piece = this.#seal(segment, extent, offset, one.length, blockSumsOf(extent, one.length), one.logical);
+        return { piece, place: { segment: segment.number, offset }, segment };
       });
       await this.#write(segment, slot.bytes.subarray(0, bytes), position);
       await this.#sync(segment);
-      for (let i = 0; i < waiting.length; i++) (waiting[i] as Waiting).resolve(pieces[i] as LogPiece);
+      for (let i = 0; i < waiting.length; i++) (waiting[i] as Waiting).resolve(written[i] as Written);
     } catch (error) {
       for (const one of waiting) one.reject(error as Error);
     } finally {
@@ -203,12 +219,14 @@ export class SegmentLog {
   ): LogPiece {
     const place = { segment: segment.number, offset: position };
     const logical = moved ?? place;
+    segment.extentBytes += extentFootprint(length);
     const createdMs = this.#options.clock.now();
     const sum = writeExtentHeader(extent, { salt: segment.salt, place, logical, length, blockSums, createdMs });
     return { ...logical, extentLength: length, sum, start: 0, length };
   }
 
   async #reserve(bytes: number): Promise<{ segment: OpenSegment; position: number }> {
+    assert(segmentHeaderBytes + bytes <= this.#options.segmentBytes, 'a write fits a segment');
     for (;;) {
       const segment = this.#current;
       if (segment !== undefined && segment.tail + bytes <= this.#options.segmentBytes) {
@@ -234,23 +252,23 @@ export class SegmentLog {
     const number = await catalog.allocate();
     const file = await disk.open(`${directory}/${segmentFileName(number)}`, 'append-new');
     const salt = random.bytes(8).readBigUInt64BE();
-    const slot = await pool.take();
     try {
-      writeSegmentHeader(slot.bytes, { segment: number, salt });
-      await file.write(slot.bytes.subarray(0, segmentHeaderBytes), 0);
+      // Memory of its own: a rotation that waited for a slot would wait for writers that wait for it.
+      writeSegmentHeader(pool.headerPage, { segment: number, salt });
+      await file.write(pool.headerPage, 0);
       await file.sync();
       await disk.syncDirectory(directory);
     } catch (error) {
       await file.close().catch(() => undefined);
       throw error;
-    } finally {
-      pool.give(slot);
     }
     const segment: OpenSegment = {
       number,
       salt,
       file,
       tail: segmentHeaderBytes,
+      extentBytes: 0,
+      closed: false,
       failed: undefined,
       writing: 0,
       syncing: undefined,
@@ -275,6 +293,7 @@ export class SegmentLog {
 
   // A sync that starts after a write ended covers it: callers that come while one runs share the next.
   #sync(segment: OpenSegment): Promise<void> {
+    if (segment.closed) return segment.failed === undefined ? Promise.resolve() : Promise.reject(segment.failed);
     segment.nextSync ??= (async () => {
       await undefined;
       while (segment.syncing !== undefined) await segment.syncing.catch(() => undefined);
@@ -304,12 +323,20 @@ export class SegmentLog {
 
   async #retire(segment: OpenSegment): Promise<void> {
     if (!this.#open.delete(segment)) return;
-    while (segment.writing > 0 || segment.syncing !== undefined || segment.nextSync !== undefined) {
-      await this.#options.clock.sleep(1);
+    for (let synced = false; ; ) {
+      while (segment.writing > 0 || segment.syncing !== undefined || segment.nextSync !== undefined) {
+        await this.#options.clock.sleep(1);
+      }
+      if (synced || segment.failed !== undefined) break;
+      // Contents under way may have written here and have their sync still before them, when the file is closed.
+      await this.#sync(segment).catch(() => undefined);
+      synced = true;
     }
+    segment.closed = true;
     await segment.file.close().catch(() => undefined);
     // A segment whose end the catalog never learns stays "open" there, and is looked over at the next start.
-    if (segment.failed === undefined) await this.#options.catalog.sealed(segment.number, segment.tail).catch(() => undefined);
+    if (segment.failed !== undefined) return;
+    await this.#options.catalog.sealed(segment.number, segment.tail, segment.extentBytes).catch(() => undefined);
   }
 }
 

@@ -2,11 +2,13 @@
 import { assert } from '../base/unreachable.ts';
 import { createCrc64, crc64MemoryBytes } from '../codec/crc64.ts';
 import { alignUp } from './disk.ts';
-import { slotBytes } from './extent.ts';
+import { segmentHeaderBytes, slotBytes } from './extent.ts';
 
-// A WebAssembly memory is page aligned, which is what O_DIRECT asks for; its first pages hold the CRC's tables.
+// A WebAssembly memory is page aligned, which is what O_DIRECT asks for; its first pages hold the CRC's tables, and one
+// page for the headers of new segments.
 const wasmPageBytes = 64 * 1024;
 const tableBytes = alignUp(crc64MemoryBytes, wasmPageBytes);
+const slotsFrom = tableBytes + alignUp(segmentHeaderBytes, wasmPageBytes);
 
 export interface Slot {
   readonly bytes: Buffer;
@@ -16,35 +18,48 @@ export interface Slot {
 
 export class SlotPool {
   readonly crc64: ReturnType<typeof createCrc64>;
+  /** For one log's segment headers, of which it writes one at a time. */
+  readonly headerPage: Buffer;
   readonly #free: Slot[] = [];
   readonly #waiting: ((slot: Slot) => void)[] = [];
   readonly #memory: WebAssembly.Memory;
   readonly #slotsMax: number;
+  readonly #kept: number;
   #made = 0;
 
   constructor(slotsMax: number) {
-    const pages = (tableBytes + slotsMax * slotBytes) / wasmPageBytes;
+    const pages = (slotsFrom + slotsMax * slotBytes) / wasmPageBytes;
     // Fixed size: growing would detach the buffers that writes in flight point into. Untouched pages cost nothing.
     this.#memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
     this.#slotsMax = slotsMax;
+    this.#kept = Math.min(2, Math.ceil(slotsMax / 2));
+    this.headerPage = Buffer.from(this.#memory.buffer, tableBytes, segmentHeaderBytes);
     this.crc64 = createCrc64(this.#memory, 0);
   }
 
+  /** Whether `tryTake` would give one. */
   get hasFree(): boolean {
-    return this.#free.length > 0 || this.#made < this.#slotsMax;
+    return this.#free.length + this.#slotsMax - this.#made > this.#kept;
   }
 
-  /** A slot if one is free now. */
+  /**
+   * A slot to be filled at a client's pace, if one is free now. The last few are kept for `take`: writers that hold
+   * slots until others get one for a gathered write would wait for each other.
+   */
   tryTake(): Slot | undefined {
+    return this.hasFree ? this.#takeAny() : undefined;
+  }
+
+  #takeAny(): Slot | undefined {
     const slot = this.#free.pop();
     if (slot !== undefined || this.#made === this.#slotsMax) return slot;
-    const base = tableBytes + this.#made++ * slotBytes;
+    const base = slotsFrom + this.#made++ * slotBytes;
     return { bytes: Buffer.from(this.#memory.buffer, base, slotBytes), base };
   }
 
   /** Waits for a slot; whoever holds one gives it back after a disk write, never after a client's pace. */
   take(): Promise<Slot> | Slot {
-    return this.tryTake() ?? new Promise((resolve) => this.#waiting.push(resolve));
+    return this.#takeAny() ?? new Promise((resolve) => this.#waiting.push(resolve));
   }
 
   give(slot: Slot): void {

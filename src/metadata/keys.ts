@@ -119,6 +119,9 @@ export const keys = {
   directory: (parent: Uint8Array, name: string): Buffer => key(tags.entry, parent, name, '/'),
   children: (parent: Uint8Array, prefix = ''): Range => prefixRange(key(tags.entry, parent, prefix)),
   entries: (): Range => prefixRange(key(tags.entry)),
+  /** Whether an entry's key is that of a directory row. */
+  isDirectory: (found: Key): boolean => found.length > 17 && found[found.length - 1] === 0x2f,
+  parentOf: (found: Key): Buffer => Buffer.from(found.subarray(1, 17)),
   /** The name part of an entry's key: ends in "/" where the row is a directory. */
   entryNameOf: (found: Key): string => utf8(found, 17),
   pieces: (content: Uint8Array, offset: number): Buffer => {
@@ -168,6 +171,14 @@ export const keys = {
   blockIdOf: (found: Key): Buffer => Buffer.from(found.subarray(17)),
   allBlocks: (): Range => prefixRange(key(tags.block)),
   emptying: (container: Uint8Array): Buffer => key(tags.emptying, container),
+  allUploadCounts: (): Range => prefixRange(key(tags.uploadCount)),
+  allContentBlocks: (): Range => prefixRange(key(tags.blocks)),
+  allContentOwners: (): Range => prefixRange(key(tags.contentOwners)),
+  allExtentOwners: (): Range => prefixRange(key(tags.extentOwners)),
+  allDropped: (): Range => prefixRange(key(tags.dropped)),
+  allDroppedBytes: (): Range => prefixRange(key(tags.droppedBytes)),
+  allContainers: (): Range => prefixRange(key(tags.container)),
+  allUsage: (): Range => prefixRange(key(tags.usage)),
   allEmptying: (): Range => prefixRange(key(tags.emptying)),
   usage: (container: Uint8Array): Buffer => key(tags.usage, container),
   /** The id that follows the tag. */

@@ -48,8 +48,8 @@ export async function ingest(store: Store, body: Body, log = false): Promise<Ing
     return { kind: 'ok', content, md5: digest };
   } catch (error) {
     const pieces = await writer.abort();
-    if (isNoSpace(error)) return { kind: 'no-space' };
     await discard(store, pieces).catch(() => undefined);
+    if (isNoSpace(error)) return { kind: 'no-space' };
     throw error;
   }
 }

@@ -38,44 +38,52 @@ export function listEntries(store: Store, query: ListQuery): Promise<ListPage | 
     const root = Buffer.from(container.id, 'hex');
     const items: Listed[] = [];
     let from = compareNames(query.from, query.prefix) > 0 ? query.from : query.prefix;
+    // What lies behind the prefix's own range begins with something else.
+    if (!from.startsWith(query.prefix)) return { kind: 'ok', container, items, next: undefined };
+    const flat = query.delimiter === undefined || query.delimiter === '';
+    let ahead = flat ? Number.POSITIVE_INFINITY : aheadMin;
     // One more than the page is looked at, to know whether another follows.
     while (items.length <= query.limit) {
-      const want = query.limit + 1 - items.length;
-      const { names, ended } = await nextNames(view, root, query, from, want);
-      let jumped = false;
+      const { names, ended } = await nextNames(view, root, query, from, Math.min(query.limit + 1 - items.length, ahead));
+      let rolled: string | undefined;
       for (const listed of names) {
-        const rolled = listed.kind === 'prefix' ? undefined : rollUp(listed.name, query);
-        if (rolled === undefined) {
-          items.push(listed);
-          continue;
-        }
-        const last = items.at(-1);
-        if (last?.kind !== 'prefix' || last.name !== rolled) items.push({ kind: 'prefix', name: rolled });
-        // All that shares the prefix is skipped without being read.
-        from = afterPrefix(rolled);
-        jumped = true;
-        break;
+        rolled = flat ? undefined : rollUp(listed.name, query);
+        if (rolled === undefined) items.push(listed);
+        else if (!isPrefix(items.at(-1), rolled)) items.push({ kind: 'prefix', name: rolled });
       }
-      if (jumped) continue;
       const last = names.at(-1);
       if (ended || last === undefined) break;
-      from = `${last.name}\0`;
+      // All that shares the last prefix is skipped without being read. Read further ahead as long as that pays.
+      const next = rolled === undefined ? `${last.name}\0` : behindPrefix(rolled);
+      if (next === undefined || !next.startsWith(query.prefix)) break;
+      from = next;
+      if (!flat) ahead = rolled === undefined || rolled === last.name ? ahead * 2 : Math.max(aheadMin, ahead / 2);
     }
     const next = items.length > query.limit ? items.pop()?.name : undefined;
     return { kind: 'ok', container, items, next };
   });
 }
 
-function rollUp(name: string, { prefix, delimiter }: ListQuery): string | undefined {
-  if (delimiter === undefined || delimiter === '') return undefined;
-  const at = name.indexOf(delimiter, prefix.length);
-  return at === -1 ? undefined : name.slice(0, at + delimiter.length);
+// With a delimiter most of what is read ahead may turn out to roll up into one name.
+const aheadMin = 16;
+
+function isPrefix(listed: Listed | undefined, name: string): boolean {
+  return listed?.kind === 'prefix' && listed.name === name;
 }
 
-// U+10FFFF is the last code point in UTF-8 order; names that begin with it behind the prefix do not occur in practice,
-// and would only be rolled up once more.
-function afterPrefix(prefix: string): string {
-  return `${prefix}\u{10FFFF}`;
+function rollUp(name: string, { prefix, delimiter }: ListQuery): string | undefined {
+  const at = name.indexOf(delimiter as string, prefix.length);
+  return at === -1 ? undefined : name.slice(0, at + (delimiter as string).length);
+}
+
+/** The first text behind all that begin with `prefix`; undefined where none is. UTF-8 sorts by code points. */
+function behindPrefix(prefix: string): string | undefined {
+  const points = Array.from(prefix, (character) => character.codePointAt(0) as number);
+  for (let last = points.pop(); last !== undefined; last = points.pop()) {
+    // No code point lies between U+D7FF and U+E000 but halves of surrogate pairs.
+    if (last < 0x10ffff) return String.fromCodePoint(...points, last === 0xd7ff ? 0xe000 : last + 1);
+  }
+  return undefined;
 }
 
 /** The order of names is that of their UTF-8 bytes, which is not that of JavaScript's strings. */
@@ -160,14 +168,13 @@ async function readAhead(view: View, level: Level, wanted: number): Promise<Item
   return level.rows[0];
 }
 
-/** The directories on the way to `from`, each set to go on behind it; only what begins with the prefix is in reach. */
+/** The directories on the way to `from` (which begins with the prefix), each set to go on behind it. */
 async function openLevels(view: View, root: Buffer, prefix: string, from: string): Promise<Level[]> {
   const slash = prefix.lastIndexOf('/');
   const basePath = prefix.slice(0, slash + 1);
   const base = slash === -1 ? root : await findDirectory(view, root, prefix.slice(0, slash));
   if (base === undefined) return [];
   const stack: Level[] = [levelOf(base, basePath, prefix.slice(slash + 1))];
-  if (!from.startsWith(basePath)) return compareNames(from, basePath) < 0 ? stack : [];
   let rest = from.slice(basePath.length);
   for (;;) {
     const level = stack.at(-1) as Level;

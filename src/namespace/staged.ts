@@ -2,8 +2,14 @@
 import type { LogPiece } from '../content/extent.ts';
 import type { Txn, View } from '../metadata/engine.ts';
 import { after, keys } from '../metadata/keys.ts';
-import { dropPieces } from './contents.ts';
-import { type BlockRecord, decodeRecord, type UploadRecord, unpackPieces } from './records.ts';
+import {
+  type BlockRecord,
+  decodeRecord,
+  encodeRecord,
+  type GarbageRecord,
+  type UploadRecord,
+  unpackPieces,
+} from './records.ts';
 import type { Store } from './store.ts';
 
 export interface StagedBlock {
@@ -44,7 +50,12 @@ export function dropUpload(txn: Txn, container: Buffer, name: string, upload: Up
 /** Drops the upload of a name with all that is staged. */
 export async function discardUpload(store: Store, txn: Txn, container: Buffer, name: string): Promise<void> {
   const upload = await readUpload(txn, container, name);
-  if (upload === undefined) return;
-  for (const block of (await stagedBlocks(txn, upload)).values()) dropPieces(store, txn, block.pieces);
-  dropUpload(txn, container, name, upload);
+  if (upload !== undefined) dropUploadLater(store, txn, container, name, upload);
+}
+
+/** The name is free at once; its blocks, however many, go in the background. */
+export function dropUploadLater(store: Store, txn: Txn, container: Buffer, name: string, upload: UploadRecord): void {
+  txn.delete(keys.upload(container, name));
+  txn.delete(keys.uploadCount(Buffer.from(upload.id, 'hex')));
+  txn.put(keys.garbage(store.ids.next()), encodeRecord({ uploadId: upload.id } satisfies GarbageRecord));
 }

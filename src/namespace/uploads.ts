@@ -35,7 +35,8 @@ import { change, type Store } from './store.ts';
 /** A block list has at most this many blocks, and so many may be staged (Azure: "Put Block", "Put Block List"). */
 export const blocksMax = 50_000;
 const blocksStagedMax = 100_000n;
-const stagedResolutionMs = 3_600_000;
+/** How far `UploadRecord.stagedMs` may lag. */
+export const stagedResolutionMs = 3_600_000;
 
 export interface StageBlock extends EntryName {
   readonly leaseId?: string;

@@ -116,15 +116,21 @@ function isTrue(call: BlobCall, header: string): boolean {
   return call.headers[header]?.toLowerCase() === 'true';
 }
 
+const overridable = [
+  ['cache-control', 'Cache-Control'],
+  ['content-disposition', 'Content-Disposition'],
+  ['content-encoding', 'Content-Encoding'],
+  ['content-language', 'Content-Language'],
+  ['content-type', 'Content-Type'],
+] as const;
+
 /** A SAS may set the answer's headers. */
 function overrides(call: BlobCall): OutHeaders {
-  if (call.principal.kind !== 'sas') return {};
-  const { cacheControl, contentDisposition, contentEncoding, contentLanguage, contentType } = call.principal.grant.overrides;
-  return {
-    ...(cacheControl !== undefined && { 'Cache-Control': cacheControl }),
-    ...(contentDisposition !== undefined && { 'Content-Disposition': contentDisposition }),
-    ...(contentEncoding !== undefined && { 'Content-Encoding': contentEncoding }),
-    ...(contentLanguage !== undefined && { 'Content-Language': contentLanguage }),
-    ...(contentType !== undefined && { 'Content-Type': contentType }),
-  };
+  const headers: OutHeaders = {};
+  if (call.principal.kind !== 'sas') return headers;
+  for (const [name, header] of overridable) {
+    const value = call.principal.grant.overrides[name];
+    if (value !== undefined) headers[header] = value;
+  }
+  return headers;
 }

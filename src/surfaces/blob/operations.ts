@@ -33,8 +33,7 @@ interface Common {
   readonly comp?: string;
   /** What tells operations of one method and `comp` apart; the first that fits is taken. */
   readonly when?: (request: ParsedRequest) => boolean;
-  /** Undefined: any caller with an identity (each part of a batch brings its own). */
-  readonly action: Action | undefined;
+  readonly action: Action | ((request: ParsedRequest) => Action);
 }
 
 type ServiceOperation = Common & {
@@ -59,6 +58,10 @@ const fromUrl = (request: ParsedRequest): boolean => request.headers['x-ms-copy-
 const typedFromUrl = (request: ParsedRequest): boolean =>
   fromUrl(request) && request.headers['x-ms-blob-type'] !== undefined && request.headers['x-ms-requires-sync'] === undefined;
 
+/** To break a lease the right to delete is enough. */
+const leaseAction = (level: 'blob' | 'container') => (request: ParsedRequest): Action =>
+  request.headers['x-ms-lease-action']?.toLowerCase() === 'break' ? `${level}/break-lease` : `${level}/lease`;
+
 /** What is documented and not served yet: refused with 501, which SDKs report as it is. */
 const later = async (): Promise<Answer> => {
   throw new BlobError('NotImplemented');
@@ -72,8 +75,8 @@ export const operations: readonly Operation[] = [
   { level: 'service', method: 'GET', restype: 'account', comp: 'properties', name: 'GetAccountInformation', action: 'service/info', handle: getAccountInfo },
   { level: 'service', method: 'HEAD', restype: 'account', comp: 'properties', name: 'GetAccountInformation', action: 'service/info', handle: getAccountInfo },
   { level: 'service', method: 'POST', restype: 'service', comp: 'userdelegationkey', name: 'GetUserDelegationKey', action: 'service/read', handle: later },
-  { level: 'service', method: 'POST', comp: 'batch', name: 'BlobBatch', action: undefined, handle: batch },
-  { level: 'service', method: 'GET', comp: 'blobs', name: 'FindBlobsByTags', action: 'service/list', handle: later },
+  { level: 'service', method: 'POST', comp: 'batch', name: 'BlobBatch', action: 'service/batch', handle: batch },
+  { level: 'service', method: 'GET', comp: 'blobs', name: 'FindBlobsByTags', action: 'service/filter', handle: later },
 
   { level: 'container', method: 'GET', restype: 'account', comp: 'properties', name: 'GetAccountInformation', action: 'service/info', handle: getAccountInfo },
   { level: 'container', method: 'HEAD', restype: 'account', comp: 'properties', name: 'GetAccountInformation', action: 'service/info', handle: getAccountInfo },
@@ -87,19 +90,19 @@ export const operations: readonly Operation[] = [
   { level: 'container', method: 'GET', restype: 'container', comp: 'acl', name: 'GetContainerAcl', action: 'container/acl', handle: getContainerAcl },
   { level: 'container', method: 'HEAD', restype: 'container', comp: 'acl', name: 'GetContainerAcl', action: 'container/acl', handle: getContainerAcl },
   { level: 'container', method: 'PUT', restype: 'container', comp: 'acl', name: 'SetContainerAcl', action: 'container/acl', handle: setContainerAcl },
-  { level: 'container', method: 'PUT', restype: 'container', comp: 'lease', name: 'LeaseContainer', action: 'container/lease', handle: leaseContainer },
+  { level: 'container', method: 'PUT', restype: 'container', comp: 'lease', name: 'LeaseContainer', action: leaseAction('container'), handle: leaseContainer },
   { level: 'container', method: 'GET', restype: 'container', comp: 'list', name: 'ListBlobs', action: 'container/list', handle: listBlobs },
-  { level: 'container', method: 'POST', restype: 'container', comp: 'batch', name: 'BlobBatch', action: undefined, handle: batch },
-  { level: 'container', method: 'GET', restype: 'container', comp: 'blobs', name: 'FindBlobsByTags', action: 'container/list', handle: later },
-  { level: 'container', method: 'PUT', restype: 'container', comp: 'undelete', name: 'RestoreContainer', action: 'container/create', handle: later },
+  { level: 'container', method: 'POST', restype: 'container', comp: 'batch', name: 'BlobBatch', action: 'service/batch', handle: batch },
+  { level: 'container', method: 'GET', restype: 'container', comp: 'blobs', name: 'FindBlobsByTags', action: 'container/filter', handle: later },
+  { level: 'container', method: 'PUT', restype: 'container', comp: 'undelete', name: 'RestoreContainer', action: 'container/undelete', handle: later },
 
   { level: 'blob', method: 'GET', restype: 'account', comp: 'properties', name: 'GetAccountInformation', action: 'service/info', handle: getAccountInfo },
   { level: 'blob', method: 'HEAD', restype: 'account', comp: 'properties', name: 'GetAccountInformation', action: 'service/info', handle: getAccountInfo },
   { level: 'blob', method: 'GET', name: 'GetBlob', action: 'blob/read', handle: getBlob },
   { level: 'blob', method: 'HEAD', name: 'GetBlobProperties', action: 'blob/read', handle: getBlobProperties },
-  { level: 'blob', method: 'PUT', when: typedFromUrl, name: 'PutBlobFromUrl', action: 'blob/write', handle: putBlobFromUrl },
-  { level: 'blob', method: 'PUT', when: fromUrl, name: 'CopyBlob', action: 'blob/write', handle: copyBlob },
-  { level: 'blob', method: 'PUT', name: 'PutBlob', action: 'blob/write', handle: putBlob },
+  { level: 'blob', method: 'PUT', when: typedFromUrl, name: 'PutBlobFromUrl', action: 'blob/create', handle: putBlobFromUrl },
+  { level: 'blob', method: 'PUT', when: fromUrl, name: 'CopyBlob', action: 'blob/create', handle: copyBlob },
+  { level: 'blob', method: 'PUT', name: 'PutBlob', action: 'blob/create', handle: putBlob },
   { level: 'blob', method: 'DELETE', name: 'DeleteBlob', action: 'blob/delete', handle: deleteBlob },
   { level: 'blob', method: 'PUT', comp: 'block', when: fromUrl, name: 'PutBlockFromUrl', action: 'blob/write', handle: putBlockFromUrl },
   { level: 'blob', method: 'PUT', comp: 'block', name: 'PutBlock', action: 'blob/write', handle: putBlock },
@@ -107,25 +110,25 @@ export const operations: readonly Operation[] = [
   { level: 'blob', method: 'GET', comp: 'blocklist', name: 'GetBlockList', action: 'blob/read', handle: getBlockList },
   { level: 'blob', method: 'GET', comp: 'metadata', name: 'GetBlobMetadata', action: 'blob/read', handle: getBlobMetadata },
   { level: 'blob', method: 'HEAD', comp: 'metadata', name: 'GetBlobMetadata', action: 'blob/read', handle: getBlobMetadata },
-  { level: 'blob', method: 'PUT', comp: 'metadata', name: 'SetBlobMetadata', action: 'blob/change', handle: setBlobMetadata },
-  { level: 'blob', method: 'PUT', comp: 'properties', name: 'SetBlobProperties', action: 'blob/change', handle: setBlobProperties },
-  { level: 'blob', method: 'PUT', comp: 'tier', name: 'SetBlobTier', action: 'blob/change', handle: setBlobTier },
-  { level: 'blob', method: 'PUT', comp: 'lease', name: 'LeaseBlob', action: 'blob/lease', handle: leaseBlob },
+  { level: 'blob', method: 'PUT', comp: 'metadata', name: 'SetBlobMetadata', action: 'blob/write', handle: setBlobMetadata },
+  { level: 'blob', method: 'PUT', comp: 'properties', name: 'SetBlobProperties', action: 'blob/write', handle: setBlobProperties },
+  { level: 'blob', method: 'PUT', comp: 'tier', name: 'SetBlobTier', action: 'blob/write', handle: setBlobTier },
+  { level: 'blob', method: 'PUT', comp: 'lease', name: 'LeaseBlob', action: leaseAction('blob'), handle: leaseBlob },
   { level: 'blob', method: 'PUT', comp: 'copy', name: 'AbortCopyBlob', action: 'blob/write', handle: abortCopy },
-  { level: 'blob', method: 'PUT', comp: 'snapshot', name: 'SnapshotBlob', action: 'blob/change', handle: later },
-  { level: 'blob', method: 'PUT', comp: 'undelete', name: 'UndeleteBlob', action: 'blob/write', handle: later },
-  { level: 'blob', method: 'GET', comp: 'tags', name: 'GetBlobTags', action: 'blob/read', handle: later },
-  { level: 'blob', method: 'PUT', comp: 'tags', name: 'SetBlobTags', action: 'blob/write', handle: later },
-  { level: 'blob', method: 'PUT', comp: 'appendblock', name: 'AppendBlock', action: 'blob/write', handle: later },
+  { level: 'blob', method: 'PUT', comp: 'snapshot', name: 'SnapshotBlob', action: 'blob/snapshot', handle: later },
+  { level: 'blob', method: 'PUT', comp: 'undelete', name: 'UndeleteBlob', action: 'blob/undelete', handle: later },
+  { level: 'blob', method: 'GET', comp: 'tags', name: 'GetBlobTags', action: 'blob/tags-read', handle: later },
+  { level: 'blob', method: 'PUT', comp: 'tags', name: 'SetBlobTags', action: 'blob/tags-write', handle: later },
+  { level: 'blob', method: 'PUT', comp: 'appendblock', name: 'AppendBlock', action: 'blob/add', handle: later },
   { level: 'blob', method: 'PUT', comp: 'seal', name: 'SealAppendBlob', action: 'blob/write', handle: later },
   { level: 'blob', method: 'PUT', comp: 'page', name: 'PutPage', action: 'blob/write', handle: later },
   { level: 'blob', method: 'GET', comp: 'pagelist', name: 'GetPageRanges', action: 'blob/read', handle: later },
   { level: 'blob', method: 'PUT', comp: 'incrementalcopy', name: 'IncrementalCopyBlob', action: 'blob/write', handle: later },
   { level: 'blob', method: 'POST', comp: 'query', name: 'QueryBlobContents', action: 'blob/read', handle: later },
   { level: 'blob', method: 'PUT', comp: 'expiry', name: 'SetBlobExpiry', action: 'blob/write', handle: later },
-  { level: 'blob', method: 'PUT', comp: 'immutabilitypolicies', name: 'SetBlobImmutabilityPolicy', action: 'blob/write', handle: later },
-  { level: 'blob', method: 'DELETE', comp: 'immutabilitypolicies', name: 'DeleteBlobImmutabilityPolicy', action: 'blob/delete', handle: later },
-  { level: 'blob', method: 'PUT', comp: 'legalhold', name: 'SetBlobLegalHold', action: 'blob/write', handle: later },
+  { level: 'blob', method: 'PUT', comp: 'immutabilitypolicies', name: 'SetBlobImmutabilityPolicy', action: 'blob/immutability', handle: later },
+  { level: 'blob', method: 'DELETE', comp: 'immutabilitypolicies', name: 'DeleteBlobImmutabilityPolicy', action: 'blob/immutability', handle: later },
+  { level: 'blob', method: 'PUT', comp: 'legalhold', name: 'SetBlobLegalHold', action: 'blob/immutability', handle: later },
 ];
 
 const byKey = new Map<string, Operation[]>();

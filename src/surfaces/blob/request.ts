@@ -1,5 +1,4 @@
 // A request of the Blob API, taken apart once: account, container, blob, query, headers, version.
-import type { IncomingMessage } from 'node:http';
 import type { RequestBody } from '../http/body.ts';
 import { BlobError } from './errors.ts';
 
@@ -62,31 +61,24 @@ function decode(part: string): string {
 
 const queryParametersMax = 128;
 
-/** Names are lower-cased; a parameter that comes twice keeps both values, for a signature covers both. */
+/**
+ * Names are lower-cased; a parameter that comes twice keeps both values, for a signature covers both. A plus sign is
+ * itself, as the service has it.
+ */
 export function parseQuery(text: string): Query {
   const query = new Map<string, string[]>();
   if (text === '') return query;
   for (const pair of text.split('&')) {
     if (pair === '') continue;
     const equals = pair.indexOf('=');
-    const name = decodeQuery(equals === -1 ? pair : pair.slice(0, equals)).toLowerCase();
-    const value = equals === -1 ? '' : decodeQuery(pair.slice(equals + 1));
+    const name = decode(equals === -1 ? pair : pair.slice(0, equals)).toLowerCase();
+    const value = equals === -1 ? '' : decode(pair.slice(equals + 1));
     const values = query.get(name);
     if (values === undefined) query.set(name, [value]);
     else values.push(value);
     if (query.size > queryParametersMax) throw new BlobError('InvalidUri');
   }
   return query;
-}
-
-function decodeQuery(text: string): string {
-  const spaced = text.includes('+') ? text.replaceAll('+', ' ') : text;
-  return decode(spaced);
-}
-
-/** Headers by lower-case name. One that came twice is refused where the two could be read differently. */
-export function readHeaders(request: IncomingMessage): Headers {
-  return request.headers as Headers;
 }
 
 /** The one value of a query parameter; twice is refused. */

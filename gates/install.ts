@@ -1,0 +1,94 @@
+// Brings what gates need, in pinned versions, into the cache directory: npm packages, Python environments, Debian packages.
+
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { GateContext } from './gate.ts';
+import { runOrThrow, runProcess } from './process.ts';
+
+type InstallContext = Pick<GateContext, 'cacheDir' | 'log'>;
+
+const installTimeoutMs = 600_000;
+
+// npm hands its own settings down to what it runs; an inner npm would take them for its own and install elsewhere.
+const withoutOuterNpm: Record<string, undefined> = Object.fromEntries(
+  ['npm_config_local_prefix', 'npm_config_prefix', 'npm_config_omit', 'npm_config_dry_run', 'NODE_ENV'].map((name) => [
+    name,
+    undefined,
+  ]),
+);
+
+/** Installs exactly these versions; resolves with the directory that holds `node_modules`. */
+export function npmPackages(
+  context: InstallContext,
+  folder: string,
+  packages: Readonly<Record<string, string>>,
+): Promise<string> {
+  return once(context, folder, JSON.stringify(packages), async (directory) => {
+    const manifest = { name: 'causeway-gate', private: true, dependencies: packages };
+    await writeFile(join(directory, 'package.json'), JSON.stringify(manifest));
+    const args = ['install', '--prefix', directory, '--no-audit', '--no-fund', '--save-exact', '--include=optional'];
+    await runOrThrow('npm', args, { cwd: directory, env: withoutOuterNpm, timeoutMs: installTimeoutMs });
+  });
+}
+
+/** A virtual environment with exactly these requirements (`name==version`); resolves with the path of its Python. */
+export async function pythonVenv(
+  context: InstallContext,
+  folder: string,
+  requirements: readonly string[],
+): Promise<string> {
+  const unpinned = requirements.find((requirement) => !requirement.includes('=='));
+  if (unpinned) throw new Error(`"${unpinned}" names no version`);
+  const python = (directory: string): string => join(directory, 'venv', 'bin', 'python');
+  const directory = await once(context, folder, JSON.stringify(requirements), async (fresh) => {
+    const make = (): ReturnType<typeof runProcess> =>
+      runProcess('python3', ['-m', 'venv', join(fresh, 'venv')], { timeoutMs: installTimeoutMs });
+    if ((await make()).code !== 0) {
+      // Debian's python3 comes without the part that puts pip into an environment.
+      await debianPackage(context, 'python3-venv', async () => false);
+      await rm(join(fresh, 'venv'), { recursive: true, force: true });
+      const again = await make();
+      if (again.code !== 0) throw new Error(`python3 makes no virtual environment: ${again.stderr.slice(-500)}`);
+    }
+    const args = ['-m', 'pip', 'install', '--disable-pip-version-check', '--quiet', ...requirements];
+    await runOrThrow(python(fresh), args, { timeoutMs: installTimeoutMs });
+  });
+  return python(directory);
+}
+
+/** Installs a Debian package unless `present()`; without apt-get or root it throws a line that says what to do. */
+export async function debianPackage(
+  context: InstallContext,
+  name: string,
+  present: () => Promise<boolean>,
+): Promise<void> {
+  if (await present()) return;
+  if (process.platform !== 'linux' || !existsSync('/usr/bin/apt-get') || process.getuid?.() !== 0) {
+    throw new Error(`${name} is not installed: install it with this system's package manager`);
+  }
+  context.log(`installing ${name}`);
+  const env = { DEBIAN_FRONTEND: 'noninteractive' };
+  await runOrThrow('apt-get', ['update', '-q'], { env, timeoutMs: installTimeoutMs });
+  const args = ['install', '-y', '-q', '--no-install-recommends', name];
+  await runOrThrow('apt-get', args, { env, timeoutMs: installTimeoutMs });
+}
+
+/** A folder whose marker says that the same specification was installed to its end is used again; any other is redone. */
+async function once(
+  context: InstallContext,
+  folder: string,
+  specification: string,
+  install: (directory: string) => Promise<void>,
+): Promise<string> {
+  const directory = join(context.cacheDir, folder);
+  const marker = join(directory, '.installed');
+  const done = await readFile(marker, 'utf8').catch(() => undefined);
+  if (done === specification) return directory;
+  context.log(`installing ${folder}`);
+  await rm(directory, { recursive: true, force: true });
+  await mkdir(directory, { recursive: true });
+  await install(directory);
+  await writeFile(marker, specification);
+  return directory;
+}

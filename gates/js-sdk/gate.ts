@@ -1,0 +1,112 @@
+// Microsoft's own SDK for JavaScript against the server: every operation of the Blob API that this project has.
+
+import { AssertionError } from 'node:assert';
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import type { Gate, GateContext } from '../gate.ts';
+import { npmPackages } from '../install.ts';
+import { runProcess } from '../process.ts';
+import { type Recorder, recorder } from '../recorder.ts';
+import { auth } from './checks/auth.ts';
+import { batch } from './checks/batch.ts';
+import { blocks } from './checks/blocks.ts';
+import { conditions } from './checks/conditions.ts';
+import { containers } from './checks/containers.ts';
+import { copy } from './checks/copy.ts';
+import { download } from './checks/download.ts';
+import { later } from './checks/later.ts';
+import { leases, slowLeases } from './checks/leases.ts';
+import { listing } from './checks/listing.ts';
+import { properties } from './checks/properties.ts';
+import { sas } from './checks/sas.ts';
+import { service } from './checks/service.ts';
+import { upload } from './checks/upload.ts';
+import { type Check, type Checks, makeKit, type Sdk } from './kit.ts';
+
+const version = '12.34.0';
+const atOnce = 4;
+
+const rooms: Readonly<Record<string, Checks>> = {
+  upload,
+  blocks,
+  download,
+  properties,
+  listing,
+  conditions,
+  leases,
+  copy,
+  batch,
+  containers,
+  sas,
+  auth,
+  later,
+};
+
+export const gate: Gate = {
+  name: 'js-sdk',
+  slow: false,
+  async run(context) {
+    const packages = { '@azure/storage-blob': version };
+    const directory = await npmPackages(context, `js-sdk-${version}`, packages);
+    const require = createRequire(join(directory, 'package.json'));
+    const sdk: Sdk = await import(require.resolve('@azure/storage-blob'));
+    const checks = recorder(context.log);
+    const run = (room: string, name: string, check: Check): Promise<unknown> =>
+      runCheck(context, sdk, checks, `${room}: ${name}`, check);
+
+    await checks.check('quickstart: the README’s example', () => quickstart(context, directory));
+    // What waits for a real lease to run out goes on beside everything else.
+    const waiting = Object.entries(slowLeases).map(([name, check]) => run('leases', name, check));
+    const queue = Object.entries(rooms).flatMap(([room, all]) =>
+      Object.entries(all).map(([name, check]) => [room, name, check] as const),
+    );
+    const worker = async (): Promise<void> => {
+      for (let next = queue.shift(); next; next = queue.shift()) await run(...next);
+    };
+    await Promise.all([...Array.from({ length: atOnce }, worker), ...waiting]);
+    // The service's properties are everybody's: alone, at the end.
+    for (const [name, check] of Object.entries(service)) await run('service', name, check);
+    return checks.rows;
+  },
+};
+
+async function runCheck(context: GateContext, sdk: Sdk, checks: Recorder, name: string, check: Check): Promise<void> {
+  const kit = makeKit(sdk, context.server, context.workDir);
+  await checks.check(name, async () => {
+    try {
+      return await check(kit);
+    } catch (error) {
+      throw new Error(`${say(error)} [${kit.trace()}]`, { cause: error });
+    } finally {
+      await kit.close();
+    }
+  });
+}
+
+/** An assertion's two values in one line, instead of a difference over many. */
+function say(error: unknown): string {
+  if (!(error instanceof AssertionError)) return error instanceof Error ? error.message : String(error);
+  const { actual, expected, operator = '' } = error;
+  const [what = ''] = error.message.split('\n');
+  if (!/strictEqual|deepEqual|deepStrictEqual/i.test(operator) || operator.startsWith('not')) return error.message;
+  const own = error.generatedMessage ? '' : `${what}: `;
+  return `${own}got ${JSON.stringify(actual)}, wanted ${JSON.stringify(expected)}`;
+}
+
+/** Runs the very file that the README shows, where the package is installed. */
+async function quickstart(context: GateContext, directory: string): Promise<void> {
+  const { account, key, blob } = context.server;
+  const source = await readFile(join(import.meta.dirname, 'quickstart.mjs'), 'utf8');
+  const connection = `DefaultEndpointsProtocol=http;AccountName=${account};AccountKey=${key};BlobEndpoint=${blob}/${account};`;
+  const ran = await runProcess(process.execPath, ['--input-type=module'], {
+    cwd: directory,
+    env: { AZURE_STORAGE_CONNECTION_STRING: connection },
+    input: source,
+    timeoutMs: 60_000,
+  });
+  if (ran.code !== 0) throw new Error(`ended with ${ran.code}: ${ran.stderr.slice(-400)}`);
+  if (!ran.stdout.includes('hello.txt') || !ran.stdout.includes('Hello from JavaScript')) {
+    throw new Error(`printed ${ran.stdout.slice(0, 300)}`);
+  }
+}

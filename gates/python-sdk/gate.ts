@@ -1,0 +1,60 @@
+// Microsoft's own SDK for Python against the server, in a virtual environment: its checks are checks.py and rooms/.
+
+import { join } from 'node:path';
+import type { Gate, GateContext, GateRow } from '../gate.ts';
+import { pythonVenv } from '../install.ts';
+import { runProcess } from '../process.ts';
+import { type Recorder, recorder, withoutSecrets } from '../recorder.ts';
+
+const version = '12.31.1';
+const checksTimeoutMs = 600_000;
+
+export const gate: Gate = {
+  name: 'python-sdk',
+  slow: false,
+  async run(context) {
+    const python = await pythonVenv(context, `python-sdk-${version}`, [`azure-storage-blob==${version}`]);
+    const checks = recorder(context.log);
+    await checks.check('quickstart: the README’s example', () => quickstart(context, python));
+    await runChecks(context, python, checks);
+    return checks.rows;
+  },
+};
+
+/** One row a line comes from the script; that it ended well is a check of its own. */
+async function runChecks(context: GateContext, python: string, checks: Recorder): Promise<void> {
+  const { account, key, blob } = context.server;
+  const env = {
+    GATE_BLOB: blob,
+    GATE_ACCOUNT: account,
+    GATE_KEY: key,
+    GATE_WORK: context.workDir,
+    PYTHONDONTWRITEBYTECODE: '1',
+  };
+  const ran = await runProcess(python, [join(import.meta.dirname, 'checks.py')], { env, timeoutMs: checksTimeoutMs });
+  for (const line of ran.stdout.split('\n')) if (line.startsWith('{')) checks.add(rowOf(line));
+  await checks.check('the script ran to its end', async () => {
+    if (ran.timedOut) throw new Error(`no end after ${checksTimeoutMs} ms`);
+    if (ran.code !== 0) throw new Error(`ended with ${ran.code ?? ran.signal}: ${ran.stderr.slice(-500)}`);
+  });
+}
+
+function rowOf(line: string): GateRow {
+  const row = JSON.parse(line) as GateRow;
+  if (row.detail === undefined) return row;
+  return { ...row, detail: withoutSecrets(row.detail).replaceAll(/\s+/g, ' ').slice(0, 600) };
+}
+
+/** Runs the very file that the README shows. */
+async function quickstart(context: GateContext, python: string): Promise<void> {
+  const { account, key, blob } = context.server;
+  const connection = `DefaultEndpointsProtocol=http;AccountName=${account};AccountKey=${key};BlobEndpoint=${blob}/${account};`;
+  const ran = await runProcess(python, [join(import.meta.dirname, 'quickstart.py')], {
+    env: { AZURE_STORAGE_CONNECTION_STRING: connection },
+    timeoutMs: 60_000,
+  });
+  if (ran.code !== 0) throw new Error(`ended with ${ran.code}: ${ran.stderr.slice(-400)}`);
+  if (!ran.stdout.includes('hello.txt 17') || !ran.stdout.includes('Hello from Python')) {
+    throw new Error(`printed ${ran.stdout.slice(0, 300)}`);
+  }
+}

@@ -1,0 +1,182 @@
+// The composition root: puts a server together, and does what the command line asks of the data.
+import type { Server } from 'node:http';
+import type { AccountListOutcome, AccountOutcome } from './cli/contract.ts';
+import { type Config, SettingError } from './base/config.ts';
+import { createLogger } from './base/log.ts';
+import { createMetrics, expositionOf } from './base/metrics.ts';
+import { callControl, type ControlRequest, startControl } from './control.ts';
+import { type DataPaths, dataPaths, lockDirectory, prepareDirectory, requireDirectory, settingError } from './data-directory.ts';
+import { type OpenStore, openMetadata, openStore } from './engine-room.ts';
+import { DamageError } from './metadata/engine.ts';
+import type { SqliteStore } from './metadata/sqlite-store.ts';
+import { createAccount as create, isAccountName, listAccounts as list, newAccountKey, rotateKey as rotate } from './namespace/accounts.ts';
+import { fsck as check } from './namespace/fsck.ts';
+import type { Store } from './namespace/store.ts';
+import { adminHandler } from './surfaces/admin/admin.ts';
+import { createHttpListener } from './surfaces/http/listener.ts';
+import { Workers } from './workers.ts';
+
+/** The account and key that the Azure tools know as the development storage: public knowledge, and loopback only. */
+const devAccount = 'devstoreaccount1';
+const devKey = 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==';
+const byCommand = { by: 'causeway account', requestId: '' } as const;
+
+/** Serves until SIGTERM or SIGINT; resolves with the exit code. Throws `SettingError` for what a setting makes impossible. */
+export async function serve(config: Config): Promise<number> {
+  const paths = dataPaths(config);
+  prepareDirectory(paths);
+  const lock = lockDirectory(paths);
+  if (lock === undefined) throw new SettingError('data', `another server is running on ${paths.root}`);
+  const logger = createLogger(config);
+  const stopped = Promise.withResolvers<number>();
+  const metadata = open(paths, (error) => {
+    logger.fatal({ err: error }, 'a commit failed, and what of it is on the disk is unknown: stopping');
+    void logger.close(500).then(() => process.exit(1));
+  });
+  const local = openStore(paths, config, metadata.committer);
+  const workers = new Workers(config, metadata.committer, logger);
+  const metrics = createMetrics({ process: false });
+  const sources = {
+    ready: () => workers.allReady,
+    metrics: async () => expositionOf([await metrics.snapshot(), ...(await workers.metrics())]),
+  };
+  const admin = createHttpListener(config, adminHandler(sources));
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopped.resolve(0));
+  let blobPort = 0;
+  const control = await startControl(paths.root, (request) => runControl(local.store, request, blobPort === 0 ? undefined : url(config.host, blobPort)));
+  try {
+    if (config.dev) await addDevelopmentAccount(local.store);
+    blobPort = await workers.start();
+    const adminPort = await listen(admin.server, config);
+    const urls = { blob: url(config.host, blobPort), admin: url(config.host, adminPort) };
+    process.stdout.write(`causeway ready ${JSON.stringify(urls)}\n`);
+    logger.info({ ...urls, workers: config.workers }, 'ready');
+    return await stopped.promise;
+  } finally {
+    control.close();
+    await Promise.all([workers.drain(), admin.server.listening ? admin.drain(config.drainTimeoutMs) : undefined]);
+    await local[Symbol.asyncDispose]();
+    metadata.close();
+    lock.release();
+    await logger.close();
+  }
+}
+
+export async function createAccount(config: Config, name: string): Promise<AccountOutcome> {
+  return (await onData(config, { kind: 'create-account', name })) as AccountOutcome;
+}
+
+export async function listAccounts(config: Config): Promise<AccountListOutcome> {
+  return (await onData(config, { kind: 'list-accounts' })) as AccountListOutcome;
+}
+
+export async function rotateKey(config: Config, name: string, which: 1 | 2): Promise<AccountOutcome> {
+  return (await onData(config, { kind: 'rotate-key', name, which })) as AccountOutcome;
+}
+
+/** Walks every name to its bytes. 0: sound, 1: damage was found. */
+export async function fsck(config: Config, report: { out: (line: string) => void }): Promise<number> {
+  const paths = dataPaths(config);
+  requireDirectory(paths);
+  const lock = lockDirectory(paths);
+  if (lock === undefined) throw new SettingError('data', `a server is running on ${paths.root}: stop it first`);
+  try {
+    const opened = openHere(paths, config);
+    await using _ = opened;
+    const found = await check(opened.store, report.out);
+    report.out(
+      `${found.entries} entries, ${found.bytes} bytes, ${found.orphans.extents} orphan extents (${found.orphans.bytes} bytes), ${found.damage} damaged`,
+    );
+    return found.damage === 0 ? 0 : 1;
+  } catch (error) {
+    if (!(error instanceof DamageError)) throw error;
+    report.out(error.message);
+    return 1;
+  } finally {
+    lock.release();
+  }
+}
+
+/** Does it through the server that runs on the data, or else on the data itself. */
+async function onData(config: Config, request: ControlRequest): Promise<AccountOutcome | AccountListOutcome> {
+  const paths = dataPaths(config);
+  prepareDirectory(paths);
+  const lock = lockDirectory(paths);
+  if (lock === undefined) {
+    const answered = await callControl(paths.root, request);
+    return (answered as AccountOutcome | undefined) ?? { kind: 'refused', message: 'the server on the data does not answer' };
+  }
+  try {
+    const opened = openHere(paths, config);
+    await using _ = opened;
+    return await runControl(opened.store, request, undefined);
+  } finally {
+    lock.release();
+  }
+}
+
+function open(paths: DataPaths, onBroken: (error: Error) => void): SqliteStore {
+  try {
+    return openMetadata(paths, onBroken);
+  } catch (error) {
+    if (error instanceof DamageError) throw new SettingError('data', error.message, { cause: error });
+    throw settingError(error, paths.root);
+  }
+}
+
+function openHere(paths: DataPaths, config: Config): OpenStore {
+  const metadata = openMetadata(paths, (error) => {
+    throw error;
+  });
+  const opened = openStore(paths, config, metadata.committer);
+  return {
+    store: opened.store,
+    [Symbol.asyncDispose]: async () => {
+      await opened[Symbol.asyncDispose]();
+      metadata.close();
+    },
+  };
+}
+
+async function runControl(store: Store, request: ControlRequest, at: string | undefined): Promise<AccountOutcome | AccountListOutcome> {
+  switch (request.kind) {
+    case 'create-account': {
+      if (!isAccountName(request.name)) return { kind: 'account-name-invalid' };
+      const outcome = await create(store, request.name, [newAccountKey(store), newAccountKey(store)], byCommand);
+      if (outcome.kind === 'account-exists') return { kind: 'account-exists' };
+      if (outcome.kind !== 'ok') return { kind: 'refused', message: `the store refused: ${outcome.kind}` };
+      return answerOf(request.name, outcome.account.keys[0], at);
+    }
+    case 'rotate-key': {
+      const outcome = await rotate(store, request.name, request.which, byCommand);
+      if (outcome.kind === 'account-not-found') return { kind: 'account-not-found' };
+      if (outcome.kind !== 'ok') return { kind: 'refused', message: `the store refused: ${outcome.kind}` };
+      return answerOf(request.name, outcome.account.keys[request.which - 1] as string, at);
+    }
+    case 'list-accounts':
+      return { kind: 'accounts', names: (await list(store)).map(({ name }) => name) };
+  }
+}
+
+function answerOf(name: string, key: string, at: string | undefined): AccountOutcome {
+  return { kind: 'account', name, key, ...(at !== undefined && { blobEndpoint: `${at}/${name}` }) };
+}
+
+async function addDevelopmentAccount(store: Store): Promise<void> {
+  const outcome = await create(store, devAccount, [devKey, devKey], { by: 'causeway serve --dev', requestId: '' });
+  if (outcome.kind !== 'ok' && outcome.kind !== 'account-exists') throw new Error(`the development account: ${outcome.kind}`);
+}
+
+function listen(server: Server, config: Config): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      reject(new SettingError('adminPort', error.code === 'EADDRINUSE' ? 'the port is in use' : error.message));
+    });
+    server.listen(config.adminPort, config.host, () => resolve((server.address() as { port: number }).port));
+  });
+}
+
+function url(host: string, port: number): string {
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+

@@ -1,0 +1,207 @@
+// A request's way through the surface: address, version, operation, who and whether, the handler, the answer.
+import { randomUUID } from 'node:crypto';
+import { ContentDamageError } from '../../content/reader.ts';
+import { formatHttpDate } from '../../codec/http-date.ts';
+import type { Logger } from '../../base/log.ts';
+import { DamageError, UnavailableError } from '../../metadata/engine.ts';
+import type { Store } from '../../namespace/store.ts';
+import type { Answer } from '../http/answer.ts';
+import { BodyCutError, type RequestBody } from '../http/body.ts';
+import { Authenticator } from './authenticate.ts';
+import type { BatchPart, BlobCall, BlobSettings, Call, ContainerCall, LocalSource, Peer } from './call.ts';
+import { corsHeaders, preflight } from './cors.ts';
+import { BlobError, errorAnswer } from './errors.ts';
+import { headerError, refuseUnsupported } from './headers-in.ts';
+import { findOperation } from './operations.ts';
+import { type ParsedRequest, parseQuery, parseTarget, type Target } from './request.ts';
+import { chooseVersion, newestVersion } from './versions.ts';
+import { emptyBody } from './empty-body.ts';
+
+export interface Incoming {
+  readonly method: string;
+  /** As on the wire: path and query. */
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  readonly rawHeaders: readonly string[];
+  readonly body: RequestBody;
+  readonly peer: Peer;
+}
+
+export interface Dispatched {
+  readonly answer: Answer;
+  readonly requestId: string;
+  readonly operation: string;
+  readonly account: string | undefined;
+  readonly errorCode: string | undefined;
+}
+
+const clientRequestId = /^[\x21-\x7e]([\x20-\x7e]{0,1023})$/;
+
+export class BlobDispatcher {
+  readonly #store: Store;
+  readonly #settings: BlobSettings;
+  readonly #logger: Logger;
+  readonly #authenticator: Authenticator;
+
+  constructor(store: Store, settings: BlobSettings, logger: Logger) {
+    this.#store = store;
+    this.#settings = settings;
+    this.#logger = logger;
+    this.#authenticator = new Authenticator(store, settings.clockSkewMs);
+  }
+
+  /** Never rejects: whatever goes wrong is an answer in this protocol's form. */
+  async dispatch(incoming: Incoming, parts = true): Promise<Dispatched> {
+    const requestId = randomUUID();
+    const nowMs = this.#store.clock.now();
+    const seen: { operation: string; target: Target | undefined } = { operation: 'Unknown', target: undefined };
+    let version = newestVersion;
+    let errorCode: string | undefined;
+    let answer: Answer;
+    try {
+      const asked = incoming.headers['x-ms-version'];
+      const chosen = chooseVersion(asked, this.#settings.strictVersions);
+      if (chosen === undefined) throw headerError('x-ms-version', asked);
+      version = chosen;
+      answer = await this.#serve(incoming, { requestId, nowMs, version, parts }, seen);
+    } catch (error) {
+      const refusal = this.#refusalOf(error, requestId);
+      errorCode = refusal.errorCode;
+      answer = errorAnswer(refusal, requestId, nowMs);
+    }
+    const { headers } = answer;
+    headers['x-ms-request-id'] = requestId;
+    headers['x-ms-version'] = version;
+    headers.Server = 'Causeway-Blob/1.0';
+    headers.Date = formatHttpDate(nowMs);
+    const client = incoming.headers['x-ms-client-request-id'];
+    if (client !== undefined && clientRequestId.test(client)) headers['x-ms-client-request-id'] = client;
+    if (incoming.headers.origin !== undefined && seen.target !== undefined && incoming.method !== 'OPTIONS') {
+      Object.assign(headers, await this.#cors(seen.target.account, incoming));
+    }
+    return { answer, requestId, operation: seen.operation, account: seen.target?.account, errorCode };
+  }
+
+  async #serve(
+    incoming: Incoming,
+    request: { requestId: string; nowMs: number; version: string; parts: boolean },
+    seen: { operation: string; target: Target | undefined },
+  ): Promise<Answer> {
+    const parsed = parse(incoming);
+    seen.target = parsed.target;
+    if (incoming.method === 'OPTIONS') {
+      seen.operation = 'PreflightBlobRequest';
+      const account = await this.#authenticator.account(parsed.target.account);
+      return preflight(account?.record.blobService, incoming.headers);
+    }
+    const operation = findOperation(parsed);
+    seen.operation = operation.name;
+    const credentials = { ...parsed, peer: incoming.peer };
+    const principal = await this.#authenticator.principal(credentials);
+    const action = typeof operation.action === 'function' ? operation.action(parsed) : operation.action;
+    const { onlyIfNew } = await this.#authenticator.authorize(principal, action, credentials);
+    refuseUnsupported(incoming.headers);
+    const call: Call = {
+      ...parsed,
+      store: this.#store,
+      settings: this.#settings,
+      requestId: request.requestId,
+      version: request.version,
+      nowMs: request.nowMs,
+      peer: incoming.peer,
+      cause: { by: operation.name, requestId: request.requestId },
+      principal,
+      onlyIfNew,
+      openSource: (url) => this.#openSource(url, call, incoming),
+      runPart: (part) => this.#runPart(part, incoming, request.parts),
+    };
+    // `findOperation` matched the level to what the address names.
+    switch (operation.level) {
+      case 'service':
+        return await operation.handle(call);
+      case 'container':
+        return await operation.handle(call as ContainerCall);
+      case 'blob':
+        return await operation.handle(call as BlobCall);
+    }
+  }
+
+  /** A copy's source must lie here; it is read with the right of its own address, or of the same account's key. */
+  async #openSource(url: string, call: Call, incoming: Incoming): Promise<LocalSource> {
+    const parsed = parseSource(url, incoming.headers.host);
+    const { target } = parsed;
+    if (target.container === undefined || target.blob === undefined) throw new BlobError('InvalidSourceBlobUrl');
+    for (const time of ['snapshot', 'versionid']) if (parsed.query.has(time)) throw new BlobError('CannotVerifyCopySource');
+    const source = { account: target.account, container: target.container, blob: target.blob };
+    if (!parsed.query.has('sig') && call.principal.kind === 'account-key' && call.principal.account === target.account) {
+      return source;
+    }
+    const credentials = { method: 'GET', headers: {}, peer: incoming.peer, ...parsed };
+    try {
+      const principal = await this.#authenticator.principal(credentials);
+      await this.#authenticator.authorize(principal, 'blob/read', credentials);
+    } catch (error) {
+      if (!(error instanceof BlobError)) throw error;
+      // The documented answer says nothing of the source but that it could not be read.
+      throw new BlobError('CannotVerifyCopySource', {}, error.message, {}, error.status);
+    }
+    return source;
+  }
+
+  async #runPart(part: BatchPart, incoming: Incoming, allowed: boolean): Promise<Answer> {
+    if (!allowed) throw new BlobError('InvalidInput');
+    const headers: Record<string, string> = {};
+    for (const name in part.headers) headers[name.toLowerCase()] = part.headers[name] as string;
+    headers['x-ms-version'] ??= incoming.headers['x-ms-version'] ?? newestVersion;
+    if (incoming.headers.host !== undefined) headers.host ??= incoming.headers.host;
+    const rawHeaders = Object.entries(part.headers).flat();
+    const { method, url } = part;
+    const { answer } = await this.dispatch({ method, url, headers, rawHeaders, body: emptyBody, peer: incoming.peer }, false);
+    return answer;
+  }
+
+  async #cors(account: string, incoming: Incoming): Promise<Record<string, string>> {
+    const known = await this.#authenticator.account(account).catch(() => undefined);
+    return corsHeaders(known?.record.blobService, incoming.headers.origin as string, incoming.method);
+  }
+
+  #refusalOf(error: unknown, requestId: string): BlobError {
+    if (error instanceof BlobError) return error;
+    if (error instanceof BodyCutError) return new BlobError('InvalidInput', {}, error.message);
+    if (error instanceof UnavailableError || (error as NodeJS.ErrnoException).code === 'UNAVAILABLE') {
+      return new BlobError('ServerBusy');
+    }
+    const damaged = error instanceof DamageError || error instanceof ContentDamageError;
+    this.#logger.error({ requestId, err: error }, damaged ? 'stored data is damaged' : 'a request failed');
+    return new BlobError('InternalError');
+  }
+}
+
+function parse(incoming: Incoming): ParsedRequest {
+  const { url } = incoming;
+  const question = url.indexOf('?');
+  const rawPath = question === -1 ? url : url.slice(0, question);
+  const query = parseQuery(question === -1 ? '' : url.slice(question + 1));
+  const target = parseTarget(rawPath, incoming.headers.host, query);
+  const { method, headers, rawHeaders, body } = incoming;
+  return { method, rawPath, query, headers, rawHeaders, target, body };
+}
+
+/** The source's address in the terms of a request to this server; anything else is refused. */
+function parseSource(url: string, host: string | undefined): Pick<ParsedRequest, 'rawPath' | 'query' | 'target'> {
+  const form = /^https?:\/\/([^/?#]+)(\/[^?#]*)?(?:\?([^#]*))?$/i.exec(url);
+  if (form === null) throw headerError('x-ms-copy-source', 'not an absolute URL');
+  const [, authority, rawPath = '/', search = ''] = form as unknown as [string, string, string?, string?];
+  if (!isSameServer(authority, host)) {
+    throw new BlobError('CannotVerifyCopySource', {}, 'The copy source is not on this server.', {}, 400);
+  }
+  const query = parseQuery(search);
+  return { rawPath, query, target: parseTarget(rawPath, authority, query) };
+}
+
+/** The same host and port, or another account of the same host-style suffix. */
+function isSameServer(authority: string, host: string | undefined): boolean {
+  if (host === undefined) return false;
+  const suffix = (name: string): string => name.toLowerCase().replace(/^[a-z0-9]{3,24}\.blob\./, '*.blob.');
+  return suffix(authority) === suffix(host);
+}

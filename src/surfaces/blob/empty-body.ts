@@ -1,0 +1,11 @@
+// The body of a request that cannot have one: a part of a batch.
+import type { RequestBody } from '../http/body.ts';
+
+const nothing: AsyncIterator<Buffer> = { next: async () => ({ done: true, value: undefined }) };
+
+export const emptyBody = {
+  bytes: 0,
+  [Symbol.asyncIterator]: () => nothing,
+  whole: async () => Buffer.alloc(0),
+  drain: async () => true,
+} as unknown as RequestBody;

@@ -1,0 +1,180 @@
+// List Blobs, flat and by hierarchy. A page is 5,000 blobs: it is made as one string, with nothing built per blob besides.
+import { formatHttpDate } from '../../codec/http-date.ts';
+import { escapeXml, xmlDeclaration, xmlElement, xmlNameElement } from '../../codec/xml-write.ts';
+import { leaseState } from '../../namespace/leases.ts';
+import { type Listed, type ListPage, listEntries } from '../../namespace/list.ts';
+import type { EntryRecord } from '../../namespace/records.ts';
+import type { Answer } from '../http/answer.ts';
+import type { ContainerCall } from './call.ts';
+import { containerError, containerName } from './container-access.ts';
+import { leaseDuration } from './headers-out.ts';
+import { decodeMarker, encodeMarker, includes, pageLimit, queryError } from './list-parameters.ts';
+import { metadataXml } from './metadata-xml.ts';
+import { one } from './request.ts';
+import { serviceEndpoint } from './service-endpoint.ts';
+
+const includable: ReadonlySet<string> = new Set([
+  'copy',
+  'deleted',
+  'deletedwithversions',
+  'immutabilitypolicy',
+  'legalhold',
+  'metadata',
+  'permissions',
+  'snapshots',
+  'tags',
+  'uncommittedblobs',
+  'versions',
+]);
+
+/** Until then a name that XML cannot carry had no form of its own. */
+const encodedNamesSince = '2021-02-12';
+const startFromSince = '2026-02-06';
+
+export async function listBlobs(call: ContainerCall): Promise<Answer> {
+  const { query, version } = call;
+  const prefix = one(query, 'prefix');
+  const delimiter = one(query, 'delimiter');
+  const marker = one(query, 'marker');
+  const startFrom = version >= startFromSince ? one(query, 'startfrom') : undefined;
+  const { limit, given } = pageLimit(query);
+  const include = includes(query, includable);
+  const hierarchical = delimiter !== undefined && delimiter !== '';
+  if (hierarchical && include.has('snapshots')) {
+    throw queryError('include', 'snapshots', 'Snapshots cannot be listed with a delimiter.');
+  }
+  const deletedOnly = onlyDeleted(one(query, 'showonly'));
+  const name = containerName(call);
+  const page = await listEntries(call.store, {
+    ...name,
+    prefix: prefix ?? '',
+    delimiter: hierarchical ? delimiter : undefined,
+    from: later(decodeMarker(marker), startFrom ?? ''),
+    limit: deletedOnly ? 0 : limit,
+    uncommitted: include.has('uncommittedblobs'),
+  });
+  if (page.kind !== 'ok') throw containerError(page);
+  const container = encodeURIComponent(name.container);
+  let out = `${xmlDeclaration}<EnumerationResults ServiceEndpoint="${escapeXml(serviceEndpoint(call))}" ContainerName="${container}">`;
+  if (prefix !== undefined) out += xmlElement('Prefix', prefix);
+  if (marker !== undefined) out += xmlElement('Marker', marker);
+  if (given !== undefined) out += `<MaxResults>${given}</MaxResults>`;
+  if (delimiter !== undefined) out += xmlElement('Delimiter', delimiter);
+  const shown: Shown = {
+    nowMs: call.nowMs,
+    metadata: include.has('metadata'),
+    copy: include.has('copy'),
+    tags: include.has('tags'),
+    encodedNames: version >= encodedNamesSince,
+  };
+  out += deletedOnly || page.items.length === 0 ? '<Blobs />' : `<Blobs>${pageXml(page, shown)}</Blobs>`;
+  const next = deletedOnly ? undefined : page.next;
+  out += `${xmlElement('NextMarker', next && encodeMarker(next))}</EnumerationResults>`;
+  return { status: 200, headers: { 'Content-Type': 'application/xml' }, body: out };
+}
+
+/** Nothing that is deleted is kept, so a list of that alone is empty; other choices belong to features not served. */
+function onlyDeleted(showOnly: string | undefined): boolean {
+  if (showOnly === undefined || showOnly === '') return false;
+  if (showOnly.toLowerCase() !== 'deleted') throw queryError('showonly', showOnly);
+  return true;
+}
+
+function later(a: string, b: string): string {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b)) >= 0 ? a : b;
+}
+
+interface Shown {
+  readonly nowMs: number;
+  readonly metadata: boolean;
+  readonly copy: boolean;
+  readonly tags: boolean;
+  readonly encodedNames: boolean;
+}
+
+function pageXml(page: ListPage, shown: Shown): string {
+  let out = '';
+  for (const listed of page.items) out += listedXml(listed, shown);
+  return out;
+}
+
+function listedXml(listed: Listed, shown: Shown): string {
+  switch (listed.kind) {
+    case 'entry':
+      return blobXml(listed.name, listed.entry.record, shown);
+    case 'prefix':
+      return `<BlobPrefix>${nameXml(listed.name, shown)}</BlobPrefix>`;
+    case 'uncommitted':
+      // What its first commit will give it is left out ("List Blobs", Uncommitted blobs in the response).
+      return (
+        `<Blob>${nameXml(listed.name, shown)}<Properties><Content-Length>0</Content-Length>` +
+        '<BlobType>BlockBlob</BlobType><LeaseStatus>unlocked</LeaseStatus><LeaseState>available</LeaseState>' +
+        '<ServerEncrypted>true</ServerEncrypted></Properties><OrMetadata /></Blob>'
+      );
+  }
+}
+
+// One look for whatever needs care keeps the common name cheap.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+const needsCare = /[&<>"\0-\x1f\ud800-\udfff\ufffe\uffff]/;
+
+function nameXml(name: string, shown: Shown): string {
+  if (!needsCare.test(name)) return `<Name>${name}</Name>`;
+  return shown.encodedNames ? xmlNameElement('Name', name) : `<Name>${escapeXml(name)}</Name>`;
+}
+
+function text(value: string): string {
+  return needsCare.test(value) ? escapeXml(value) : value;
+}
+
+/** The elements in the order in which the service gives them. */
+function blobXml(name: string, record: EntryRecord, shown: Shown): string {
+  const { headers, lease, copy, tags } = record;
+  const created = formatHttpDate(record.createdMs);
+  let out = `<Blob>${nameXml(name, shown)}<Properties><Creation-Time>${created}</Creation-Time><Last-Modified>${
+    record.modifiedMs === record.createdMs ? created : formatHttpDate(record.modifiedMs)
+  }</Last-Modified><Etag>${record.etag}</Etag><Content-Length>${record.length}</Content-Length><Content-Type>${
+    headers.contentType === undefined ? 'application/octet-stream' : text(headers.contentType)
+  }</Content-Type>`;
+  out += headers.contentEncoding === undefined ? '<Content-Encoding />' : xmlElement('Content-Encoding', headers.contentEncoding);
+  out += headers.contentLanguage === undefined ? '<Content-Language />' : xmlElement('Content-Language', headers.contentLanguage);
+  out += '<Content-CRC64 />';
+  out += headers.contentMd5 === undefined ? '<Content-MD5 />' : `<Content-MD5>${text(headers.contentMd5)}</Content-MD5>`;
+  out += headers.cacheControl === undefined ? '<Cache-Control />' : xmlElement('Cache-Control', headers.cacheControl);
+  out +=
+    headers.contentDisposition === undefined
+      ? '<Content-Disposition />'
+      : xmlElement('Content-Disposition', headers.contentDisposition);
+  out += '<BlobType>BlockBlob</BlobType>';
+  if (record.tier === undefined) out += '<AccessTier>Hot</AccessTier><AccessTierInferred>true</AccessTierInferred>';
+  else {
+    out += `<AccessTier>${record.tier}</AccessTier>`;
+    if (record.tierChangedMs !== undefined) {
+      out += `<AccessTierChangeTime>${formatHttpDate(record.tierChangedMs)}</AccessTierChangeTime>`;
+    }
+  }
+  if (lease === undefined) out += '<LeaseStatus>unlocked</LeaseStatus><LeaseState>available</LeaseState>';
+  else {
+    const state = leaseState(lease, shown.nowMs);
+    out += `<LeaseStatus>${state === 'leased' || state === 'breaking' ? 'locked' : 'unlocked'}</LeaseStatus><LeaseState>${state}</LeaseState>`;
+    if (state === 'leased') out += `<LeaseDuration>${leaseDuration(lease)}</LeaseDuration>`;
+  }
+  if (shown.copy && copy !== undefined) {
+    out += `<CopyId>${copy.id}</CopyId>${xmlElement('CopySource', copy.source)}<CopyStatus>${copy.status}</CopyStatus><CopyProgress>${copy.bytes}/${copy.total}</CopyProgress>`;
+    if (copy.completedMs !== undefined) {
+      out += `<CopyCompletionTime>${formatHttpDate(copy.completedMs)}</CopyCompletionTime>`;
+    }
+  }
+  out += '<ServerEncrypted>true</ServerEncrypted>';
+  if (tags !== undefined) out += `<TagCount>${Object.keys(tags).length}</TagCount>`;
+  out += '</Properties>';
+  if (shown.metadata) out += metadataXml(record.metadata);
+  if (shown.tags && tags !== undefined) out += tagsXml(tags);
+  return `${out}<OrMetadata /></Blob>`;
+}
+
+function tagsXml(tags: Readonly<Record<string, string>>): string {
+  let out = '';
+  for (const key in tags) out += `<Tag>${xmlElement('Key', key)}${xmlElement('Value', tags[key])}</Tag>`;
+  return `<Tags><TagSet>${out}</TagSet></Tags>`;
+}

@@ -1,0 +1,67 @@
+// List Containers.
+import { formatHttpDate } from '../../codec/http-date.ts';
+import { escapeXml, xmlDeclaration, xmlElement } from '../../codec/xml-write.ts';
+import { listContainers as list } from '../../namespace/containers.ts';
+import { leaseState } from '../../namespace/leases.ts';
+import type { ContainerRecord } from '../../namespace/records.ts';
+import type { Answer } from '../http/answer.ts';
+import type { Call } from './call.ts';
+import { leaseDuration } from './headers-out.ts';
+import { includes, isBehind, pageLimit, queryError } from './list-parameters.ts';
+import { metadataXml } from './metadata-xml.ts';
+import { one } from './request.ts';
+import { serviceEndpoint } from './service-endpoint.ts';
+
+const includable: ReadonlySet<string> = new Set(['metadata', 'deleted', 'system']);
+/** Shown only to those who ask for them. */
+const systemContainers: ReadonlySet<string> = new Set(['$logs', '$blobchangefeed']);
+
+export async function listContainers(call: Call): Promise<Answer> {
+  const { query, target } = call;
+  const prefix = one(query, 'prefix');
+  const marker = one(query, 'marker');
+  const { limit, given } = pageLimit(query);
+  const include = includes(query, includable);
+  const from = fromMarker(target.account, marker);
+  const wanted = { prefix: prefix ?? '', from, limit };
+  const page = isBehind(from, wanted.prefix)
+    ? { containers: [], next: undefined }
+    : await list(call.store, target.account, wanted);
+  let out = `${xmlDeclaration}<EnumerationResults ServiceEndpoint="${escapeXml(serviceEndpoint(call))}">`;
+  if (prefix !== undefined) out += xmlElement('Prefix', prefix);
+  if (marker !== undefined) out += xmlElement('Marker', marker);
+  if (given !== undefined) out += `<MaxResults>${given}</MaxResults>`;
+  let rows = '';
+  for (const { name, record } of page.containers) {
+    if (systemContainers.has(name) && !include.has('system')) continue;
+    rows += containerXml(name, record, call.nowMs, include.has('metadata'));
+  }
+  out += rows === '' ? '<Containers />' : `<Containers>${rows}</Containers>`;
+  out += xmlElement('NextMarker', page.next && `/${target.account}/${page.next}`);
+  return { status: 200, headers: { 'Content-Type': 'application/xml' }, body: `${out}</EnumerationResults>` };
+}
+
+/** The next container's name behind the account's, as the service gives it. */
+function fromMarker(account: string, marker: string | undefined): string {
+  if (marker === undefined || marker === '') return '';
+  const base = `/${account}/`;
+  if (!marker.startsWith(base) || marker.includes('\0')) throw queryError('marker', marker);
+  return marker.slice(base.length);
+}
+
+function containerXml(name: string, record: ContainerRecord, nowMs: number, withMetadata: boolean): string {
+  const state = leaseState(record.lease, nowMs);
+  let out = `<Container><Name>${escapeXml(name)}</Name><Properties><Last-Modified>${formatHttpDate(record.modifiedMs)}</Last-Modified>`;
+  // Here the ETag has its quotes, unlike in List Blobs.
+  out += `<Etag>"${record.etag}"</Etag><LeaseStatus>${state === 'leased' || state === 'breaking' ? 'locked' : 'unlocked'}</LeaseStatus>`;
+  out += `<LeaseState>${state}</LeaseState>`;
+  if (state === 'leased') out += `<LeaseDuration>${leaseDuration(record.lease)}</LeaseDuration>`;
+  if (record.publicAccess !== 'none') out += `<PublicAccess>${record.publicAccess}</PublicAccess>`;
+  out +=
+    '<DefaultEncryptionScope>$account-encryption-key</DefaultEncryptionScope>' +
+    '<DenyEncryptionScopeOverride>false</DenyEncryptionScopeOverride>' +
+    '<HasImmutabilityPolicy>false</HasImmutabilityPolicy><HasLegalHold>false</HasLegalHold>' +
+    '<ImmutableStorageWithVersioningEnabled>false</ImmutableStorageWithVersioningEnabled></Properties>';
+  if (withMetadata) out += metadataXml(record.metadata);
+  return `${out}</Container>`;
+}

@@ -1,0 +1,17 @@
+// What the primary and its workers say to each other over the cluster's channel.
+import type { Config } from './base/config.ts';
+import type { MetricsSnapshot } from './base/metrics.ts';
+
+/** The environment variable that carries the settings to a worker; they hold no secret. */
+export const workerVariable = 'CAUSEWAY_WORKER';
+/** The descriptor of the stream to the committer. */
+export const commitDescriptor = 4;
+
+export type ToWorker =
+  | { readonly kind: 'drain' }
+  | { readonly kind: 'metrics'; readonly id: number };
+
+export type FromWorker =
+  | { readonly kind: 'ready'; readonly blobPort: number }
+  | { readonly kind: 'failed'; readonly setting: keyof Config | undefined; readonly message: string }
+  | { readonly kind: 'metrics'; readonly id: number; readonly snapshot: MetricsSnapshot };

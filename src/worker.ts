@@ -1,0 +1,54 @@
+// A worker process: serves the surfaces over the shared directory; its commits go to the primary.
+import { Socket } from 'node:net';
+import type { Config } from './base/config.ts';
+import { createLogger } from './base/log.ts';
+import { createMetrics } from './base/metrics.ts';
+import { dataPaths } from './data-directory.ts';
+import { openStore } from './engine-room.ts';
+import { RemoteCommitter } from './metadata/commit-channel.ts';
+import { BlobSurface } from './surfaces/blob/surface.ts';
+import { createHttpListener } from './surfaces/http/listener.ts';
+import { commitDescriptor, type FromWorker, type ToWorker, workerVariable } from './worker-protocol.ts';
+
+const config = JSON.parse(process.env[workerVariable] as string) as Config;
+const logger = createLogger(config);
+const metrics = createMetrics({ process: true });
+
+// Signals reach the whole process group; the primary decides when a worker ends.
+process.on('SIGINT', () => undefined);
+process.on('SIGTERM', () => undefined);
+// Without the primary there is nobody to commit.
+process.on('disconnect', () => process.exit(1));
+
+const committer = new RemoteCommitter(new Socket({ fd: commitDescriptor, readable: true, writable: true }));
+const opened = openStore(dataPaths(config), config, committer);
+const surface = new BlobSurface(opened.store, config, logger, metrics);
+const listener = createHttpListener(config, surface.handle);
+const idle = setInterval(() => void opened.store.content.closeIdle(), 10_000);
+
+process.on('message', (message: ToWorker) => {
+  if (message.kind === 'drain') void drain();
+  else void metrics.snapshot().then((snapshot) => tell({ kind: 'metrics', id: message.id, snapshot }));
+});
+
+listener.server.on('error', (error: NodeJS.ErrnoException) => {
+  const problem = error.code === 'EADDRINUSE' ? 'the port is in use' : error.message;
+  const setting = error.code === 'EADDRNOTAVAIL' || error.code === 'ENOTFOUND' ? 'host' : 'blobPort';
+  tell({ kind: 'failed', setting, message: problem });
+});
+listener.server.listen({ port: config.blobPort, host: config.host, backlog: 1024 }, () => {
+  const address = listener.server.address() as { port: number };
+  tell({ kind: 'ready', blobPort: address.port });
+});
+
+async function drain(): Promise<void> {
+  clearInterval(idle);
+  await listener.drain(config.drainTimeoutMs);
+  await opened[Symbol.asyncDispose]();
+  await logger.close();
+  process.exit(0);
+}
+
+function tell(message: FromWorker): void {
+  if (process.connected) process.send?.(message);
+}

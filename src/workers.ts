@@ -1,0 +1,130 @@
+// The primary's side of its workers: starting, replacing, draining, asking for their metrics.
+import cluster, { type Worker } from 'node:cluster';
+import type { Duplex } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { type Config, SettingError } from './base/config.ts';
+import type { Logger } from './base/log.ts';
+import { countersOf, type MetricsSnapshot, mergeSnapshots } from './base/metrics.ts';
+import { serveCommits } from './metadata/commit-channel.ts';
+import type { Committer } from './metadata/commit.ts';
+import { commitDescriptor, type FromWorker, type ToWorker, workerVariable } from './worker-protocol.ts';
+
+const metricsTimeoutMs = 2000;
+const replaceDelayMs = 200;
+
+export class Workers {
+  readonly #config: Config;
+  readonly #committer: Committer;
+  readonly #logger: Logger;
+  readonly #workers = new Set<Worker>();
+  readonly #ready = new Set<Worker>();
+  /** The last metrics of each worker; what the dead have counted is kept. */
+  readonly #last = new Map<Worker, MetricsSnapshot>();
+  #dead: MetricsSnapshot = [];
+  #stopping = false;
+  #nextId = 0;
+
+  constructor(config: Config, committer: Committer, logger: Logger) {
+    this.#config = config;
+    this.#committer = committer;
+    this.#logger = logger;
+    cluster.setupPrimary({
+      exec: fileURLToPath(new URL('./worker.ts', import.meta.url)),
+      execArgv: process.execArgv,
+      args: [],
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc', 'pipe'],
+    });
+  }
+
+  /** Resolves with the Blob API's port when all listen. Throws `SettingError` if they cannot. */
+  async start(): Promise<number> {
+    // A port of 0 is the same one for all workers, also for those that come later (node:cluster, "How it works").
+    const ports = await Promise.all(Array.from({ length: this.#config.workers }, () => this.#fork()));
+    return ports[0] as number;
+  }
+
+  get allReady(): boolean {
+    return !this.#stopping && this.#ready.size === this.#config.workers;
+  }
+
+  async metrics(): Promise<MetricsSnapshot[]> {
+    await Promise.all([...this.#workers].map((worker) => this.#ask(worker)));
+    return [this.#dead, ...this.#last.values()];
+  }
+
+  /** Lets requests end and the stores close; resolves when every worker is gone. */
+  async drain(): Promise<void> {
+    this.#stopping = true;
+    await Promise.all(
+      [...this.#workers].map(
+        (worker) =>
+          new Promise<void>((resolve) => {
+            worker.once('exit', () => resolve());
+            this.#tell(worker, { kind: 'drain' });
+          }),
+      ),
+    );
+  }
+
+  async #fork(): Promise<number> {
+    const worker = cluster.fork({ [workerVariable]: JSON.stringify(this.#config) });
+    this.#workers.add(worker);
+    serveCommits(worker.process.stdio[commitDescriptor] as unknown as Duplex, this.#committer);
+    return await new Promise<number>((resolve, reject) => {
+      worker.on('message', (message: FromWorker) => {
+        if (message.kind === 'ready') {
+          this.#ready.add(worker);
+          resolve(message.blobPort);
+        } else if (message.kind === 'failed') {
+          const { setting, message: problem } = message;
+          reject(setting === undefined ? new Error(problem) : new SettingError(setting, problem));
+        }
+      });
+      worker.once('exit', (code, signal) => {
+        this.#gone(worker, code, signal);
+        reject(new Error(`a worker ended while it started (${signal ?? code})`));
+      });
+    });
+  }
+
+  #gone(worker: Worker, code: number, signal: string | null): void {
+    const wasReady = this.#ready.delete(worker);
+    this.#workers.delete(worker);
+    const last = this.#last.get(worker);
+    this.#last.delete(worker);
+    if (last !== undefined) {
+      void mergeSnapshots([this.#dead, countersOf(last)]).then((merged) => {
+        this.#dead = merged;
+      });
+    }
+    if (this.#stopping || !wasReady) return;
+    this.#logger.error({ worker: worker.process.pid, code, signal }, 'a worker ended; another takes its place');
+    setTimeout(() => {
+      if (this.#stopping) return;
+      this.#fork().catch((error: unknown) => this.#logger.error({ err: error }, 'a worker could not be replaced'));
+    }, replaceDelayMs);
+  }
+
+  async #ask(worker: Worker): Promise<void> {
+    const id = ++this.#nextId;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(done, metricsTimeoutMs);
+      const listen = (message: FromWorker): void => {
+        if (message.kind !== 'metrics' || message.id !== id) return;
+        this.#last.set(worker, message.snapshot);
+        done();
+      };
+      function done(): void {
+        clearTimeout(timer);
+        worker.off('message', listen);
+        resolve();
+      }
+      worker.on('message', listen);
+      this.#tell(worker, { kind: 'metrics', id });
+    });
+  }
+
+  #tell(worker: Worker, message: ToWorker): void {
+    if (worker.isConnected()) worker.send(message);
+  }
+}
