@@ -44,7 +44,13 @@ export function listEntries(store: Store, query: ListQuery): Promise<ListPage | 
     let ahead = flat ? Number.POSITIVE_INFINITY : aheadMin;
     // One more than the page is looked at, to know whether another follows.
     while (items.length <= query.limit) {
-      const { names, ended } = await nextNames(view, root, query, from, Math.min(query.limit + 1 - items.length, ahead));
+      const { names, ended } = await nextNames(
+        view,
+        root,
+        query,
+        from,
+        Math.min(query.limit + 1 - items.length, ahead),
+      );
       let rolled: string | undefined;
       for (const listed of names) {
         rolled = flat ? undefined : rollUp(listed.name, query);
@@ -54,7 +60,7 @@ export function listEntries(store: Store, query: ListQuery): Promise<ListPage | 
       const last = names.at(-1);
       if (ended || last === undefined) break;
       // All that shares the last prefix is skipped without being read. Read further ahead as long as that pays.
-      const next = rolled === undefined ? `${last.name}\0` : behindPrefix(rolled);
+      const next = rolled === undefined ? `${last.name}${lowestCharacter}` : behindPrefix(rolled);
       if (next === undefined || !next.startsWith(query.prefix)) break;
       from = next;
       if (!flat) ahead = rolled === undefined || rolled === last.name ? ahead * 2 : Math.max(aheadMin, ahead / 2);
@@ -63,6 +69,9 @@ export function listEntries(store: Store, query: ListQuery): Promise<ListPage | 
     return { kind: 'ok', container, items, next };
   });
 }
+
+// No name holds U+0000, and keys of uploads end in it: it would find the name again.
+const lowestCharacter = '\u0001';
 
 // With a delimiter most of what is read ahead may turn out to roll up into one name.
 const aheadMin = 16;
@@ -193,7 +202,6 @@ async function openLevels(view: View, root: Buffer, prefix: string, from: string
   }
 }
 
-
 /** Whether anything stands below: directories that lost their last entry wait a moment for the background to remove them. */
 async function holdsEntry(view: View, directory: Buffer): Promise<boolean> {
   let { start, end } = keys.children(directory);
@@ -208,4 +216,3 @@ async function holdsEntry(view: View, directory: Buffer): Promise<boolean> {
     start = after(last.key);
   }
 }
-

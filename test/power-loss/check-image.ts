@@ -1,10 +1,12 @@
 // A process that opens images, one after the other: fsck, then the checksum of every blob asked for.
 import { checksumOf } from '../support/content.ts';
 
-/** What `src/store.testing.ts` exports as `openStore`. */
+/** What open-store.ts does; another module can take its place. */
 export type OpenStore = (dataDir: string) => Promise<{
   read(account: string, container: string, blob: string): Promise<Buffer | undefined>;
   fsck(): Promise<{ damage: string[]; orphans: number }>;
+  /** What a server does behind its requests after a start: recovery, garbage, reclaim. Returns what it found damaged. */
+  repair?(): Promise<string[]>;
   close(): Promise<void>;
 }>;
 
@@ -24,17 +26,32 @@ export type ImageAnswer =
     }
   | { readonly kind: 'failed'; readonly message: string };
 
+async function checksumsOf(
+  store: Awaited<ReturnType<OpenStore>>,
+  { account, container, blobs }: ImageQuestion,
+): Promise<(string | null)[]> {
+  const checksums: (string | null)[] = [];
+  for (const blob of blobs) {
+    const content = await store.read(account, container, blob);
+    checksums.push(content === undefined ? null : checksumOf(content));
+  }
+  return checksums;
+}
+
 if (process.send !== undefined) {
   const { openStore } = (await import(process.argv[2] as string)) as { openStore: OpenStore };
-  const answer = async ({ dataDir, account, container, blobs }: ImageQuestion): Promise<ImageAnswer> => {
+  const answer = async (question: ImageQuestion): Promise<ImageAnswer> => {
     try {
-      const store = await openStore(dataDir);
+      const store = await openStore(question.dataDir);
       try {
         const { damage, orphans } = await store.fsck();
-        const checksums: (string | null)[] = [];
-        for (const blob of blobs) {
-          const content = await store.read(account, container, blob);
-          checksums.push(content === undefined ? null : checksumOf(content));
+        const checksums = await checksumsOf(store, question);
+        if (store.repair !== undefined) {
+          damage.push(...(await store.repair()).map((line) => `repair: ${line}`));
+          damage.push(...(await store.fsck()).damage.map((line) => `after repair: ${line}`));
+          const after = await checksumsOf(store, question);
+          for (const [index, checksum] of checksums.entries())
+            if (after[index] !== checksum) damage.push(`repair changed ${question.blobs[index]}`);
         }
         return { kind: 'opened', damage, orphans, checksums };
       } finally {

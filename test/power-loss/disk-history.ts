@@ -18,6 +18,8 @@ export interface SyncSpan {
 }
 
 export interface FileHistory {
+  /** Where it was created, below the root. */
+  readonly path: string;
   readonly changes: ContentChange[];
   readonly syncs: SyncSpan[];
 }
@@ -69,7 +71,7 @@ export class DiskHistory {
           return;
         }
         // An identity can come back where files carry no time of birth.
-        this.files.set(call.file, { changes: [], syncs: [] });
+        this.files.set(call.file, { path: call.path.slice(this.#root.length + 1), changes: [], syncs: [] });
         this.#change({ ...span, entries: [{ ...place, file: call.file }], created: call.file });
         return;
       }

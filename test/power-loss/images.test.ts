@@ -139,7 +139,8 @@ describe('a cut image', () => {
 
   test('as a control, disbelieves syncs', () => {
     const history = record(...created, { type: 'W', data: letters('a') }, { type: 'S' });
-    assert.ok(outcomes(history, 'f', 4, { ignoredSyncs: 'files' }).has(''));
+    assert.ok(outcomes(history, 'f', 4, { ignoredSyncs: 'metadata' }).has(''));
+    assert.equal(outcomes(history, 'f', 4, { ignoredSyncs: 'content' }).size, 1);
     assert.ok(outcomes(history, 'f', 4, { ignoredSyncs: 'directories' }).has('absent'));
   });
 

@@ -18,8 +18,8 @@ import {
 
 export const sectorBytes = 512;
 
-/** Syncs to disbelieve, as negative controls: all, those of files, those of directories. */
-export type IgnoredSyncs = 'none' | 'all' | 'files' | 'directories';
+/** Syncs to disbelieve, as negative controls: those of files in `content/`, of all other files, of directories, or all. */
+export type IgnoredSyncs = 'none' | 'content' | 'metadata' | 'directories' | 'all';
 
 export interface CutOptions {
   readonly seed: number;
@@ -151,7 +151,8 @@ function cutContent(
   random: Seeded,
   tally: Tally,
 ): Buffer {
-  const believed = ignoredSyncs !== 'all' && ignoredSyncs !== 'files';
+  const believed =
+    ignoredSyncs !== 'all' && ignoredSyncs !== (file.path.startsWith('content/') ? 'content' : 'metadata');
   const syncedUntil = believed ? syncedBefore(file.syncs, cut) : -1;
   const durable: ContentChange[] = [];
   const loose: ContentChange[] = [];

@@ -60,6 +60,8 @@ export class RecordedLoad {
       ...(command === undefined ? {} : { command }),
       dataDir: this.#recorder.root,
       workers: 2,
+      // Small segments and short pauses: much begins and ends within the few seconds of a record.
+      settings: ['segmentBytes=4194304', 'scanIntervalMs=50'],
       environment: this.#recorder.environment,
     });
     try {

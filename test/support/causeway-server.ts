@@ -13,6 +13,8 @@ export interface ServerOptions {
   readonly command?: string;
   readonly dataDir: string;
   readonly workers: number;
+  /** `name=value` of the configuration. */
+  readonly settings?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
 }
 
@@ -33,6 +35,7 @@ export class CausewayServer {
       [
         ...['serve', '--dev', '--data', options.dataDir, '--workers', String(options.workers)],
         ...['--blob-port', '0', '--admin-port', '0'],
+        ...(options.settings ?? []).flatMap((setting) => ['--set', setting]),
       ],
       // A process group of its own, so that one kill reaches the primary and every worker in the same instant.
       { detached: true, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...options.environment } },

@@ -61,15 +61,16 @@ export const conditions: Checks = {
     }
   },
 
-  'two conditions must both hold': async (kit) => {
+  // Learn, Specifying conditional headers: of an ETag and a date that are both given, the ETag decides.
+  'an etag decides over a date': async (kit) => {
     const { blob, etag } = await one(kit);
-    await blob.getProperties({ conditions: { ifMatch: etag, ifUnmodifiedSince: future() } });
-    await refused(
-      blob.getProperties({ conditions: { ifMatch: etag, ifUnmodifiedSince: past() } }),
-      412,
-      'ConditionNotMet',
-    );
-    await refused(blob.setMetadata({}, { conditions: { ifMatch: otherTag, ifUnmodifiedSince: future() } }), 412);
+    await blob.getProperties({ conditions: { ifMatch: etag, ifUnmodifiedSince: past() } });
+    await blob.getProperties({ conditions: { ifNoneMatch: otherTag, ifModifiedSince: future() } });
+    const stale = { ifMatch: otherTag, ifUnmodifiedSince: future() };
+    await refused(blob.getProperties({ conditions: stale }), 412, 'ConditionNotMet');
+    await refused(blob.setMetadata({}, { conditions: stale }), 412, 'ConditionNotMet');
+    const unchanged = { ifNoneMatch: etag, ifModifiedSince: past() };
+    await refused(blob.getProperties({ conditions: unchanged }), 304, 'ConditionNotMet');
   },
 
   'put blob with if-none-match * makes, then is BlobAlreadyExists': async (kit) => {

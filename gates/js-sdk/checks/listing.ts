@@ -166,7 +166,8 @@ export const listing: Checks = {
     await put(container, 'b');
     const [a, b] = await collect<Sdk>(container.listBlobsFlat({ includeMetadata: true }));
     assert.deepEqual(a.metadata, { Key: 'v<&>', other: '' });
-    assert.deepEqual(b.metadata ?? {}, {});
+    // An empty element is an empty text to this SDK's parser.
+    assert.deepEqual(b.metadata || {}, {});
   },
 
   'include uncommitted blobs': async (kit) => {

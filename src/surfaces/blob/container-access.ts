@@ -7,7 +7,12 @@ import { conditions, leaseId } from './headers-in.ts';
 import { checkContainerName } from './names.ts';
 
 type ConditionHeader = 'if-match' | 'if-none-match' | 'if-modified-since' | 'if-unmodified-since';
-const conditionHeaders: readonly ConditionHeader[] = ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since'];
+const conditionHeaders: readonly ConditionHeader[] = [
+  'if-match',
+  'if-none-match',
+  'if-modified-since',
+  'if-unmodified-since',
+];
 
 /** Containers know conditions by time only: ETags are refused, and so is whatever is not in `allowed`. */
 export function containerChange(call: ContainerCall, allowed: readonly ConditionHeader[]): ContainerAccess {

@@ -92,7 +92,8 @@ function writePolicies(policies: readonly StoredPolicy[]): string {
       (start === undefined ? '' : xmlElement('Start', start)) +
       (expiry === undefined ? '' : xmlElement('Expiry', expiry)) +
       (permission === undefined ? '' : xmlElement('Permission', permission));
-    out += inner === '' ? '<AccessPolicy /></SignedIdentifier>' : `<AccessPolicy>${inner}</AccessPolicy></SignedIdentifier>`;
+    out +=
+      inner === '' ? '<AccessPolicy /></SignedIdentifier>' : `<AccessPolicy>${inner}</AccessPolicy></SignedIdentifier>`;
   }
   return `${out}</SignedIdentifiers>`;
 }

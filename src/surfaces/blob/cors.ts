@@ -48,12 +48,14 @@ export function corsHeaders(
     const varies = method === 'GET' || method === 'HEAD' ? cors.some(({ origins }) => !origins.includes('*')) : false;
     return varies ? { Vary: 'Origin' } : {};
   }
-  const exposed = new Set(rule.exposedHeaders.filter((name) => !name.endsWith('*')));
-  for (const name of answered) if (matchesAny(rule.exposedHeaders, name)) exposed.add(name);
-  if (answered.length === 0) for (const name of rule.exposedHeaders) exposed.add(name);
+  const exposed = new Map<string, string>();
+  for (const name of rule.exposedHeaders) {
+    if (answered.length === 0 || !name.endsWith('*')) exposed.set(name.toLowerCase(), name);
+  }
+  for (const name of answered) if (matchesAny(rule.exposedHeaders, name)) exposed.set(name.toLowerCase(), name);
   return {
     ...originHeaders(rule, origin),
-    ...(exposed.size > 0 && { 'Access-Control-Expose-Headers': [...exposed].join(',') }),
+    ...(exposed.size > 0 && { 'Access-Control-Expose-Headers': [...exposed.values()].join(',') }),
   };
 }
 

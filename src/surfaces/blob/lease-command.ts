@@ -21,7 +21,11 @@ export function parseLeaseAction(call: Call): LeaseAction {
       if (durationS !== -1 && (durationS < durationSMin || durationS > durationSMax)) {
         throw headerError('x-ms-lease-duration', duration);
       }
-      return { action: 'acquire', durationS, proposedId: leaseId(headers, 'x-ms-proposed-lease-id') ?? newLeaseId(call) };
+      return {
+        action: 'acquire',
+        durationS,
+        proposedId: leaseId(headers, 'x-ms-proposed-lease-id') ?? newLeaseId(call),
+      };
     }
     case 'renew':
       return { action: 'renew', id: requiredId(call, 'x-ms-lease-id') };

@@ -136,10 +136,17 @@ function blobXml(name: string, record: EntryRecord, shown: Shown): string {
   }</Last-Modified><Etag>${record.etag}</Etag><Content-Length>${record.length}</Content-Length><Content-Type>${
     headers.contentType === undefined ? 'application/octet-stream' : text(headers.contentType)
   }</Content-Type>`;
-  out += headers.contentEncoding === undefined ? '<Content-Encoding />' : xmlElement('Content-Encoding', headers.contentEncoding);
-  out += headers.contentLanguage === undefined ? '<Content-Language />' : xmlElement('Content-Language', headers.contentLanguage);
+  out +=
+    headers.contentEncoding === undefined
+      ? '<Content-Encoding />'
+      : xmlElement('Content-Encoding', headers.contentEncoding);
+  out +=
+    headers.contentLanguage === undefined
+      ? '<Content-Language />'
+      : xmlElement('Content-Language', headers.contentLanguage);
   out += '<Content-CRC64 />';
-  out += headers.contentMd5 === undefined ? '<Content-MD5 />' : `<Content-MD5>${text(headers.contentMd5)}</Content-MD5>`;
+  out +=
+    headers.contentMd5 === undefined ? '<Content-MD5 />' : `<Content-MD5>${text(headers.contentMd5)}</Content-MD5>`;
   out += headers.cacheControl === undefined ? '<Cache-Control />' : xmlElement('Cache-Control', headers.cacheControl);
   out +=
     headers.contentDisposition === undefined

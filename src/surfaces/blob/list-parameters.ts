@@ -53,7 +53,9 @@ export function encodeMarker(next: string): string {
 /** The name in a marker that `encodeMarker` made; anything else is refused. */
 export function decodeMarker(marker: string | undefined): string {
   if (marker === undefined || marker === '') return '';
-  const name = marker.startsWith(markerForm) ? Buffer.from(marker.slice(markerForm.length), 'base64url').toString() : '';
+  const name = marker.startsWith(markerForm)
+    ? Buffer.from(marker.slice(markerForm.length), 'base64url').toString()
+    : '';
   if (name === '' || name.includes('\0') || encodeMarker(name) !== marker) throw queryError('marker', marker);
   return name;
 }

@@ -165,7 +165,8 @@ function list(element: XmlElement, name: string, max: number): string[] {
     .split(',')
     .map((part) => part.trim())
     .filter((part) => part !== '');
-  if (parts.length > max || parts.some((part) => part.length > textCharactersMax)) throw nodeError(name, parts.join(','));
+  if (parts.length > max || parts.some((part) => part.length > textCharactersMax))
+    throw nodeError(name, parts.join(','));
   return parts;
 }
 

@@ -1,0 +1,154 @@
+// What the store must answer: the namespace as plain maps, changed only by what was acknowledged.
+import type { Failure, FailureKind } from '../src/namespace/failure.ts';
+import { applyLeaseAction, checkLeaseForWrite, type LeaseAction } from '../src/namespace/leases.ts';
+import type { Lease } from '../src/namespace/records.ts';
+
+export interface ModelBlock {
+  readonly id: string;
+  readonly bytes: Buffer;
+}
+
+export interface ModelEntry {
+  readonly bytes: Buffer;
+  /** Undefined after Put Blob. */
+  readonly blocks: readonly ModelBlock[] | undefined;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly contentType: string;
+  readonly lease: Lease | undefined;
+  /** Learned from the store: it can be anything but what it was before. */
+  readonly etag: string | undefined;
+}
+
+export interface ModelUpload {
+  readonly blocks: ReadonlyMap<string, Buffer>;
+  readonly stagedMs: number;
+}
+
+export interface ModelContainer {
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly quotaBytes: number;
+  readonly lease: Lease | undefined;
+  readonly entries: Map<string, ModelEntry>;
+  readonly uploads: Map<string, ModelUpload>;
+}
+
+export type Kind = 'ok' | 'source-failed' | FailureKind;
+type Verdict = { readonly kind: 'ok' } | Failure;
+
+export interface Guard {
+  readonly leaseId: string | undefined;
+  readonly ifMatch: string | undefined;
+  readonly ifNoneMatch: '*' | undefined;
+}
+
+export interface EntryId {
+  readonly container: string;
+  readonly name: string;
+}
+
+export interface ListedBlock {
+  readonly id: string;
+  readonly from: 'committed' | 'uncommitted' | 'latest';
+}
+
+export class Model {
+  readonly containers = new Map<string, ModelContainer>();
+  /** The keys of each account. */
+  readonly accounts = new Map<string, readonly string[]>();
+
+  entry({ container, name }: EntryId): ModelEntry | undefined {
+    return this.containers.get(container)?.entries.get(name);
+  }
+
+  upload({ container, name }: EntryId): ModelUpload | undefined {
+    return this.containers.get(container)?.uploads.get(name);
+  }
+
+  usedBytes(container: string): number {
+    let sum = 0;
+    for (const entry of this.containers.get(container)?.entries.values() ?? []) sum += entry.bytes.length;
+    return sum;
+  }
+
+  /** What a write of this name has to respect, in the order in which the store looks. */
+  guard(id: EntryId, guard: Guard, nowMs: number): Kind {
+    if (!this.containers.has(id.container)) return 'container-not-found';
+    const entry = this.entry(id);
+    if (entry !== undefined || guard.leaseId !== undefined) {
+      const lease: Verdict = checkLeaseForWrite(entry?.lease, guard.leaseId, nowMs, 'entry');
+      if (lease.kind !== 'ok') return lease.kind;
+    }
+    return this.conditions(entry, guard);
+  }
+
+  conditions(entry: ModelEntry | undefined, guard: Guard): Kind {
+    if (entry === undefined) return guard.ifMatch === undefined ? 'ok' : 'condition-not-met';
+    if (guard.ifNoneMatch === '*') return 'entry-exists';
+    return guard.ifMatch === undefined || guard.ifMatch === entry.etag ? 'ok' : 'condition-not-met';
+  }
+
+  /** Whether an entry may come to hold so many bytes. */
+  quota(id: EntryId, length: number): Kind {
+    const quota = this.containers.get(id.container)?.quotaBytes ?? 0;
+    const more = length - (this.entry(id)?.bytes.length ?? 0);
+    return quota > 0 && more > 0 && this.usedBytes(id.container) + more > quota ? 'quota-exceeded' : 'ok';
+  }
+
+  /** The content becomes this; whatever was staged under the name is gone. */
+  setContent(id: EntryId, set: Omit<ModelEntry, 'lease'>): void {
+    const container = this.containers.get(id.container);
+    const lease = this.entry(id)?.lease;
+    container?.entries.set(id.name, { ...set, lease });
+    container?.uploads.delete(id.name);
+  }
+
+  change(id: EntryId, changes: Partial<ModelEntry>): void {
+    const entry = this.entry(id);
+    if (entry !== undefined) this.containers.get(id.container)?.entries.set(id.name, { ...entry, ...changes });
+  }
+
+  /** The blocks that a block list chooses; undefined when one of them is not there. */
+  choose(id: EntryId, listed: readonly ListedBlock[]): ModelBlock[] | undefined {
+    const staged = this.upload(id)?.blocks;
+    const committed = this.entry(id)?.blocks;
+    const chosen: ModelBlock[] = [];
+    for (const one of listed) {
+      const fresh = one.from === 'committed' ? undefined : staged?.get(one.id);
+      const old = one.from === 'uncommitted' ? undefined : committed?.findLast((block) => block.id === one.id)?.bytes;
+      const bytes = fresh ?? old;
+      if (bytes === undefined) return undefined;
+      chosen.push({ id: one.id, bytes });
+    }
+    return chosen;
+  }
+
+  lease(lease: Lease | undefined, action: LeaseAction, nowMs: number): { kind: Kind; lease: Lease | undefined } {
+    const outcome = applyLeaseAction(lease, action, nowMs);
+    return outcome.kind === 'ok' ? { kind: 'ok', lease: outcome.lease } : { kind: outcome.kind, lease };
+  }
+
+  /** Names in the order of their bytes; a rolled-up one ends in the delimiter. */
+  list(container: string, query: ListShape): string[] {
+    const found = this.containers.get(container);
+    const names = new Set<string>(found?.entries.keys());
+    if (query.uncommitted) for (const name of found?.uploads.keys() ?? []) names.add(name);
+    const listed: string[] = [];
+    for (const name of [...names].sort(byBytes)) {
+      if (!name.startsWith(query.prefix)) continue;
+      const at = query.delimiter === '' ? -1 : name.indexOf(query.delimiter, query.prefix.length);
+      const shown = at === -1 ? name : `${name.slice(0, at + query.delimiter.length)}*`;
+      if (listed.at(-1) !== shown) listed.push(shown);
+    }
+    return listed;
+  }
+}
+
+export interface ListShape {
+  readonly prefix: string;
+  readonly delimiter: string;
+  readonly uncommitted: boolean;
+}
+
+export function byBytes(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
