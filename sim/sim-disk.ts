@@ -24,8 +24,8 @@ interface Change {
 }
 
 class Inode {
-  current = Buffer.alloc(0);
-  durable = Buffer.alloc(0);
+  current: Buffer = Buffer.alloc(0);
+  durable: Buffer = Buffer.alloc(0);
   unsynced: Change[] = [];
 }
 
@@ -231,7 +231,8 @@ export class SimDisk implements Disk {
   read(inode: Inode, target: Uint8Array, position: number): Promise<number> {
     return this.#io(() => {
       this.mayFail();
-      return inode.current.copy(target, 0, position, Math.min(inode.current.length, position + target.length));
+      const end = Math.min(inode.current.length, position + target.length);
+      return position >= end ? 0 : inode.current.copy(target, 0, position, end);
     });
   }
 

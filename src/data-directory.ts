@@ -1,5 +1,5 @@
 // The data directory: its layout, and the lock that keeps a second server out.
-import { accessSync, constants, existsSync, mkdirSync, statSync } from 'node:fs';
+import { accessSync, closeSync, constants, existsSync, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { type Config, SettingError } from './base/config.ts';
@@ -23,9 +23,20 @@ export function prepareDirectory(paths: DataPaths): void {
     for (const directory of [paths.root, dirname(paths.metadata), paths.content]) {
       mkdirSync(directory, { recursive: true, mode: 0o700 });
       accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK);
+      // The names must be there after a power cut, or all that is below them is lost.
+      syncDirectory(dirname(directory));
     }
   } catch (error) {
     throw settingError(error, paths.root);
+  }
+}
+
+function syncDirectory(directory: string): void {
+  const fd = openSync(directory, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
   }
 }
 

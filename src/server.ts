@@ -11,6 +11,7 @@ import { DamageError } from './metadata/engine.ts';
 import type { SqliteStore } from './metadata/sqlite-store.ts';
 import { createAccount as create, isAccountName, listAccounts as list, newAccountKey, rotateKey as rotate } from './namespace/accounts.ts';
 import { fsck as check } from './namespace/fsck.ts';
+import { nextSegment } from './namespace/segments.ts';
 import type { Store } from './namespace/store.ts';
 import { adminHandler } from './surfaces/admin/admin.ts';
 import { createHttpListener } from './surfaces/http/listener.ts';
@@ -34,7 +35,8 @@ export async function serve(config: Config): Promise<number> {
     void logger.close(500).then(() => process.exit(1));
   });
   const local = openStore(paths, config, metadata.committer);
-  const workers = new Workers(config, metadata.committer, logger);
+  const recoverBelow = await nextSegment(local.store.engine);
+  const workers = new Workers({ config, recoverBelow }, metadata.committer, logger);
   const metrics = createMetrics({ process: false });
   const sources = {
     ready: () => workers.allReady,

@@ -2,8 +2,15 @@
 import type { Config } from './base/config.ts';
 import type { MetricsSnapshot } from './base/metrics.ts';
 
-/** The environment variable that carries the settings to a worker; they hold no secret. */
+/** The environment variable that carries a `WorkerSetup` as JSON. It holds no secret. */
 export const workerVariable = 'CAUSEWAY_WORKER';
+
+export interface WorkerSetup {
+  readonly config: Config;
+  /** Segments below it that are still open were left by an earlier run of the server. */
+  readonly recoverBelow: number;
+}
+
 /** The descriptor of the stream to the committer. */
 export const commitDescriptor = 4;
 

@@ -1,16 +1,16 @@
 // A worker process: serves the surfaces over the shared directory; its commits go to the primary.
 import { Socket } from 'node:net';
-import type { Config } from './base/config.ts';
 import { createLogger } from './base/log.ts';
 import { createMetrics } from './base/metrics.ts';
 import { dataPaths } from './data-directory.ts';
 import { openStore } from './engine-room.ts';
 import { RemoteCommitter } from './metadata/commit-channel.ts';
+import { runBackground } from './namespace/background.ts';
 import { BlobSurface } from './surfaces/blob/surface.ts';
 import { createHttpListener } from './surfaces/http/listener.ts';
-import { commitDescriptor, type FromWorker, type ToWorker, workerVariable } from './worker-protocol.ts';
+import { commitDescriptor, type FromWorker, type ToWorker, type WorkerSetup, workerVariable } from './worker-protocol.ts';
 
-const config = JSON.parse(process.env[workerVariable] as string) as Config;
+const { config, recoverBelow } = JSON.parse(process.env[workerVariable] as string) as WorkerSetup;
 const logger = createLogger(config);
 const metrics = createMetrics({ process: true });
 
@@ -24,7 +24,25 @@ const committer = new RemoteCommitter(new Socket({ fd: commitDescriptor, readabl
 const opened = openStore(dataPaths(config), config, committer);
 const surface = new BlobSurface(opened.store, config, logger, metrics);
 const listener = createHttpListener(config, surface.handle);
-const idle = setInterval(() => void opened.store.content.closeIdle(), 10_000);
+const stopping = new AbortController();
+const background = runBackground(
+  opened.store,
+  {
+    owner: opened.store.ids.nextHex(),
+    recoverBelow,
+    segmentBytes: config.segmentBytes,
+    onError: (task, error) => logger.warn({ task, err: error }, 'a background task failed and is tried again'),
+    onDamage: (segment, what) => logger.error({ segment, what }, 'a segment is damaged and is kept as it is'),
+    onRecovered: (counts) => logger.info({ ...counts }, 'segments of an earlier run were looked over'),
+    onReclaimed: (counts) => logger.debug({ ...counts }, 'space was reclaimed'),
+    durations: {
+      graceMs: config.reclaimGraceMs,
+      pauseMs: config.scanIntervalMs,
+      journalAgeMs: config.journalAgeMs,
+    },
+  },
+  stopping.signal,
+);
 
 process.on('message', (message: ToWorker) => {
   if (message.kind === 'drain') void drain();
@@ -42,8 +60,8 @@ listener.server.listen({ port: config.blobPort, host: config.host, backlog: 1024
 });
 
 async function drain(): Promise<void> {
-  clearInterval(idle);
-  await listener.drain(config.drainTimeoutMs);
+  stopping.abort();
+  await Promise.all([listener.drain(config.drainTimeoutMs), background]);
   await opened[Symbol.asyncDispose]();
   await logger.close();
   process.exit(0);

@@ -7,12 +7,13 @@ import type { Logger } from './base/log.ts';
 import { countersOf, type MetricsSnapshot, mergeSnapshots } from './base/metrics.ts';
 import { serveCommits } from './metadata/commit-channel.ts';
 import type { Committer } from './metadata/commit.ts';
-import { commitDescriptor, type FromWorker, type ToWorker, workerVariable } from './worker-protocol.ts';
+import { commitDescriptor, type FromWorker, type ToWorker, type WorkerSetup, workerVariable } from './worker-protocol.ts';
 
 const metricsTimeoutMs = 2000;
 const replaceDelayMs = 200;
 
 export class Workers {
+  readonly #setup: WorkerSetup;
   readonly #config: Config;
   readonly #committer: Committer;
   readonly #logger: Logger;
@@ -24,8 +25,9 @@ export class Workers {
   #stopping = false;
   #nextId = 0;
 
-  constructor(config: Config, committer: Committer, logger: Logger) {
-    this.#config = config;
+  constructor(setup: WorkerSetup, committer: Committer, logger: Logger) {
+    this.#setup = setup;
+    this.#config = setup.config;
     this.#committer = committer;
     this.#logger = logger;
     cluster.setupPrimary({
@@ -67,7 +69,7 @@ export class Workers {
   }
 
   async #fork(): Promise<number> {
-    const worker = cluster.fork({ [workerVariable]: JSON.stringify(this.#config) });
+    const worker = cluster.fork({ [workerVariable]: JSON.stringify(this.#setup) });
     this.#workers.add(worker);
     serveCommits(worker.process.stdio[commitDescriptor] as unknown as Duplex, this.#committer);
     return await new Promise<number>((resolve, reject) => {

@@ -41,7 +41,7 @@ const schema = z
     dev: flag().default(false).describe('add the well-known development account; loopback only'),
     strictVersions: flag().default(false).describe('refuse an x-ms-version newer than the newest known one'),
     inlineBytesMax: bytes(0, mebibyte)
-      .default(4 * kibibyte)
+      .default(512)
       .describe('content up to this size is kept in its metadata record'),
     segmentBytes: bytes(mebibyte, 64 * gibibyte)
       .multipleOf(4096, 'must be a multiple of 4096')
@@ -57,6 +57,7 @@ const schema = z
     drainTimeoutMs: durationMs(0).default(30_000).describe('time for running requests to end when the server stops'),
     clockSkewMs: durationMs(0).default(900_000).describe('how far the clock of a signed request may be off'),
     scanIntervalMs: durationMs(10).default(5000).describe('pause between rounds of background work'),
+    reclaimGraceMs: durationMs(0).default(60_000).describe('how long dropped content stays, for reads under way'),
     journalAgeMs: durationMs(1000, 3650 * dayMs)
       .default(7 * dayMs)
       .describe('age at which the journal is trimmed'),

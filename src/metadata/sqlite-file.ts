@@ -14,7 +14,7 @@ const schema = `
 `;
 const formVersion = 1;
 /** Small enough that a commit writes little, large enough that records of a few hundred bytes pack well. */
-export const pageBytes = 8192;
+export const pageBytes = 4096;
 const sumBytes = 4;
 
 /** The record as it is stored: the value with its checksum. */

@@ -24,8 +24,8 @@ export type Failure =
   | { readonly kind: 'quota-exceeded' }
   | { readonly kind: 'body-length' }
   | { readonly kind: 'body-too-large' }
-  | { readonly kind: 'md5-mismatch' }
-  | { readonly kind: 'crc64-mismatch' }
+  | { readonly kind: 'md5-mismatch'; readonly given: Uint8Array; readonly computed: Uint8Array }
+  | { readonly kind: 'crc64-mismatch'; readonly given: bigint; readonly computed: bigint }
   | { readonly kind: 'no-pending-copy' }
   | { readonly kind: 'source-range' }
   | { readonly kind: 'no-space' }

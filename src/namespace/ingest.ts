@@ -39,12 +39,8 @@ export async function ingest(store: Store, body: Body, log = false): Promise<Ing
     }
     const content = await writer.finish();
     const digest = md5?.digest();
-    if (body.md5 !== undefined && !body.md5.equals(digest as Buffer)) {
-      return await giveUp(store, content.pieces, { kind: 'md5-mismatch' });
-    }
-    if (body.crc64 !== undefined && body.crc64 !== content.crc64) {
-      return await giveUp(store, content.pieces, { kind: 'crc64-mismatch' });
-    }
+    const unequal = compareSums(body, digest, content.crc64);
+    if (unequal !== undefined) return await giveUp(store, content.pieces, unequal);
     return { kind: 'ok', content, md5: digest };
   } catch (error) {
     const pieces = await writer.abort();
@@ -52,6 +48,16 @@ export async function ingest(store: Store, body: Body, log = false): Promise<Ing
     if (isNoSpace(error)) return { kind: 'no-space' };
     throw error;
   }
+}
+
+function compareSums(body: Body, md5: Buffer | undefined, crc64: bigint): Failure | undefined {
+  if (body.md5 !== undefined && !body.md5.equals(md5 as Buffer)) {
+    return { kind: 'md5-mismatch', given: body.md5, computed: md5 as Buffer };
+  }
+  if (body.crc64 !== undefined && body.crc64 !== crc64) {
+    return { kind: 'crc64-mismatch', given: body.crc64, computed: crc64 };
+  }
+  return undefined;
 }
 
 /** Accounts the space of content that gets no name as dropped. */

@@ -71,7 +71,9 @@ function report(what: string, failures: readonly string[]): void {
 async function start(): Promise<CausewayServer> {
   const startedAt = performance.now();
   const command = values.serve === undefined ? {} : { command: values.serve };
-  const server = await CausewayServer.start({ ...command, dataDir, workers: Number(values.workers) });
+  // Small segments and short pauses: recovery, garbage and reclaim happen under the kills too.
+  const settings = ['segmentBytes=8388608', 'scanIntervalMs=50'];
+  const server = await CausewayServer.start({ ...command, dataDir, workers: Number(values.workers), settings });
   totals.startMsMax = Math.max(totals.startMsMax, performance.now() - startedAt);
   return server;
 }

@@ -76,6 +76,18 @@ describe('get container', () => {
   });
 });
 
+test('a lease id that is given to a read of a container must fit', async () => {
+  await using surface = await openTestSurface();
+  await create(surface, 'box');
+  const read = (id: string): Promise<string> =>
+    refusal(getContainer(containerCall(surface, 'box', { headers: { 'x-ms-lease-id': id } })));
+  const other = '33333333-3333-4333-8333-333333333333';
+  assert.equal(await read(other), 'LeaseNotPresentWithContainerOperation');
+  const { headers } = await lease(surface, { 'x-ms-lease-action': 'acquire', 'x-ms-lease-duration': '15' });
+  assert.equal(await read(other), 'LeaseIdMismatchWithContainerOperation');
+  assert.equal(await read(`${headers['x-ms-lease-id']}`), 'none');
+});
+
 describe('set container metadata', () => {
   test('replaces all of it under a new ETag', async () => {
     await using surface = await openTestSurface();

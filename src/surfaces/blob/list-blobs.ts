@@ -1,8 +1,8 @@
-// List Blobs, flat and by hierarchy. A page is 5,000 blobs: it is made as one string, with nothing built per blob besides.
+// List Blobs, flat and by hierarchy. A page is 5,000 blobs: each is one short-lived string, written into the answer's bytes.
 import { formatHttpDate } from '../../codec/http-date.ts';
 import { escapeXml, xmlDeclaration, xmlElement, xmlNameElement } from '../../codec/xml-write.ts';
 import { leaseState } from '../../namespace/leases.ts';
-import { type Listed, type ListPage, listEntries } from '../../namespace/list.ts';
+import { type Listed, listEntries } from '../../namespace/list.ts';
 import type { EntryRecord } from '../../namespace/records.ts';
 import type { Answer } from '../http/answer.ts';
 import type { ContainerCall } from './call.ts';
@@ -12,6 +12,7 @@ import { decodeMarker, encodeMarker, includes, pageLimit, queryError } from './l
 import { metadataXml } from './metadata-xml.ts';
 import { one } from './request.ts';
 import { serviceEndpoint } from './service-endpoint.ts';
+import { TextBytes } from './text-bytes.ts';
 
 const includable: ReadonlySet<string> = new Set([
   'copy',
@@ -67,11 +68,20 @@ export async function listBlobs(call: ContainerCall): Promise<Answer> {
     tags: include.has('tags'),
     encodedNames: version >= encodedNamesSince,
   };
-  out += deletedOnly || page.items.length === 0 ? '<Blobs />' : `<Blobs>${pageXml(page, shown)}</Blobs>`;
   const next = deletedOnly ? undefined : page.next;
-  out += `${xmlElement('NextMarker', next && encodeMarker(next))}</EnumerationResults>`;
-  return { status: 200, headers: { 'Content-Type': 'application/xml' }, body: out };
+  const end = `${xmlElement('NextMarker', next && encodeMarker(next))}</EnumerationResults>`;
+  const body = new TextBytes(bytesOfMost * Math.min(page.items.length, limit) + 4096);
+  if (deletedOnly || page.items.length === 0) body.write(`${out}<Blobs />${end}`);
+  else {
+    body.write(`${out}<Blobs>`);
+    for (const listed of page.items) body.write(listedXml(listed, shown));
+    body.write(`</Blobs>${end}`);
+  }
+  return { status: 200, headers: { 'Content-Type': 'application/xml' }, body: body.end() };
 }
+
+/** Most blobs' elements are shorter; the bytes grow for those that are not. */
+const bytesOfMost = 768;
 
 /** Nothing that is deleted is kept, so a list of that alone is empty; other choices belong to features not served. */
 function onlyDeleted(showOnly: string | undefined): boolean {
@@ -90,12 +100,6 @@ interface Shown {
   readonly copy: boolean;
   readonly tags: boolean;
   readonly encodedNames: boolean;
-}
-
-function pageXml(page: ListPage, shown: Shown): string {
-  let out = '';
-  for (const listed of page.items) out += listedXml(listed, shown);
-  return out;
 }
 
 function listedXml(listed: Listed, shown: Shown): string {

@@ -102,7 +102,7 @@ describe('list blobs', () => {
     const answer = await list(surface, 'prefix=dir%2F&maxresults=7&include=metadata,copy,tags');
     assert.deepEqual([answer.status, answer.headers['Content-Type']], [200, 'application/xml']);
     assert.equal(
-      answer.body,
+      `${answer.body}`,
       `${declaration}<EnumerationResults ServiceEndpoint="${endpoint}" ContainerName="box"><Prefix>dir/</Prefix>` +
         `<MaxResults>7</MaxResults><Blobs><Blob><Name>dir/a&amp;b.txt</Name><Properties><Creation-Time>${date}</Creation-Time>` +
         `<Last-Modified>${date}</Last-Modified><Etag>${etag}</Etag><Content-Length>1</Content-Length>` +
@@ -148,7 +148,7 @@ describe('list blobs', () => {
   test('of nothing is an empty element', async () => {
     await using surface = await openBox();
     assert.equal(
-      (await list(surface, 'prefix=&delimiter=&marker=')).body,
+      `${(await list(surface, 'prefix=&delimiter=&marker=')).body}`,
       `${declaration}<EnumerationResults ServiceEndpoint="${endpoint}" ContainerName="box"><Prefix /><Marker /><Delimiter />` +
         '<Blobs /><NextMarker /></EnumerationResults>',
     );
@@ -219,6 +219,15 @@ describe('list blobs', () => {
     ];
     for (const [query, code] of cases) assert.equal(await refusal(list(surface, query)), code, query);
     assert.equal(await refusal(list(surface, 'maxresults=5001')), 'none');
+  });
+
+  test('takes metadata of any length that a blob may have', async () => {
+    await using surface = await openBox();
+    const metadata = { long: '\u00e9'.repeat(2000), other: '\uffee'.repeat(2000) };
+    for (const name of ['a', 'b', 'c']) await put(surface, name, { metadata });
+    const answer = `${(await list(surface, 'include=metadata')).body}`;
+    const shown = `<Metadata><long>${metadata.long}</long><other>${metadata.other}</other></Metadata>`;
+    assert.equal(answer.split(shown).length, 4);
   });
 
   test('gives 5,000 a page and no more', async () => {

@@ -1,0 +1,491 @@
+// The operations of the namespace as the simulation calls them: what each does to the store, and to the model.
+import type { Random } from '../src/base/random.ts';
+import { createAccount, getAccount, rotateKey } from '../src/namespace/accounts.ts';
+import { changeContainer, createContainer, deleteContainer, leaseContainer } from '../src/namespace/containers.ts';
+import { copyEntry, stageRange } from '../src/namespace/copy.ts';
+import { changeEntry, deleteEntry, getEntry, leaseEntry, putEntry } from '../src/namespace/entries.ts';
+import type { Body } from '../src/namespace/ingest.ts';
+import type { LeaseAction } from '../src/namespace/leases.ts';
+import { listEntries } from '../src/namespace/list.ts';
+import type { Lease } from '../src/namespace/records.ts';
+import type { Store } from '../src/namespace/store.ts';
+import { commitBlocks, stageBlock } from '../src/namespace/uploads.ts';
+import type { EntryId, Guard, Kind, ListedBlock, ListShape, Model } from './model.ts';
+import { account, modelContainer, modelEntry, type Observed, observeContainer, observeEntry, readAll } from './observe.ts';
+import type { Schedule } from './schedule.ts';
+
+/** What an operation answered; of a read, also what it saw. */
+export interface Answer {
+  readonly kind: string;
+  readonly etag?: string | undefined;
+  readonly lease?: Lease | undefined;
+  readonly seen?: string;
+}
+
+export interface Expected {
+  readonly kind: Kind;
+  readonly seen?: string;
+  /** Makes the model what the store is after success. */
+  readonly apply: (learned: { readonly etag: string | undefined; readonly lease: Lease | undefined }) => void;
+}
+
+export interface Operation {
+  readonly label: string;
+  /** Names that nobody else may change meanwhile; "!" in front: that nobody else may use. */
+  readonly locks: readonly string[];
+  readonly run: (store: Store) => Promise<Answer>;
+  readonly expect: (model: Model, nowMs: number) => Expected;
+  /** For those that change something: what stands there now, and what should. */
+  readonly observe?: (store: Store) => Promise<Observed>;
+  readonly print?: (model: Model) => string;
+}
+
+const cause = { by: 'sim', requestId: '' };
+const nothing = (): void => undefined;
+
+export interface Maker {
+  readonly schedule: Schedule;
+  readonly random: Random;
+}
+
+/** Comes in pieces, now and then a while after the one before. */
+function bodyOf({ schedule, random }: Maker, bytes: Buffer): Body {
+  async function* chunks(): AsyncGenerator<Uint8Array, void, undefined> {
+    for (let at = 0; at < bytes.length; ) {
+      if (random.below(3) === 0) await schedule.later(nothing);
+      const size = 1 + random.below(Math.max(4096, Math.floor(bytes.length / 2)));
+      yield bytes.subarray(at, at + size);
+      at += size;
+    }
+  }
+  return { chunks: chunks(), length: bytes.length, lengthMax: bytes.length, wantMd5: random.below(8) === 0 };
+}
+
+function accessOf(id: EntryId, guard: Guard) {
+  return {
+    account,
+    ...id,
+    cause,
+    conditions: {
+      ...(guard.ifMatch !== undefined && { ifMatch: guard.ifMatch }),
+      ...(guard.ifNoneMatch !== undefined && { ifNoneMatch: guard.ifNoneMatch }),
+    },
+    ...(guard.leaseId !== undefined && { leaseId: guard.leaseId }),
+  };
+}
+
+/** A change of one name: alone with the name, and with the whole container where a quota makes its writes depend on each other. */
+function onEntry(id: EntryId, hasQuota: boolean, rest: Omit<Operation, 'locks'>, more: readonly string[] = []): Operation {
+  const own = hasQuota ? [`!${id.container}`] : [id.container, `!${id.container}/${id.name}`];
+  return {
+    ...rest,
+    locks: [...own, ...more],
+    observe: (store) => observeEntry(store, id),
+    print: (model) => modelEntry(model, id),
+  };
+}
+
+interface EntryOutcomeLike {
+  readonly kind: string;
+  readonly entry?: { readonly record: { readonly etag: string; readonly lease?: Lease } } | undefined;
+}
+
+const answerOf = (outcome: EntryOutcomeLike): Answer => ({
+  kind: outcome.kind,
+  etag: outcome.entry?.record.etag,
+  lease: outcome.entry?.record.lease,
+});
+
+/** The first of these that is not ok. */
+function firstOf(...kinds: readonly (() => Kind)[]): Kind {
+  for (const kind of kinds) {
+    const found = kind();
+    if (found !== 'ok') return found;
+  }
+  return 'ok';
+}
+
+export function put(maker: Maker, id: EntryId, guard: Guard, bytes: Buffer, mark: string, hasQuota: boolean): Operation {
+  const attributes = { headers: { contentType: 'x/put' }, metadata: { mark } };
+  return onEntry(id, hasQuota, {
+    label: `put ${id.container}/${id.name} ${bytes.length}`,
+    run: async (store) => {
+      const body = bodyOf(maker, bytes);
+      return answerOf(await putEntry(store, { ...accessOf(id, guard), attributes, body }));
+    },
+    expect: (model, nowMs) => ({
+      kind: firstOf(
+        () => model.guard(id, guard, nowMs),
+        () => model.quota(id, bytes.length),
+      ),
+      apply: ({ etag }) =>
+        model.setContent(id, { bytes, blocks: undefined, metadata: { mark }, contentType: 'x/put', etag }),
+    }),
+  });
+}
+
+export function remove(id: EntryId, guard: Guard, hasQuota: boolean): Operation {
+  return onEntry(id, hasQuota, {
+    label: `delete ${id.container}/${id.name}`,
+    run: async (store) => ({ kind: (await deleteEntry(store, accessOf(id, guard))).kind }),
+    expect: (model, nowMs) => ({
+      kind: firstOf(
+        () => model.guard(id, guard, nowMs),
+        () => (model.entry(id) === undefined ? 'entry-not-found' : 'ok'),
+      ),
+      apply: () => void model.containers.get(id.container)?.entries.delete(id.name),
+    }),
+  });
+}
+
+export function change(id: EntryId, guard: Guard, mark: string, part: 'metadata' | 'headers'): Operation {
+  return onEntry(id, false, {
+    label: `change ${part} ${id.container}/${id.name}`,
+    run: async (store) =>
+      answerOf(
+        await changeEntry(store, accessOf(id, guard), () =>
+          part === 'metadata' ? { metadata: { mark } } : { headers: { contentType: mark } },
+        ),
+      ),
+    expect: (model, nowMs) => ({
+      kind: firstOf(
+        () => model.guard(id, guard, nowMs),
+        () => (model.entry(id) === undefined ? 'entry-not-found' : 'ok'),
+      ),
+      apply: ({ etag }) => model.change(id, part === 'metadata' ? { metadata: { mark }, etag } : { contentType: mark, etag }),
+    }),
+  });
+}
+
+export function lease(id: EntryId, action: LeaseAction): Operation {
+  return onEntry(id, false, {
+    label: `lease ${action.action} ${id.container}/${id.name}`,
+    run: async (store) => answerOf(await leaseEntry(store, { account, ...id, conditions: {}, cause }, action)),
+    expect: (model, nowMs) => {
+      const entry = model.entry(id);
+      const after = model.lease(entry?.lease, action, nowMs);
+      return {
+        kind: firstOf(
+          () => (model.containers.has(id.container) ? 'ok' : 'container-not-found'),
+          () => (entry === undefined ? 'entry-not-found' : 'ok'),
+          () => after.kind,
+        ),
+        apply: (learned) => model.change(id, { lease: learned.lease ?? after.lease }),
+      };
+    },
+  });
+}
+
+export function stage(maker: Maker, id: EntryId, leaseId: string | undefined, block: string, bytes: Buffer): Operation {
+  const blockId = Buffer.from(block);
+  return onEntry(id, false, {
+    label: `stage ${id.container}/${id.name} ${block} ${bytes.length}`,
+    run: async (store) => {
+      const body = bodyOf(maker, bytes);
+      return { kind: (await stageBlock(store, { account, ...id, ...(leaseId && { leaseId }), blockId, body })).kind };
+    },
+    expect: (model, nowMs) => ({
+      kind: stageKind(model, id, leaseId, nowMs),
+      apply: () => addBlock(model, id, blockId, bytes, nowMs),
+    }),
+  });
+}
+
+function stageKind(model: Model, id: EntryId, leaseId: string | undefined, nowMs: number): Kind {
+  if (!model.containers.has(id.container)) return 'container-not-found';
+  if (model.entry(id) === undefined && leaseId !== undefined) return 'lease-not-present';
+  return model.guard(id, { leaseId, ifMatch: undefined, ifNoneMatch: undefined }, nowMs);
+}
+
+function addBlock(model: Model, id: EntryId, blockId: Buffer, bytes: Buffer, nowMs: number): void {
+  const blocks = new Map(model.upload(id)?.blocks).set(blockId.toString('base64'), bytes);
+  model.containers.get(id.container)?.uploads.set(id.name, { blocks, stagedMs: nowMs });
+}
+
+export function commit(
+  id: EntryId,
+  guard: Guard,
+  blocks: readonly ListedBlock[],
+  mark: string,
+  hasQuota: boolean,
+): Operation {
+  const attributes = { headers: { contentType: 'x/blocks' }, metadata: { mark } };
+  return onEntry(id, hasQuota, {
+    label: `commit ${id.container}/${id.name} ${blocks.length}`,
+    run: async (store) => answerOf(await commitBlocks(store, { ...accessOf(id, guard), attributes, blocks })),
+    expect: (model, nowMs) => {
+      const chosen = model.choose(id, blocks);
+      const bytes = Buffer.concat(chosen?.map((block) => block.bytes) ?? []);
+      return {
+        kind: firstOf(
+          () => model.guard(id, guard, nowMs),
+          () => (chosen === undefined ? 'block-list-invalid' : 'ok'),
+          () => model.quota(id, bytes.length),
+        ),
+        apply: ({ etag }) =>
+          model.setContent(id, { bytes, blocks: chosen, metadata: { mark }, contentType: 'x/blocks', etag }),
+      };
+    },
+  });
+}
+
+export function copy(from: EntryId, to: EntryId, guard: Guard, mark: string, hasQuota: boolean): Operation {
+  const attributes = { headers: { contentType: 'x/copy' }, metadata: { mark } };
+  const isSame = from.container === to.container && from.name === to.name;
+  const sourceLocks = isSame || (hasQuota && from.container === to.container) ? [] : [from.container, `${from.container}/${from.name}`];
+  return onEntry(
+    to,
+    hasQuota,
+    {
+      label: `copy ${from.container}/${from.name} to ${to.container}/${to.name}`,
+      run: async (store) => {
+        const command = {
+          ...accessOf(to, guard),
+          source: { account, ...from, conditions: {} },
+          attributes: () => attributes,
+        };
+        return answerOf(await copyEntry(store, command));
+      },
+      expect: (model, nowMs) => {
+        const source = model.entry(from);
+        return {
+          kind: firstOf(
+            () => (source === undefined ? 'source-failed' : 'ok'),
+            () => model.guard(to, guard, nowMs),
+            () => model.quota(to, source?.bytes.length ?? 0),
+          ),
+          apply: ({ etag }) => {
+            if (source === undefined) return;
+            const { bytes, blocks } = source;
+            model.setContent(to, { bytes, blocks, metadata: { mark }, contentType: 'x/copy', etag });
+          },
+        };
+      },
+    },
+    sourceLocks,
+  );
+}
+
+/** A range of one entry becomes a block of another; content that rides in its record is staged as bytes. */
+export function stageFrom(
+  maker: Maker,
+  from: EntryId,
+  range: { readonly offset: number; readonly length: number },
+  to: EntryId,
+  block: string,
+): Operation {
+  const blockId = Buffer.from(block);
+  const isSame = from.container === to.container && from.name === to.name;
+  const { offset, length } = range;
+  return onEntry(
+    to,
+    false,
+    {
+      label: `stage range ${from.container}/${from.name} ${offset}+${length} to ${to.container}/${to.name} ${block}`,
+      run: async (store) => {
+        const command = { account, ...to, blockId, source: { account, ...from, conditions: {} }, offset, length };
+        const outcome = await stageRange(store, command);
+        if (outcome.kind !== 'inline') return { kind: outcome.kind };
+        const body = bodyOf(maker, Buffer.from(outcome.bytes));
+        return { kind: (await stageBlock(store, { account, ...to, blockId, body })).kind };
+      },
+      expect: (model, nowMs) => {
+        const source = model.entry(from);
+        const bytes = source?.bytes.subarray(offset, offset + length) ?? Buffer.alloc(0);
+        return {
+          kind: firstOf(
+            () => (source === undefined ? 'source-failed' : 'ok'),
+            () => (bytes.length === 0 ? 'source-range' : 'ok'),
+            () => stageKind(model, to, undefined, nowMs),
+          ),
+          apply: () => addBlock(model, to, blockId, bytes, nowMs),
+        };
+      },
+    },
+    isSame ? [] : [from.container, `${from.container}/${from.name}`],
+  );
+}
+
+export function read(id: EntryId, range: { readonly offset: number; readonly length: number } | undefined): Operation {
+  return {
+    label: `read ${id.container}/${id.name}`,
+    locks: [id.container, `${id.container}/${id.name}`],
+    run: async (store) => {
+      const outcome = await getEntry(store, { account, ...id, conditions: {} });
+      if (outcome.kind !== 'ok') return { kind: outcome.kind };
+      const { record } = outcome.entry;
+      const offset = Math.min(range?.offset ?? 0, record.length);
+      const bytes = await readAll(store, outcome.entry, offset, Math.min(range?.length ?? record.length, record.length - offset));
+      return { kind: 'ok', seen: `${bytes.toString('latin1')} ${record.etag}` };
+    },
+    expect: (model) => {
+      const entry = model.entry(id);
+      const offset = range?.offset ?? 0;
+      const bytes = entry?.bytes.subarray(offset, offset + (range?.length ?? entry.bytes.length));
+      const kind = firstOf(
+        () => (model.containers.has(id.container) ? 'ok' : 'container-not-found'),
+        () => (entry === undefined ? 'entry-not-found' : 'ok'),
+      );
+      return { kind, ...(kind === 'ok' && { seen: `${bytes?.toString('latin1')} ${entry?.etag}` }), apply: nothing };
+    },
+  };
+}
+
+/** All pages of a listing. */
+export function list(container: string, shape: ListShape, limit: number): Operation {
+  return {
+    label: `list ${container} "${shape.prefix}" "${shape.delimiter}" by ${limit}`,
+    locks: [`!${container}`],
+    run: async (store) => {
+      const names: string[] = [];
+      let from = '';
+      for (;;) {
+        const page = await listEntries(store, {
+          account,
+          container,
+          prefix: shape.prefix,
+          delimiter: shape.delimiter === '' ? undefined : shape.delimiter,
+          from,
+          limit,
+          uncommitted: shape.uncommitted,
+        });
+        if (page.kind !== 'ok') return { kind: page.kind };
+        for (const item of page.items) names.push(item.kind === 'prefix' ? `${item.name}*` : item.name);
+        if (page.next === undefined) return { kind: 'ok', seen: names.join('|') };
+        from = page.next;
+      }
+    },
+    expect: (model) => {
+      if (!model.containers.has(container)) return { kind: 'container-not-found', apply: nothing };
+      return { kind: 'ok', seen: model.list(container, shape).join('|'), apply: nothing };
+    },
+  };
+}
+
+function onContainer(container: string, rest: Omit<Operation, 'locks' | 'observe' | 'print'>): Operation {
+  return {
+    ...rest,
+    locks: [`!${container}`],
+    observe: (store) => observeContainer(store, container),
+    print: (model) => modelContainer(model, container),
+  };
+}
+
+export function makeContainer(container: string, quotaBytes: number, mark: string): Operation {
+  return onContainer(container, {
+    label: `create ${container}`,
+    run: async (store) => {
+      const command = { account, container, metadata: { mark }, publicAccess: 'none' as const, quotaBytes, cause };
+      return { kind: (await createContainer(store, command)).kind };
+    },
+    expect: (model) => ({
+      kind: model.containers.has(container) ? 'container-exists' : 'ok',
+      apply: () =>
+        void model.containers.set(container, {
+          metadata: { mark },
+          quotaBytes,
+          lease: undefined,
+          entries: new Map(),
+          uploads: new Map(),
+        }),
+    }),
+  });
+}
+
+export function removeContainer(container: string): Operation {
+  return onContainer(container, {
+    label: `delete container ${container}`,
+    run: async (store) => ({ kind: (await deleteContainer(store, { account, container, conditions: {}, cause })).kind }),
+    expect: (model, nowMs) => {
+      const found = model.containers.get(container);
+      const isHeld = model.lease(found?.lease, { action: 'acquire', durationS: -1, proposedId: 'probe' }, nowMs).kind !== 'ok';
+      return {
+        kind: found === undefined ? 'container-not-found' : isHeld ? 'lease-id-missing' : 'ok',
+        apply: () => void model.containers.delete(container),
+      };
+    },
+  });
+}
+
+export function editContainer(container: string, mark: string, quotaBytes: number): Operation {
+  return onContainer(container, {
+    label: `change container ${container}`,
+    run: async (store) => {
+      const command = { account, container, conditions: {}, cause };
+      return { kind: (await changeContainer(store, command, { metadata: { mark }, quotaBytes })).kind };
+    },
+    expect: (model) => {
+      const found = model.containers.get(container);
+      return {
+        kind: found === undefined ? 'container-not-found' : 'ok',
+        apply: () => void (found && model.containers.set(container, { ...found, metadata: { mark }, quotaBytes })),
+      };
+    },
+  });
+}
+
+export function leaseOnContainer(container: string, action: LeaseAction): Operation {
+  return onContainer(container, {
+    label: `lease ${action.action} container ${container}`,
+    run: async (store) => {
+      const outcome = await leaseContainer(store, { account, container, conditions: {}, cause }, action);
+      return { kind: outcome.kind, ...(outcome.kind === 'ok' && { lease: outcome.record.lease }) };
+    },
+    expect: (model, nowMs) => {
+      const found = model.containers.get(container);
+      const after = model.lease(found?.lease, action, nowMs);
+      return {
+        kind: found === undefined ? 'container-not-found' : after.kind,
+        apply: ({ lease }) => void (found && model.containers.set(container, { ...found, lease: lease ?? after.lease })),
+      };
+    },
+  });
+}
+
+function onAccount(name: string, rest: Omit<Operation, 'locks' | 'observe' | 'print'>): Operation {
+  return {
+    ...rest,
+    locks: [`!account ${name}`],
+    observe: async (store) => ({
+      print: (await getAccount(store, name))?.keys.join(' ') ?? 'nothing',
+      etag: undefined,
+      lease: undefined,
+    }),
+    print: (model) => model.accounts.get(name)?.join(' ') ?? 'nothing',
+  };
+}
+
+export function makeAccount(name: string, keys: readonly [string, string]): Operation {
+  return onAccount(name, {
+    label: `create account ${name}`,
+    run: async (store) => ({ kind: (await createAccount(store, name, keys, cause)).kind }),
+    expect: (model) => ({
+      kind: model.accounts.has(name) ? 'account-exists' : 'ok',
+      apply: () => void model.accounts.set(name, keys),
+    }),
+  });
+}
+
+/** The new key is drawn by the store: it is learned as the ETag of an entry is. */
+export function newKey(name: string): Operation {
+  return {
+    label: `rotate key ${name}`,
+    locks: [`!account ${name}`],
+    run: async (store) => {
+      const outcome = await rotateKey(store, name, 1, cause);
+      return { kind: outcome.kind, ...(outcome.kind === 'ok' && { etag: outcome.account.keys[0] }) };
+    },
+    expect: (model) => {
+      const [, second] = model.accounts.get(name) ?? [];
+      return {
+        kind: second === undefined ? 'account-not-found' : 'ok',
+        apply: ({ etag }) => void model.accounts.set(name, [etag ?? '?', second ?? '']),
+      };
+    },
+    observe: async (store) => {
+      const keys = (await getAccount(store, name))?.keys;
+      return { print: keys?.join(' ') ?? 'nothing', etag: keys?.[0], lease: undefined };
+    },
+    print: (model) => model.accounts.get(name)?.join(' ') ?? 'nothing',
+  };
+}
