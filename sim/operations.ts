@@ -33,6 +33,8 @@ export interface Operation {
   readonly label: string;
   /** Names that nobody else may change meanwhile; "!" in front: that nobody else may use. */
   readonly locks: readonly string[];
+  /** May see anything that stood while it was under way. */
+  readonly isUnlocked?: boolean;
   readonly run: (store: Store) => Promise<Answer>;
   readonly expect: (model: Model, nowMs: number) => Expected;
   /** For those that change something: what stands there now, and what should. */
@@ -304,6 +306,11 @@ export function stageFrom(
     },
     isSame ? [] : [from.container, `${from.container}/${from.name}`],
   );
+}
+
+/** Next to whoever changes the name: it must see what stood at one moment, whole. */
+export function glance(id: EntryId): Operation {
+  return { ...read(id, undefined), label: `glance ${id.container}/${id.name}`, locks: [], isUnlocked: true };
 }
 
 export function read(id: EntryId, range: { readonly offset: number; readonly length: number } | undefined): Operation {

@@ -68,7 +68,15 @@ interface Flight {
   readonly operation: Operation;
   readonly startMs: number;
   readonly faultsBefore: number;
-  ended: boolean;
+  /** Of an unlocked read: all that stood since it began. */
+  readonly stood: Set<string>;
+}
+
+/** An unlocked read that saw what nobody acknowledged yet; one of these writes must turn out to have made it. */
+interface Unexplained {
+  readonly flight: Flight;
+  readonly seen: string;
+  readonly writes: Set<Flight>;
 }
 
 class Life {
@@ -88,6 +96,7 @@ class Life {
   readonly #world: World;
   readonly #workload: Workload;
   #flights: Flight[] = [];
+  #unexplained: Unexplained[] = [];
   #violation: string | undefined;
   /** Background steps that run, by name. */
   readonly #steps = new Set<string>();
@@ -173,9 +182,10 @@ class Life {
       operation,
       startMs: this.schedule.now(),
       faultsBefore: this.#world.faults,
-      ended: false,
+      stood: new Set(),
     };
     this.#flights.push(flight);
+    if (operation.isUnlocked) flight.stood.add(this.#standing(operation));
     this.counts.operations++;
     this.#log(`start ${operation.label}`);
     const generation = this.#generation;
@@ -183,6 +193,7 @@ class Life {
       if (generation !== this.#generation) return;
       this.#flights = this.#flights.filter((one) => one !== flight);
       work();
+      this.#explain(flight);
     };
     operation.run(this.#store()).then(
       (answer) => ended(() => this.#answered(flight, answer)),
@@ -191,11 +202,37 @@ class Life {
     return true;
   }
 
-  #answered({ operation, startMs, faultsBefore }: Flight, answer: Answer): void {
+  #standing(operation: Operation): string {
+    const { kind, seen } = operation.expect(this.#model, this.schedule.now());
+    return `${kind} ${seen}`;
+  }
+
+  #glanced(flight: Flight, seen: string): void {
+    flight.stood.add(this.#standing(flight.operation));
+    if (!flight.stood.has(seen)) this.#unexplained.push({ flight, seen, writes: new Set(this.#flights) });
+  }
+
+  /** What `ended` did is known now: for reads under way, and for those that saw it before its own caller knew. */
+  #explain(ended: Flight): void {
+    for (const { operation, stood } of this.#flights) if (operation.isUnlocked) stood.add(this.#standing(operation));
+    this.#unexplained = this.#unexplained.filter(({ flight, seen, writes }) => {
+      if (this.#standing(flight.operation) === seen) return false;
+      writes.delete(ended);
+      if (writes.size === 0) this.#fail(`${flight.operation.label}: saw ${shorten(seen)}, which nobody made`);
+      return writes.size > 0;
+    });
+  }
+
+  #answered(flight: Flight, answer: Answer): void {
+    const { operation, startMs, faultsBefore } = flight;
     const { label } = operation;
     this.#log(`${answer.kind} ${label}`);
     for (const char of answer.kind) this.schedule.note(char.charCodeAt(0));
     if (answer.kind === 'no-space' && this.#world.faults > faultsBefore) return;
+    if (operation.isUnlocked) {
+      this.#glanced(flight, `${answer.kind} ${answer.seen}`);
+      return;
+    }
     // A lease may run out while the operation is under way.
     let expected = operation.expect(this.#model, this.schedule.now());
     if (expected.kind !== answer.kind) expected = operation.expect(this.#model, startMs);
@@ -290,6 +327,7 @@ class Life {
     this.#generation++;
     const lost = this.#flights;
     this.#flights = [];
+    this.#unexplained = [];
     this.#steps.clear();
     this.#world.crash(kind);
     this.#world.setFaults(0);

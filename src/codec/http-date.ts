@@ -4,17 +4,20 @@ const days = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'];
 const daysLong = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
 const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
-let formattedSecond = Number.NaN;
-let formatted = '';
+// A busy server formats the present and the same few times of its entries over and over: each second has its place here.
+const formattedPlaces = 256;
+const formattedSeconds = new Float64Array(formattedPlaces).fill(Number.NaN);
+const formattedTexts: string[] = new Array(formattedPlaces).fill('');
 
-/** `Sun, 06 Nov 1994 08:49:37 GMT`. The last second formatted is kept: a busy server asks for the same one thousands of times. */
+/** `Sun, 06 Nov 1994 08:49:37 GMT`. */
 export function formatHttpDate(timeMs: number): string {
   const second = Math.floor(timeMs / 1000);
-  if (second !== formattedSecond) {
-    formatted = new Date(second * 1000).toUTCString();
-    formattedSecond = second;
+  const place = ((second % formattedPlaces) + formattedPlaces) % formattedPlaces;
+  if (formattedSeconds[place] !== second) {
+    formattedTexts[place] = new Date(second * 1000).toUTCString();
+    formattedSeconds[place] = second;
   }
-  return formatted;
+  return formattedTexts[place] as string;
 }
 
 // "Sun, 06 Nov 1994 08:49:37 GMT"; "Sunday, 06-Nov-94 08:49:37 GMT" (RFC 850); "Sun Nov  6 08:49:37 1994" (asctime).

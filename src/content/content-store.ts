@@ -52,6 +52,11 @@ export class ContentStore {
     return this.#reader.read(pieces, offset, length);
   }
 
+  /** A range of one piece of a small extent (`smallExtentBytes`), as one buffer. Throws `ContentDamageError`. */
+  readSmall(piece: LogPiece, offset: number, length: number): Promise<Buffer> {
+    return this.#reader.readSmall(piece, offset, length);
+  }
+
   /** Writes an extent's payload again, at the end of this process's log, under its logical place; durable when it resolves. */
   async rewrite(payload: Buffer, logical: Place): Promise<Place> {
     return await this.#log.rewrite(payload, logical);

@@ -5,6 +5,7 @@ import { type Disk, type DiskFile, isNotFound } from './disk.ts';
 import {
   blockBytes,
   type ExtentHeader,
+  extentAlignment,
   headerBytes,
   type LogPiece,
   type Place,
@@ -29,6 +30,10 @@ interface CachedFile {
   usedMs: number;
 }
 
+/** Extents up to this length are read whole, and kept in memory for a while. */
+export const smallExtentBytes = blockBytes;
+const smallBytesMax = 64 * 1024 * 1024;
+
 const windowBytes = 512 * 1024;
 const filesMax = 256;
 const fileIdleMs = 30_000;
@@ -39,6 +44,8 @@ export class ContentReader {
   readonly #catalog: SegmentCatalog;
   readonly #nowMs: () => number;
   readonly #files = new Map<number, CachedFile>();
+  readonly #small = new Map<number, { readonly sum: number; readonly bytes: Buffer }>();
+  #smallBytes = 0;
   readonly #buffers: Buffer[] = [];
   readonly #buffersMax: number;
   #buffersMade = 0;
@@ -67,6 +74,43 @@ export class ContentReader {
       left -= take;
     }
     if (left > 0) throw new ContentDamageError('the pieces of a content are shorter than its length');
+  }
+
+  /**
+   * A range of one piece whose extent is at most `smallExtentBytes` long, as one buffer of its own. What was read lately
+   * comes from memory: an extent never changes, so it is verified when it is taken up.
+   */
+  async readSmall(piece: LogPiece, offset: number, length: number): Promise<Buffer> {
+    const id = piece.segment * 2 ** 20 + piece.offset / extentAlignment;
+    const from = piece.start + offset;
+    const kept = this.#small.get(id);
+    if (kept !== undefined && kept.sum === piece.sum) return kept.bytes.subarray(from, from + length);
+    const { cached, place } = await this.#locate(piece);
+    try {
+      const head = headerBytes(piece.extentLength);
+      const bytes = Buffer.allocUnsafeSlow(head + piece.extentLength);
+      if ((await (await cached.file).read(bytes, place.offset)) !== bytes.length) throw damage(piece, 'its segment ends before it');
+      const payload = bytes.subarray(head);
+      verifyBlocks(payload, checkHeader(bytes, piece), 0, piece);
+      this.#keep(id, piece.sum, payload);
+      return payload.subarray(from, from + length);
+    } finally {
+      cached.users--;
+      cached.usedMs = this.#nowMs();
+    }
+  }
+
+  // Half of what is kept goes when there is no room: the older half, in the order in which it came.
+  #keep(id: number, sum: number, bytes: Buffer): void {
+    if (this.#smallBytes + bytes.length > smallBytesMax) {
+      for (const [old, { bytes: dropped }] of this.#small) {
+        this.#small.delete(old);
+        this.#smallBytes -= dropped.length;
+        if (this.#smallBytes <= smallBytesMax / 2) break;
+      }
+    }
+    if (!this.#small.has(id)) this.#smallBytes += bytes.length;
+    this.#small.set(id, { sum, bytes });
   }
 
   /** Closes files that nobody read for a while, so that reclaimed segments give their space back. */

@@ -26,3 +26,29 @@ export function isSignedByAny(stringToSign: string, signature: Buffer, keys: rea
   for (const key of keys) if (timingSafeEqual(sign(stringToSign, key), signature)) return true;
   return false;
 }
+
+// A SAS comes with thousands of requests: what a key makes of its string is kept, for a bounded number of strings.
+const memos = new WeakMap<AccountKey, Map<string, Buffer>>();
+const memoStringsMax = 512;
+const memoStringCharactersMax = 2048;
+
+/** As `isSignedByAny`, for strings that come again and again. What is kept never leaves this module. */
+export function isRepeatedlySignedByAny(stringToSign: string, signature: Buffer, keys: readonly AccountKey[]): boolean {
+  for (const key of keys) if (timingSafeEqual(signOnce(stringToSign, key), signature)) return true;
+  return false;
+}
+
+function signOnce(stringToSign: string, key: AccountKey): Buffer {
+  let memo = memos.get(key);
+  if (memo === undefined) {
+    memo = new Map();
+    memos.set(key, memo);
+  }
+  let made = memo.get(stringToSign);
+  if (made === undefined) {
+    made = sign(stringToSign, key);
+    if (memo.size >= memoStringsMax) memo.clear();
+    if (stringToSign.length <= memoStringCharactersMax) memo.set(stringToSign, made);
+  }
+  return made;
+}

@@ -1,6 +1,6 @@
 // Verifying a shared access signature against the request it came with; the answer is what it grants, or why not.
 import { formatHttpDate } from '../codec/http-date.ts';
-import { type AccountKey, isSignedByAny } from './account-key.ts';
+import { type AccountKey, isRepeatedlySignedByAny } from './account-key.ts';
 import { isInIpRange } from './ip-range.ts';
 import { type PermissionSet, parsePermissions } from './permissions.ts';
 import { type AccountResourceType, type AccountSas, encryptionScopeSince, type ServiceSas } from './sas.ts';
@@ -100,7 +100,7 @@ export function verifySas(
   const stringToSign = sasStringToSign(sas, target);
   const scope = grantScope(sas, target);
   // A signature for a blob on a request without one cannot match; where it is forced to, there is still no scope.
-  if (!isSignedByAny(stringToSign, sas.signature, keys) || scope === undefined) {
+  if (!isRepeatedlySignedByAny(stringToSign, sas.signature, keys) || scope === undefined) {
     const detail = `Signature did not match. String to sign used was ${stringToSign}`;
     return { kind: 'sas-signature-mismatch', detail };
   }

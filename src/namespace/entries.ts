@@ -1,7 +1,8 @@
 // Entries: put, read, delete, change, lease. Each change is one transaction: conditions, lease, quota, state, journal.
-import type { ReadChunk } from '../content/reader.ts';
+import type { LogPiece } from '../content/extent.ts';
+import { type ReadChunk, smallExtentBytes } from '../content/reader.ts';
 import type { Content } from '../content/writer.ts';
-import type { Txn, View } from '../metadata/engine.ts';
+import type { Awaitable, Txn, View } from '../metadata/engine.ts';
 import { keys } from '../metadata/keys.ts';
 import { type ContainerName, countUsage, readContainer } from './containers.ts';
 import { type ContentFields, dropContent, nameContent, piecesFrom } from './contents.ts';
@@ -19,6 +20,8 @@ import {
   type Entry,
   type EntryRecord,
   encodeRecord,
+  numbersAPiece,
+  unpackPieces,
 } from './records.ts';
 import { discardUpload } from './staged.ts';
 import { change, newEtag, type Store } from './store.ts';
@@ -76,6 +79,18 @@ export function getEntry(store: Store, access: EntryAccess): Promise<EntryOutcom
     const verdict = checkRead(access.conditions, entry.record);
     return verdict.kind === 'ok' ? { kind: 'ok', entry } : verdict;
   });
+}
+
+/** The same as one buffer, where the content is short enough for that: `readContent` does for all. */
+export function readShortContent(store: Store, entry: Entry, offset: number, length: number): Awaitable<Buffer> | undefined {
+  if (entry.inline !== undefined) {
+    const { buffer, byteOffset } = entry.inline;
+    return Buffer.from(buffer, byteOffset + offset, length);
+  }
+  const { pieces } = entry.record;
+  if (pieces?.length !== numbersAPiece) return undefined;
+  const [piece] = unpackPieces(pieces) as [LogPiece];
+  return piece.extentLength <= smallExtentBytes ? store.content.readSmall(piece, offset, length) : undefined;
 }
 
 /** Verified bytes of a range of an entry, in chunks of bounded size. Throws `ContentDamageError`. */

@@ -108,7 +108,7 @@ async function listed({ content }: Store): Promise<string[]> {
 
 async function checkSegment(scan: SegmentScan, record: SegmentRecord, view: View, findings: Findings): Promise<void> {
   const { segment } = scan;
-  let foundBytes = 0;
+  let standingBytes = 0;
   let batch: FoundExtent[] = [];
   const look = async (): Promise<void> => {
     const tombstones = await view.getMany(batch.map(({ place }) => keys.dropped(place.segment, place.offset)));
@@ -119,6 +119,7 @@ async function checkSegment(scan: SegmentScan, record: SegmentRecord, view: View
     for (const [i, { place, header }] of batch.entries()) {
       const now = places[i] as Place;
       const { logical, length } = header;
+      if (tombstones[i] === undefined) standingBytes += extentFootprint(length);
       const isNamed = findings.extents.get(logical.segment)?.has(logical.offset) === true;
       const isCurrent = now.segment === place.segment && now.offset === place.offset;
       if (tombstones[i] !== undefined || (isNamed && isCurrent)) continue;
@@ -129,15 +130,15 @@ async function checkSegment(scan: SegmentScan, record: SegmentRecord, view: View
     await breathe();
   };
   for await (const found of scan.extents()) {
-    foundBytes += extentFootprint(found.header.length);
     batch.push(found);
     if (batch.length === batchSize) await look();
   }
   await look();
   if (record.state !== 'sealed' || record.extentBytes === undefined) return;
-  if (scan.header === undefined && record.extentBytes > 0) findings.damaged(`the header of segment ${segment}`);
-  if (foundBytes < record.extentBytes) {
-    findings.damaged(`segment ${segment} has extents of ${foundBytes} bytes, and ${record.extentBytes} were written`);
+  const left = record.extentBytes - Number(decodeCounter(await view.get(keys.droppedBytes(segment))));
+  if (scan.header === undefined && left > 0) findings.damaged(`the header of segment ${segment}`);
+  if (standingBytes < left) {
+    findings.damaged(`segment ${segment} has extents of ${standingBytes} bytes, and ${left} were written and not dropped`);
   }
 }
 

@@ -125,76 +125,56 @@ async function emptySegment(
   counts: ReclaimCounts,
 ): Promise<void> {
   const { segment, record } = candidate;
-  const damaged = await moveAll(store, candidate, counts);
-  if (damaged !== undefined) {
-    counts.damaged++;
-    options.onDamage(segment, damaged);
-    await note(store, segment, () => ({ ...record, damagedMs: store.clock.now() }));
-    return;
-  }
-  const retired = await note(store, segment, async (txn) => {
-    // Every extent that was ever written must have its tombstone: this is what stands between reclaim and lost bytes.
-    const droppedBytes = decodeCounter(await txn.get(keys.droppedBytes(segment)));
-    if (droppedBytes < BigInt(record.extentBytes ?? 0)) return undefined;
-    return { ...record, state: 'retired', retiredMs: store.clock.now() };
+  const walk = await moveAll(store, candidate, counts);
+  const settled = await store.engine.transact(async (txn) => {
+    if ((await readSegment(txn, segment))?.state !== 'sealed') return { kind: 'gone' } as const;
+    // Every byte that was ever written must have its tombstone: this is what stands between reclaim and lost content.
+    const left = BigInt(record.extentBytes ?? 0) - decodeCounter(await txn.get(keys.droppedBytes(segment)));
+    if (left > 0n && walk.isUnfinished) return { kind: 'unfinished' } as const;
+    const nowMs = store.clock.now();
+    const after: SegmentRecord =
+      left > 0n ? { ...record, damagedMs: nowMs } : { ...record, state: 'retired', retiredMs: nowMs };
+    txn.put(keys.segment(segment), encodeRecord(after));
+    return left > 0n ? ({ kind: 'damaged', left } as const) : ({ kind: 'retired' } as const);
   });
-  if (retired) counts.retired++;
+  if (settled.kind === 'retired') counts.retired++;
+  if (settled.kind !== 'damaged') return;
+  counts.damaged++;
+  options.onDamage(segment, walk.damage ?? `extents of ${settled.left} bytes are not found`);
 }
 
-/** Changes the record of a segment that is still sealed. */
-function note(
-  store: Store,
-  segment: number,
-  edit: (txn: Txn) => SegmentRecord | undefined | Promise<SegmentRecord | undefined>,
-): Promise<boolean> {
-  return store.engine.transact(async (txn) => {
-    if ((await readSegment(txn, segment))?.state !== 'sealed') return false;
-    const record = await edit(txn);
-    if (record === undefined) return false;
-    txn.put(keys.segment(segment), encodeRecord(record));
-    return true;
-  });
+interface Walk {
+  readonly damage?: string | undefined;
+  /** Another worker was at it, and something is left for the next pass. */
+  readonly isUnfinished: boolean;
 }
 
-/** Answers what damage was met, if any; what is whole is moved all the same. */
-async function moveAll(
-  store: Store,
-  { segment, record, liveBytes }: Candidate,
-  counts: ReclaimCounts,
-): Promise<string | undefined> {
-  const extentBytes = record.extentBytes ?? 0;
-  if (liveBytes <= 0) return undefined;
+/** What is whole is moved, also out of a segment with damage. */
+async function moveAll(store: Store, { segment, liveBytes }: Candidate, counts: ReclaimCounts): Promise<Walk> {
+  if (liveBytes <= 0) return { isUnfinished: false };
   const { disk, directory } = store.content;
   const scan = await SegmentScan.open(disk, directory, segment);
-  if (scan === undefined) return 'the file is missing';
+  if (scan === undefined) return { damage: 'the file is missing', isUnfinished: false };
   try {
-    if (scan.header === undefined) return 'its header is damaged';
-    let damaged: string | undefined;
-    let foundBytes = 0;
+    // Without its salt, bytes of a payload could pass for an extent.
+    if (scan.header === undefined) return { damage: 'its header is damaged', isUnfinished: false };
+    let walk: Walk = { isUnfinished: false };
     for await (const batch of batches(scan)) {
-      for (const found of batch) foundBytes += found.footprint;
-      damaged = (await moveBatch(store, scan, batch, counts)) ?? damaged;
+      const moved = await moveBatch(store, scan, batch, counts);
+      walk = { damage: moved.damage ?? walk.damage, isUnfinished: moved.isUnfinished || walk.isUnfinished };
     }
-    if (damaged === undefined && foundBytes < extentBytes) {
-      return `extents of ${extentBytes} bytes were written and ${foundBytes} are found`;
-    }
-    return damaged;
+    return walk;
   } finally {
     await scan.close();
   }
 }
 
-interface Walked extends FoundExtent {
-  readonly footprint: number;
-}
-
-async function* batches(scan: SegmentScan): AsyncGenerator<Walked[], void, undefined> {
-  let batch: Walked[] = [];
+async function* batches(scan: SegmentScan): AsyncGenerator<FoundExtent[], void, undefined> {
+  let batch: FoundExtent[] = [];
   let bytes = 0;
   for await (const found of scan.extents()) {
-    const footprint = extentFootprint(found.header.length);
-    batch.push({ ...found, footprint });
-    bytes += footprint;
+    batch.push(found);
+    bytes += extentFootprint(found.header.length);
     if (batch.length < batchExtents && bytes < batchBytes) continue;
     yield batch;
     batch = [];
@@ -231,14 +211,14 @@ async function moveBatch(
   scan: SegmentScan,
   batch: readonly FoundExtent[],
   counts: ReclaimCounts,
-): Promise<string | undefined> {
+): Promise<Walk> {
   const standing = await store.engine.snapshot((view) => standingOf(view, batch));
   const payloads: { found: FoundExtent; payload: Buffer }[] = [];
-  let damaged: string | undefined;
+  let damage: string | undefined;
   for (const { found, state } of standing) {
     if (state !== 'live') continue;
     const payload = await scan.payload(found);
-    if (payload === undefined) damaged = `the extent at ${found.place.offset} fails its checksum`;
+    if (payload === undefined) damage = `the extent at ${found.place.offset} fails its checksum`;
     else payloads.push({ found, payload });
   }
   const settled = await Promise.allSettled(
@@ -248,18 +228,23 @@ async function moveBatch(
   );
   const copies = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
   const stale = standing.flatMap(({ found, state }) => (state === 'stale' ? [found] : []));
-  const moved = await store.engine.transact((txn) => commitMoves(txn, copies, stale));
-  for (const { header } of moved) {
+  const committed = await store.engine.transact((txn) => commitMoves(txn, copies, stale));
+  for (const { header } of committed.moved) {
     counts.movedExtents++;
     counts.movedBytes += header.length;
   }
   const failed = settled.find((one) => one.status === 'rejected');
   if (failed !== undefined) throw failed.reason;
-  return damaged;
+  return { damage, isUnfinished: committed.isUnfinished };
 }
 
 /** The copies become what is read, unless the content was dropped or moved by another meanwhile. */
-async function commitMoves(txn: Txn, copies: readonly Copy[], stale: readonly FoundExtent[]): Promise<FoundExtent[]> {
+async function commitMoves(
+  txn: Txn,
+  copies: readonly Copy[],
+  stale: readonly FoundExtent[],
+): Promise<{ moved: FoundExtent[]; isUnfinished: boolean }> {
+  let isUnfinished = false;
   const moved: FoundExtent[] = [];
   const tombstones = new Tombstones(txn);
   const standing = await standingOf(
@@ -271,7 +256,10 @@ async function commitMoves(txn: Txn, copies: readonly Copy[], stale: readonly Fo
     const { found, to } = copies[i] as Copy;
     const { logical, length } = found.header;
     // Another worker took the copy for a stale one, so it cannot be used: the next pass makes a new one.
-    if (buriedCopies[i] !== undefined) continue;
+    if (buriedCopies[i] !== undefined) {
+      isUnfinished = true;
+      continue;
+    }
     if (state !== 'live') {
       tombstones.put(to, length);
       continue;
@@ -284,7 +272,7 @@ async function commitMoves(txn: Txn, copies: readonly Copy[], stale: readonly Fo
     if (state === 'stale') tombstones.put(found.place, found.header.length);
   }
   tombstones.finish();
-  return moved;
+  return { moved, isUnfinished };
 }
 
 function samePlace(a: Place, b: Place): boolean {

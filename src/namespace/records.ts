@@ -168,7 +168,7 @@ export function decodeEntry(bytes: Uint8Array): Entry {
   return { record, inline: isInline ? bytes.subarray(end) : undefined };
 }
 
-const numbersAPiece = 6;
+export const numbersAPiece = 6;
 
 export function packPieces(pieces: readonly LogPiece[]): number[] {
   const numbers: number[] = [];

@@ -1,4 +1,5 @@
 // Every error the Blob surface answers: Azure's documented code, status and message, and the XML around them.
+import { crc64ToBase64 } from '../../codec/crc64.ts';
 import { escapeXml, xmlDeclaration } from '../../codec/xml-write.ts';
 import { formatIsoTime } from '../../codec/http-date.ts';
 import type { Failure, FailureKind } from '../../namespace/failure.ts';
@@ -27,6 +28,11 @@ const codes = {
   BlobArchived: [409, 'This operation is not permitted on an archived blob.'],
   BlobNotFound: [404, 'The specified blob does not exist.'],
   BlockCountExceedsLimit: [409, 'The uncommitted block count cannot exceed the maximum limit of 100,000 blocks.'],
+  BothCrc64AndMd5HeaderPresent: [400, 'Both x-ms-content-crc64 header and content-md5 header are present.'],
+  BothCrc64AndMd5RangeHeaderPresent: [
+    400,
+    'Both x-ms-range-get-content-crc64 header and x-ms-range-get-content-md5 header are present.',
+  ],
   BlockListTooLong: [400, 'The block list may not contain more than 50,000 blocks.'],
   CannotVerifyCopySource: [404, 'The specified blob does not exist.'],
   ConditionHeadersNotSupported: [400, 'Condition headers are not supported.'],
@@ -113,6 +119,9 @@ const codes = {
   ResourceNotFound: [404, 'The specified resource does not exist.'],
   ServerBusy: [503, 'The server is currently unable to receive requests. Please retry your request.'],
   SourceConditionNotMet: [412, 'The source condition specified using HTTP conditional header(s) is not met.'],
+  TargetConditionNotMet: [412, 'The target condition specified using HTTP conditional header(s) is not met.'],
+  UnauthorizedBlobOverwrite: [403, 'This request is not authorized to perform blob overwrites.'],
+  UnsatisfiableCondition: [400, 'The request includes an unsatisfiable condition for this operation.'],
   UnsupportedHeader: [400, 'One of the HTTP headers specified in the request is not supported.'],
   UnsupportedHttpVerb: [405, 'The resource doesn\'t support specified Http Verb.'],
   UnsupportedQueryParameter: [400, 'One of the query parameters specified in the request URI is not supported.'],
@@ -156,7 +165,7 @@ const codeOf: CodeOf = {
   'entry-exists': 'BlobAlreadyExists',
   'condition-not-met': 'ConditionNotMet',
   'not-modified': 'ConditionNotMet',
-  'overwrite-forbidden': 'AuthorizationPermissionMismatch',
+  'overwrite-forbidden': 'UnauthorizedBlobOverwrite',
   'lease-id-missing': 'LeaseIdMissing',
   'lease-mismatch': ({ operation }) => `LeaseIdMismatchWith${operationSuffix[operation]}` as ErrorCode,
   'lease-not-present': ({ operation }) => `LeaseNotPresentWith${operationSuffix[operation]}` as ErrorCode,
@@ -192,7 +201,24 @@ export function failureCode(failure: Failure): ErrorCode {
 
 /** The error that a failure of the namespace is in this protocol. */
 export function failureError(failure: Failure): BlobError {
-  return new BlobError(failureCode(failure), {}, messageOf[failure.kind]);
+  return new BlobError(failureCode(failure), detailsOf(failure), messageOf[failure.kind]);
+}
+
+/** The elements of an error's body that a client can act on. */
+function detailsOf(failure: Failure): Readonly<Record<string, string>> {
+  switch (failure.kind) {
+    case 'md5-mismatch': {
+      const base64 = (sum: Uint8Array): string => Buffer.from(sum).toString('base64');
+      return { UserSpecifiedMd5: base64(failure.given), ServerCalculatedMd5: base64(failure.computed) };
+    }
+    case 'crc64-mismatch':
+      return {
+        UserSpecifiedCrc: crc64ToBase64(failure.given),
+        ServerCalculatedCrc: crc64ToBase64(failure.computed),
+      };
+    default:
+      return {};
+  }
 }
 
 /** A conditional read that found nothing new is answered without a body. */

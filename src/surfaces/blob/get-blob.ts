@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { crc64, crc64ToBase64 } from '../../codec/crc64.ts';
 import { formatHttpDate } from '../../codec/http-date.ts';
 import { formatContentRange, requestedRange, resolveRange } from '../../codec/http-range.ts';
-import { getEntry, readContent } from '../../namespace/entries.ts';
+import { getEntry, readContent, readShortContent } from '../../namespace/entries.ts';
 import type { Entry } from '../../namespace/records.ts';
 import type { Answer } from '../http/answer.ts';
 import type { BlobCall } from './call.ts';
@@ -32,12 +32,12 @@ export async function getBlob(call: BlobCall): Promise<Answer> {
   if (range.kind === 'whole') {
     if (wantMd5 || wantCrc64) throw new BlobError('MissingRequiredHeader', { HeaderName: 'x-ms-range' });
     headers['Content-MD5'] = record.headers.contentMd5;
-    return { status: 200, headers, body: bodyOf(call, entry, 0, record.length) };
+    return { status: 200, headers, body: await bodyOf(call, entry, 0, record.length) };
   }
   const { start, length } = range;
   headers['Content-Range'] = formatContentRange(start, length, record.length);
   headers['x-ms-blob-content-md5'] = record.headers.contentMd5;
-  if (!wantMd5 && !wantCrc64) return { status: 206, headers, body: bodyOf(call, entry, start, length) };
+  if (!wantMd5 && !wantCrc64) return { status: 206, headers, body: await bodyOf(call, entry, start, length) };
   if (wantMd5 && wantCrc64) throw new BlobError('InvalidInput');
   if (length > summedBytesMax) throw new BlobError('OutOfRangeInput');
   const bytes = await gather(call, entry, start, length);
@@ -93,13 +93,10 @@ async function open(call: BlobCall): Promise<Opened> {
   return { kind: 'entry', entry: outcome.entry };
 }
 
-function bodyOf(call: BlobCall, entry: Entry, offset: number, length: number): NonNullable<Answer['body']> {
+async function bodyOf(call: BlobCall, entry: Entry, offset: number, length: number): Promise<NonNullable<Answer['body']>> {
   if (length === 0) return '';
-  if (entry.inline !== undefined) {
-    const { buffer, byteOffset } = entry.inline;
-    return Buffer.from(buffer, byteOffset + offset, length);
-  }
-  return { length, chunks: readContent(call.store, entry, offset, length) };
+  const short = readShortContent(call.store, entry, offset, length);
+  return short === undefined ? { length, chunks: readContent(call.store, entry, offset, length) } : await short;
 }
 
 async function gather(call: BlobCall, entry: Entry, offset: number, length: number): Promise<Buffer> {

@@ -34,6 +34,8 @@ export function createHttpListener(
       noDelay: true,
     },
     (request, response) => {
+      // Surfaces say the date that they stamp their answers with.
+      response.sendDate = false;
       // While it drains every answer closes its connection.
       if (draining) response.shouldKeepAlive = false;
       handle(request, response);
