@@ -25,7 +25,8 @@ export async function readAll(store: Store, entry: Entry, offset: number, length
   return Buffer.concat(chunks);
 }
 
-const leasePrint = (lease: Lease | undefined): string => (lease ? `${lease.id}${lease.breakMs === undefined ? '' : '!'}` : '-');
+const leasePrint = (lease: Lease | undefined): string =>
+  lease ? `${lease.id}${lease.breakMs === undefined ? '' : '!'}` : '-';
 const bytesPrint = (bytes: Buffer): string => `${bytes.length}:${crc32(bytes).toString(16)}`;
 
 function entryPrint(

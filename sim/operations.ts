@@ -11,7 +11,15 @@ import type { Lease } from '../src/namespace/records.ts';
 import type { Store } from '../src/namespace/store.ts';
 import { commitBlocks, stageBlock } from '../src/namespace/uploads.ts';
 import type { EntryId, Guard, Kind, ListedBlock, ListShape, Model } from './model.ts';
-import { account, modelContainer, modelEntry, type Observed, observeContainer, observeEntry, readAll } from './observe.ts';
+import {
+  account,
+  modelContainer,
+  modelEntry,
+  type Observed,
+  observeContainer,
+  observeEntry,
+  readAll,
+} from './observe.ts';
 import type { Schedule } from './schedule.ts';
 
 /** What an operation answered; of a read, also what it saw. */
@@ -77,7 +85,12 @@ function accessOf(id: EntryId, guard: Guard) {
 }
 
 /** A change of one name: alone with the name, and with the whole container where a quota makes its writes depend on each other. */
-function onEntry(id: EntryId, hasQuota: boolean, rest: Omit<Operation, 'locks'>, more: readonly string[] = []): Operation {
+function onEntry(
+  id: EntryId,
+  hasQuota: boolean,
+  rest: Omit<Operation, 'locks'>,
+  more: readonly string[] = [],
+): Operation {
   const own = hasQuota ? [`!${id.container}`] : [id.container, `!${id.container}/${id.name}`];
   return {
     ...rest,
@@ -107,7 +120,14 @@ function firstOf(...kinds: readonly (() => Kind)[]): Kind {
   return 'ok';
 }
 
-export function put(maker: Maker, id: EntryId, guard: Guard, bytes: Buffer, mark: string, hasQuota: boolean): Operation {
+export function put(
+  maker: Maker,
+  id: EntryId,
+  guard: Guard,
+  bytes: Buffer,
+  mark: string,
+  hasQuota: boolean,
+): Operation {
   const attributes = { headers: { contentType: 'x/put' }, metadata: { mark } };
   return onEntry(id, hasQuota, {
     label: `put ${id.container}/${id.name} ${bytes.length}`,
@@ -154,7 +174,8 @@ export function change(id: EntryId, guard: Guard, mark: string, part: 'metadata'
         () => model.guard(id, guard, nowMs),
         () => (model.entry(id) === undefined ? 'entry-not-found' : 'ok'),
       ),
-      apply: ({ etag }) => model.change(id, part === 'metadata' ? { metadata: { mark }, etag } : { contentType: mark, etag }),
+      apply: ({ etag }) =>
+        model.change(id, part === 'metadata' ? { metadata: { mark }, etag } : { contentType: mark, etag }),
     }),
   });
 }
@@ -234,7 +255,8 @@ export function commit(
 export function copy(from: EntryId, to: EntryId, guard: Guard, mark: string, hasQuota: boolean): Operation {
   const attributes = { headers: { contentType: 'x/copy' }, metadata: { mark } };
   const isSame = from.container === to.container && from.name === to.name;
-  const sourceLocks = isSame || (hasQuota && from.container === to.container) ? [] : [from.container, `${from.container}/${from.name}`];
+  const sourceLocks =
+    isSame || (hasQuota && from.container === to.container) ? [] : [from.container, `${from.container}/${from.name}`];
   return onEntry(
     to,
     hasQuota,
@@ -322,7 +344,12 @@ export function read(id: EntryId, range: { readonly offset: number; readonly len
       if (outcome.kind !== 'ok') return { kind: outcome.kind };
       const { record } = outcome.entry;
       const offset = Math.min(range?.offset ?? 0, record.length);
-      const bytes = await readAll(store, outcome.entry, offset, Math.min(range?.length ?? record.length, record.length - offset));
+      const bytes = await readAll(
+        store,
+        outcome.entry,
+        offset,
+        Math.min(range?.length ?? record.length, record.length - offset),
+      );
       return { kind: 'ok', seen: `${bytes.toString('latin1')} ${record.etag}` };
     },
     expect: (model) => {
@@ -402,10 +429,13 @@ export function makeContainer(container: string, quotaBytes: number, mark: strin
 export function removeContainer(container: string): Operation {
   return onContainer(container, {
     label: `delete container ${container}`,
-    run: async (store) => ({ kind: (await deleteContainer(store, { account, container, conditions: {}, cause })).kind }),
+    run: async (store) => ({
+      kind: (await deleteContainer(store, { account, container, conditions: {}, cause })).kind,
+    }),
     expect: (model, nowMs) => {
       const found = model.containers.get(container);
-      const isHeld = model.lease(found?.lease, { action: 'acquire', durationS: -1, proposedId: 'probe' }, nowMs).kind !== 'ok';
+      const isHeld =
+        model.lease(found?.lease, { action: 'acquire', durationS: -1, proposedId: 'probe' }, nowMs).kind !== 'ok';
       return {
         kind: found === undefined ? 'container-not-found' : isHeld ? 'lease-id-missing' : 'ok',
         apply: () => void model.containers.delete(container),
@@ -443,7 +473,8 @@ export function leaseOnContainer(container: string, action: LeaseAction): Operat
       const after = model.lease(found?.lease, action, nowMs);
       return {
         kind: found === undefined ? 'container-not-found' : after.kind,
-        apply: ({ lease }) => void (found && model.containers.set(container, { ...found, lease: lease ?? after.lease })),
+        apply: ({ lease }) =>
+          void (found && model.containers.set(container, { ...found, lease: lease ?? after.lease })),
       };
     },
   });

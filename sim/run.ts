@@ -4,17 +4,19 @@ import { type Break, type Counts, simulate } from './simulate.ts';
 
 const { values } = parseArgs({
   options: {
-    seeds: { type: 'string', default: '100' },
+    seeds: { type: 'string' },
     seed: { type: 'string' },
     break: { type: 'string' },
     verbose: { type: 'boolean', default: false },
   },
 });
 const breaks = values.break as Break;
-if (breaks !== undefined && !['sync', 'order', 'reclaim'].includes(breaks)) throw new Error('--break sync|order|reclaim');
+if (breaks !== undefined && !['sync', 'order', 'reclaim'].includes(breaks))
+  throw new Error('--break sync|order|reclaim');
 const first = Number(values.seed ?? 1);
-const seeds = values.seed === undefined ? Number(values.seeds) : 1;
-if (!Number.isSafeInteger(first) || !Number.isSafeInteger(seeds)) throw new Error('--seeds and --seed are whole numbers');
+const seeds = Number(values.seeds ?? (values.seed === undefined ? 100 : 1));
+if (!Number.isSafeInteger(first) || !Number.isSafeInteger(seeds))
+  throw new Error('--seeds and --seed are whole numbers');
 
 const startedMs = performance.now();
 const total: Record<string, number> = {};
@@ -26,7 +28,9 @@ for (let seed = first; seed < first + seeds; seed++) {
   if (values.verbose) console.log(`seed ${seed}: trace ${trace.toString(16)}`);
   if (violation === undefined) continue;
   failed++;
-  console.log(`seed ${seed} FAILED: ${violation}\n  replay: npm run sim -- --seed ${seed}${breaks ? ` --break ${breaks}` : ''} --verbose`);
+  console.log(
+    `seed ${seed} FAILED: ${violation}\n  replay: npm run sim -- --seed ${seed}${breaks ? ` --break ${breaks}` : ''} --verbose`,
+  );
 }
 const seconds = (performance.now() - startedMs) / 1000;
 const sums = Object.entries(total).map(([name, count]) => `${name} ${count}`);

@@ -8,8 +8,8 @@ import { processGarbage } from '../src/namespace/garbage.ts';
 import { listEntries } from '../src/namespace/list.ts';
 import { pruneOnce } from '../src/namespace/prune.ts';
 import { reclaimOnce } from '../src/namespace/reclaim.ts';
-import { recoverSegments } from '../src/namespace/recover.ts';
 import { decodeRecord, encodeRecord, type SegmentRecord } from '../src/namespace/records.ts';
+import { recoverSegments } from '../src/namespace/recover.ts';
 import { rowsOf } from '../src/namespace/references.ts';
 import type { Store } from '../src/namespace/store.ts';
 import { Model } from './model.ts';
@@ -132,7 +132,7 @@ class Life {
   /** Most seeds have segments of a few contents; some have contents of more than one slot. */
   #shape(): Shape {
     const inlineBytesMax = this.#random.below(3) === 0 ? 0 : 256;
-    return this.#random.below(16) === 0
+    return this.#random.below(10) === 0
       ? { segmentBytes: 3 << 20, inlineBytesMax, contentBytesMax: 2_500_000 }
       : { segmentBytes: 256 << 10, inlineBytesMax, contentBytesMax: 120_000 };
   }
@@ -346,7 +346,9 @@ class Life {
     const expected = operation.expect(this.#model, startMs);
     if (expected.kind === 'ok') expected.apply({ etag: observed.etag, lease: observed.lease });
     if (observed.print !== print(this.#model)) {
-      throw new Violation(`${label} was cut off: there is ${observed.print}, before was ${before}, then ${print(this.#model)}`);
+      throw new Violation(
+        `${label} was cut off: there is ${observed.print}, before was ${before}, then ${print(this.#model)}`,
+      );
     }
     this.#log(`happened: ${label}`);
   }
@@ -358,7 +360,8 @@ class Life {
     for (const container of ['one', 'two', 'three']) {
       const observed = await schedule.until(observeContainer(store, container));
       const expected = modelContainer(this.#model, container);
-      if (observed.print !== expected) throw new Violation(`container ${container}: ${observed.print}, not ${expected}`);
+      if (observed.print !== expected)
+        throw new Violation(`container ${container}: ${observed.print}, not ${expected}`);
       if (expected === 'nothing') continue;
       const query = { account, container, prefix: '', delimiter: undefined, from: '', limit: 1000, uncommitted: true };
       const page = await schedule.until(listEntries(store, query));
@@ -404,7 +407,12 @@ class Life {
 
   /** Nothing waits any more, no directory is empty, and what is dropped has been reclaimed. */
   async #checkNothingIsLeft(): Promise<void> {
-    const waiting = { garbage: keys.allGarbage(), prune: keys.allPrune(), emptying: keys.allEmptying(), journal: keys.journalAll() };
+    const waiting = {
+      garbage: keys.allGarbage(),
+      prune: keys.allPrune(),
+      emptying: keys.allEmptying(),
+      journal: keys.journalAll(),
+    };
     await this.schedule.until(
       this.#world.engine.snapshot(async (view) => {
         for (const [what, range] of Object.entries(waiting)) {
@@ -417,7 +425,8 @@ class Life {
           if (children.length === 0) throw new Violation('at the end there is an empty directory');
         }
         for await (const { value } of rowsOf(view, keys.segments())) {
-          if (decodeRecord<SegmentRecord>(value).state === 'retired') throw new Violation('at the end there is a retired segment');
+          if (decodeRecord<SegmentRecord>(value).state === 'retired')
+            throw new Violation('at the end there is a retired segment');
         }
       }),
     );

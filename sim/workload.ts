@@ -3,8 +3,8 @@ import type { Random } from '../src/base/random.ts';
 import { seededRandom } from '../src/base/random.ts';
 import type { LeaseAction } from '../src/namespace/leases.ts';
 import type { EntryId, Guard, ListedBlock, Model } from './model.ts';
-import * as operations from './operations.ts';
 import type { Maker, Operation } from './operations.ts';
+import * as operations from './operations.ts';
 import type { Shape } from './world.ts';
 
 const containers = ['one', 'two', 'three'];
@@ -49,7 +49,13 @@ export class Workload {
     if (roll < 78) return operations.copy(this.#source(), id, this.#guard(id), mark, hasQuota);
     if (roll < 83) {
       const from = this.#source();
-      return operations.stageFrom(this.#maker, from, this.#range(from) ?? { offset: 0, length: 100 }, id, this.#pick(blockIds));
+      return operations.stageFrom(
+        this.#maker,
+        from,
+        this.#range(from) ?? { offset: 0, length: 100 },
+        id,
+        this.#pick(blockIds),
+      );
     }
     if (roll < 87) return operations.change(id, this.#guard(id), mark, random.below(2) === 0 ? 'metadata' : 'headers');
     if (roll < 90) return operations.lease(id, this.#leaseAction());
@@ -58,7 +64,9 @@ export class Workload {
     if (roll < 97) return operations.editContainer(id.container, mark, this.#quota(id.container));
     if (roll < 98) return operations.leaseOnContainer(id.container, this.#leaseAction());
     const account = this.#pick(accounts);
-    return random.below(2) === 0 ? operations.newKey(account) : operations.makeAccount(account, [`k${mark}`, `l${mark}`]);
+    return random.below(2) === 0
+      ? operations.newKey(account)
+      : operations.makeAccount(account, [`k${mark}`, `l${mark}`]);
   }
 
   #pick<T>(items: readonly T[]): T {
@@ -81,7 +89,12 @@ export class Workload {
     const entry = this.#model.entry(id);
     const condition = random.below(12);
     return {
-      leaseId: entry?.lease !== undefined && random.below(8) > 0 ? entry.lease.id : random.below(24) === 0 ? leaseIds[0] : undefined,
+      leaseId:
+        entry?.lease !== undefined && random.below(8) > 0
+          ? entry.lease.id
+          : random.below(24) === 0
+            ? leaseIds[0]
+            : undefined,
       ifMatch: condition === 0 ? entry?.etag : condition === 1 ? '0xNONE' : undefined,
       ifNoneMatch: condition === 2 ? '*' : undefined,
     };

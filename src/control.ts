@@ -24,7 +24,10 @@ export async function startControl(root: string, run: (request: ControlRequest) 
       .catch(() => socket.destroy());
   });
   server.maxConnections = 16;
-  await inDirectory(root, () => new Promise<void>((resolve, reject) => server.once('error', reject).listen(socketName, resolve)));
+  await inDirectory(
+    root,
+    () => new Promise<void>((resolve, reject) => server.once('error', reject).listen(socketName, resolve)),
+  );
   return server;
 }
 
@@ -66,4 +69,3 @@ function readLine(socket: Socket): Promise<string | undefined> {
     socket.on('close', () => resolve(undefined));
   });
 }
-

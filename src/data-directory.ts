@@ -13,7 +13,12 @@ export interface DataPaths {
 
 export function dataPaths(config: Pick<Config, 'data'>): DataPaths {
   const root = config.data;
-  return { root, metadata: join(root, 'metadata', 'meta.db'), content: join(root, 'content'), lock: join(root, 'lock') };
+  return {
+    root,
+    metadata: join(root, 'metadata', 'meta.db'),
+    content: join(root, 'content'),
+    lock: join(root, 'lock'),
+  };
 }
 
 /** Makes what is missing, readable by its owner only. Throws `SettingError`. */
@@ -78,7 +83,8 @@ export function lockDirectory(paths: DataPaths): DirectoryLock | undefined {
     db?.close();
     // SQLITE_BUSY
     if (((error as { errcode?: number }).errcode ?? 0) % 256 === 5) return undefined;
-    if ((error as { errcode?: number }).errcode === 13) throw new SettingError('data', `the disk of ${paths.root} is full`);
+    if ((error as { errcode?: number }).errcode === 13)
+      throw new SettingError('data', `the disk of ${paths.root} is full`);
     throw settingError(error, paths.root);
   }
 }

@@ -40,7 +40,11 @@ export interface OpenStore extends AsyncDisposable {
 }
 
 /** The store of one process, over a committer that is here or in another process. */
-export function openStore(paths: DataPaths, config: Pick<Config, 'segmentBytes' | 'inlineBytesMax'>, committer: Committer): OpenStore {
+export function openStore(
+  paths: DataPaths,
+  config: Pick<Config, 'segmentBytes' | 'inlineBytesMax'>,
+  committer: Committer,
+): OpenStore {
   const engine = new OptimisticEngine({
     path: paths.metadata,
     committer,
@@ -58,7 +62,13 @@ export function openStore(paths: DataPaths, config: Pick<Config, 'segmentBytes' 
     slotsMax: memory.slotsMax,
     readBuffersMax: memory.readBuffersMax,
   });
-  const store: Store = { engine, content, clock: systemClock, random: systemRandom, ids: createIds(systemClock, systemRandom) };
+  const store: Store = {
+    engine,
+    content,
+    clock: systemClock,
+    random: systemRandom,
+    ids: createIds(systemClock, systemRandom),
+  };
   return {
     store,
     [Symbol.asyncDispose]: async () => {

@@ -1,15 +1,28 @@
 // The composition root: puts a server together, and does what the command line asks of the data.
 import type { Server } from 'node:http';
-import type { AccountListOutcome, AccountOutcome } from './cli/contract.ts';
 import { type Config, SettingError } from './base/config.ts';
 import { createLogger } from './base/log.ts';
 import { createMetrics, expositionOf } from './base/metrics.ts';
-import { callControl, type ControlRequest, startControl } from './control.ts';
-import { type DataPaths, dataPaths, lockDirectory, prepareDirectory, requireDirectory, settingError } from './data-directory.ts';
+import type { AccountListOutcome, AccountOutcome } from './cli/contract.ts';
+import { type ControlRequest, callControl, startControl } from './control.ts';
+import {
+  type DataPaths,
+  dataPaths,
+  lockDirectory,
+  prepareDirectory,
+  requireDirectory,
+  settingError,
+} from './data-directory.ts';
 import { type OpenStore, openMetadata, openStore } from './engine-room.ts';
 import { DamageError } from './metadata/engine.ts';
 import type { SqliteStore } from './metadata/sqlite-store.ts';
-import { createAccount as create, isAccountName, listAccounts as list, newAccountKey, rotateKey as rotate } from './namespace/accounts.ts';
+import {
+  createAccount as create,
+  isAccountName,
+  listAccounts as list,
+  newAccountKey,
+  rotateKey as rotate,
+} from './namespace/accounts.ts';
 import { fsck as check } from './namespace/fsck.ts';
 import { nextSegment } from './namespace/segments.ts';
 import type { Store } from './namespace/store.ts';
@@ -45,7 +58,9 @@ export async function serve(config: Config): Promise<number> {
   const admin = createHttpListener(config, adminHandler(sources));
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopped.resolve(0));
   let blobPort = 0;
-  const control = await startControl(paths.root, (request) => runControl(local.store, request, blobPort === 0 ? undefined : url(config.host, blobPort)));
+  const control = await startControl(paths.root, (request) =>
+    runControl(local.store, request, blobPort === 0 ? undefined : url(config.host, blobPort)),
+  );
   try {
     if (config.dev) await addDevelopmentAccount(local.store);
     blobPort = await workers.start();
@@ -106,7 +121,9 @@ async function onData(config: Config, request: ControlRequest): Promise<AccountO
   const lock = lockDirectory(paths);
   if (lock === undefined) {
     const answered = await callControl(paths.root, request);
-    return (answered as AccountOutcome | undefined) ?? { kind: 'refused', message: 'the server on the data does not answer' };
+    return (
+      (answered as AccountOutcome | undefined) ?? { kind: 'refused', message: 'the server on the data does not answer' }
+    );
   }
   try {
     const opened = openHere(paths, config);
@@ -140,7 +157,11 @@ function openHere(paths: DataPaths, config: Config): OpenStore {
   };
 }
 
-async function runControl(store: Store, request: ControlRequest, at: string | undefined): Promise<AccountOutcome | AccountListOutcome> {
+async function runControl(
+  store: Store,
+  request: ControlRequest,
+  at: string | undefined,
+): Promise<AccountOutcome | AccountListOutcome> {
   switch (request.kind) {
     case 'create-account': {
       if (!isAccountName(request.name)) return { kind: 'account-name-invalid' };
@@ -166,7 +187,8 @@ function answerOf(name: string, key: string, at: string | undefined): AccountOut
 
 async function addDevelopmentAccount(store: Store): Promise<void> {
   const outcome = await create(store, devAccount, [devKey, devKey], { by: 'causeway serve --dev', requestId: '' });
-  if (outcome.kind !== 'ok' && outcome.kind !== 'account-exists') throw new Error(`the development account: ${outcome.kind}`);
+  if (outcome.kind !== 'ok' && outcome.kind !== 'account-exists')
+    throw new Error(`the development account: ${outcome.kind}`);
 }
 
 function listen(server: Server, config: Config): Promise<number> {
@@ -181,4 +203,3 @@ function listen(server: Server, config: Config): Promise<number> {
 function url(host: string, port: number): string {
   return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
-

@@ -14,9 +14,7 @@ export interface WorkerSetup {
 /** The descriptor of the stream to the committer. */
 export const commitDescriptor = 4;
 
-export type ToWorker =
-  | { readonly kind: 'drain' }
-  | { readonly kind: 'metrics'; readonly id: number };
+export type ToWorker = { readonly kind: 'drain' } | { readonly kind: 'metrics'; readonly id: number };
 
 export type FromWorker =
   | { readonly kind: 'ready'; readonly blobPort: number }

@@ -8,7 +8,13 @@ import { RemoteCommitter } from './metadata/commit-channel.ts';
 import { runBackground } from './namespace/background.ts';
 import { BlobSurface } from './surfaces/blob/surface.ts';
 import { createHttpListener } from './surfaces/http/listener.ts';
-import { commitDescriptor, type FromWorker, type ToWorker, type WorkerSetup, workerVariable } from './worker-protocol.ts';
+import {
+  commitDescriptor,
+  type FromWorker,
+  type ToWorker,
+  type WorkerSetup,
+  workerVariable,
+} from './worker-protocol.ts';
 
 const { config, recoverBelow } = JSON.parse(process.env[workerVariable] as string) as WorkerSetup;
 const logger = createLogger(config);

@@ -5,9 +5,15 @@ import { fileURLToPath } from 'node:url';
 import { type Config, SettingError } from './base/config.ts';
 import type { Logger } from './base/log.ts';
 import { countersOf, type MetricsSnapshot, mergeSnapshots } from './base/metrics.ts';
-import { serveCommits } from './metadata/commit-channel.ts';
 import type { Committer } from './metadata/commit.ts';
-import { commitDescriptor, type FromWorker, type ToWorker, type WorkerSetup, workerVariable } from './worker-protocol.ts';
+import { serveCommits } from './metadata/commit-channel.ts';
+import {
+  commitDescriptor,
+  type FromWorker,
+  type ToWorker,
+  type WorkerSetup,
+  workerVariable,
+} from './worker-protocol.ts';
 
 const metricsTimeoutMs = 2000;
 const replaceDelayMs = 200;

@@ -40,9 +40,7 @@ const schema = z
       .describe('worker processes; by default one a core'),
     dev: flag().default(false).describe('add the well-known development account; loopback only'),
     strictVersions: flag().default(false).describe('refuse an x-ms-version newer than the newest known one'),
-    inlineBytesMax: bytes(0, mebibyte)
-      .default(512)
-      .describe('content up to this size is kept in its metadata record'),
+    inlineBytesMax: bytes(0, mebibyte).default(512).describe('content up to this size is kept in its metadata record'),
     segmentBytes: bytes(mebibyte, 64 * gibibyte)
       .multipleOf(4096, 'must be a multiple of 4096')
       .default(gibibyte)

@@ -1,3 +1,4 @@
+// The CRC-64 against recorded answers of the service, and against itself in pieces.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';

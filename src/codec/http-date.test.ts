@@ -1,3 +1,4 @@
+// Dates of HTTP and of signatures: every form that is read, and what is refused.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';

@@ -1,3 +1,4 @@
+// Ranges: what is a range, what is none, what cannot be satisfied.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';

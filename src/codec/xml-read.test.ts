@@ -1,3 +1,4 @@
+// XML from strangers: trees, limits, and no way around them.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';

@@ -1,3 +1,4 @@
+// Escaping: what XML can carry, and names that it cannot.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';

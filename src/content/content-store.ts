@@ -38,7 +38,13 @@ export class ContentStore {
     this.directory = directory;
     this.#pool = new SlotPool(options.slotsMax);
     this.#log = new SegmentLog({ disk, directory, catalog, clock, random, segmentBytes, pool: this.#pool });
-    this.#reader = new ContentReader({ disk, directory, catalog, nowMs: () => clock.now(), buffersMax: options.readBuffersMax });
+    this.#reader = new ContentReader({
+      disk,
+      directory,
+      catalog,
+      nowMs: () => clock.now(),
+      buffersMax: options.readBuffersMax,
+    });
     this.#inlineBytesMax = inlineLimit(options.inlineBytesMax);
   }
 

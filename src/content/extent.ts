@@ -80,7 +80,8 @@ export function writeExtentHeader(
   target.writeUIntBE(header.logical.offset, 50, 6);
   target.writeUInt32BE(header.blockSums.length, 56);
   target.writeUInt32BE(1, 60);
-  for (let i = 0; i < header.blockSums.length; i++) target.writeUInt32BE(header.blockSums[i] as number, fixedBytes + 4 * i);
+  for (let i = 0; i < header.blockSums.length; i++)
+    target.writeUInt32BE(header.blockSums[i] as number, fixedBytes + 4 * i);
   target.writeUInt32BE(crc32(target.subarray(8, end)), 4);
   return crc32(target.subarray(stableFrom, end));
 }
@@ -91,7 +92,8 @@ export function readExtentHeader(source: Buffer): ExtentHeader | undefined {
   const length = source.readUInt32BE(44);
   const blockCount = source.readUInt32BE(56);
   const end = headerBytes(length);
-  if (length > payloadBytesMax || blockCount !== Math.ceil(length / blockBytes) || source.length < end) return undefined;
+  if (length > payloadBytesMax || blockCount !== Math.ceil(length / blockBytes) || source.length < end)
+    return undefined;
   if (source.readUInt32BE(60) !== 1) return undefined;
   if (crc32(source.subarray(8, end)) !== source.readUInt32BE(4)) return undefined;
   const blockSums: number[] = [];
@@ -123,7 +125,8 @@ export function writeSegmentHeader(page: Buffer, header: SegmentHeader): void {
 
 export function readSegmentHeader(page: Buffer): SegmentHeader | undefined {
   if (page.length < segmentHeaderBytes || page.readUInt32BE(0) !== segmentMagic) return undefined;
-  if (page.readUInt32BE(8) !== 1 || crc32(page.subarray(8, segmentHeaderBytes)) !== page.readUInt32BE(4)) return undefined;
+  if (page.readUInt32BE(8) !== 1 || crc32(page.subarray(8, segmentHeaderBytes)) !== page.readUInt32BE(4))
+    return undefined;
   return { segment: page.readUInt32BE(12), salt: page.readBigUInt64BE(16) };
 }
 

@@ -1,5 +1,5 @@
 // The real disk: direct writes where the file system takes them, buffered ones where it does not.
-import { close, constants, fdatasync, fsync, ftruncate, fstat, open, read, write } from 'node:fs';
+import { close, constants, fdatasync, fstat, fsync, ftruncate, open, read, write } from 'node:fs';
 import { mkdir, readdir, unlink } from 'node:fs/promises';
 import type { Disk, DiskFile, OpenMode } from './disk.ts';
 
@@ -40,10 +40,14 @@ class FileDiskFile implements DiskFile {
     return new Promise((resolve, reject) => fdatasync(this.#fd, (error) => (error ? reject(error) : resolve())));
   }
   size(): Promise<number> {
-    return new Promise((resolve, reject) => fstat(this.#fd, (error, stat) => (error ? reject(error) : resolve(stat.size))));
+    return new Promise((resolve, reject) =>
+      fstat(this.#fd, (error, stat) => (error ? reject(error) : resolve(stat.size))),
+    );
   }
   truncate(length: number): Promise<void> {
-    return new Promise((resolve, reject) => ftruncate(this.#fd, length, (error) => (error ? reject(error) : resolve())));
+    return new Promise((resolve, reject) =>
+      ftruncate(this.#fd, length, (error) => (error ? reject(error) : resolve())),
+    );
   }
   close(): Promise<void> {
     return new Promise((resolve, reject) => close(this.#fd, (error) => (error ? reject(error) : resolve())));
@@ -57,7 +61,9 @@ const modes: Record<OpenMode, number> = {
 };
 
 function openDescriptor(path: string, flags: number): Promise<number> {
-  return new Promise((resolve, reject) => open(path, flags, 0o600, (error, fd) => (error ? reject(error) : resolve(fd))));
+  return new Promise((resolve, reject) =>
+    open(path, flags, 0o600, (error, fd) => (error ? reject(error) : resolve(fd))),
+  );
 }
 
 async function openFile(path: string, mode: OpenMode): Promise<DiskFile> {

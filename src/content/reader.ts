@@ -50,7 +50,13 @@ export class ContentReader {
   readonly #buffersMax: number;
   #buffersMade = 0;
 
-  constructor(options: { disk: Disk; directory: string; catalog: SegmentCatalog; nowMs: () => number; buffersMax: number }) {
+  constructor(options: {
+    disk: Disk;
+    directory: string;
+    catalog: SegmentCatalog;
+    nowMs: () => number;
+    buffersMax: number;
+  }) {
     this.#disk = options.disk;
     this.#directory = options.directory;
     this.#catalog = options.catalog;
@@ -89,7 +95,8 @@ export class ContentReader {
     try {
       const head = headerBytes(piece.extentLength);
       const bytes = Buffer.allocUnsafeSlow(head + piece.extentLength);
-      if ((await (await cached.file).read(bytes, place.offset)) !== bytes.length) throw damage(piece, 'its segment ends before it');
+      if ((await (await cached.file).read(bytes, place.offset)) !== bytes.length)
+        throw damage(piece, 'its segment ends before it');
       const payload = bytes.subarray(head);
       verifyBlocks(payload, checkHeader(bytes, piece), 0, piece);
       this.#keep(id, piece.sum, payload);
@@ -142,7 +149,11 @@ export class ContentReader {
           if (header === undefined && !withHeader) header = await this.#readHeader(file, piece, place, chunk.buffer);
           const room = chunk.buffer.length - (withHeader ? head : 0);
           const blocks = Math.max(1, Math.floor(room / blockBytes));
-          const until = Math.min(piece.extentLength, (firstBlock + blocks) * blockBytes, Math.ceil(end / blockBytes) * blockBytes);
+          const until = Math.min(
+            piece.extentLength,
+            (firstBlock + blocks) * blockBytes,
+            Math.ceil(end / blockBytes) * blockBytes,
+          );
           const start = withHeader ? place.offset : place.offset + head + firstBlock * blockBytes;
           const bytes = place.offset + head + until - start;
           const target = chunk.buffer.subarray(0, bytes);
@@ -246,7 +257,8 @@ export class ContentReader {
 function checkHeader(bytes: Buffer, piece: LogPiece): ExtentHeader {
   const header = readExtentHeader(bytes);
   if (header === undefined) throw damage(piece, 'its header is damaged');
-  if (header.pieceSum !== piece.sum || header.length !== piece.extentLength) throw damage(piece, 'another extent lies there');
+  if (header.pieceSum !== piece.sum || header.length !== piece.extentLength)
+    throw damage(piece, 'another extent lies there');
   return header;
 }
 

@@ -2,8 +2,8 @@
 import { crc32 } from 'node:zlib';
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
-import type { SegmentCatalog } from './catalog.ts';
 import { assert } from '../base/unreachable.ts';
+import type { SegmentCatalog } from './catalog.ts';
 import { alignUp, type Disk, type DiskFile, directAlignment } from './disk.ts';
 import {
   blockBytes,

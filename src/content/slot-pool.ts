@@ -1,6 +1,6 @@
 // Page-aligned memory for direct writes, from which extents are also checksummed in place: a bounded number of slots.
 import { assert } from '../base/unreachable.ts';
-import { createCrc64, crc64MemoryBytes } from '../codec/crc64.ts';
+import { crc64MemoryBytes, createCrc64 } from '../codec/crc64.ts';
 import { alignUp } from './disk.ts';
 import { segmentHeaderBytes, slotBytes } from './extent.ts';
 

@@ -13,8 +13,6 @@ export interface Content {
   readonly pieces: readonly LogPiece[];
 }
 
-export const emptyContent: Content = { length: 0, inline: new Uint8Array(0), pieces: [] };
-
 export interface FinishedContent extends Content {
   /** Azure's CRC-64 of all bytes. */
   readonly crc64: bigint;

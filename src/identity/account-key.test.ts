@@ -1,3 +1,4 @@
+// Keys and signatures: forms, and comparison.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isSignedByAny, parseAccountKey, parseSignature, sign } from './account-key.ts';

@@ -1,3 +1,4 @@
+// The one decision: each action by each kind of caller.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Action, actions, authorize, type Principal, type Resource } from './authorize.ts';

@@ -1,3 +1,4 @@
+// Address ranges of signatures.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isInIpRange, parseIpRange } from './ip-range.ts';

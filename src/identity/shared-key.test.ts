@@ -1,3 +1,4 @@
+// Shared Key: requests that SDKs signed, and every way one can be wrong.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';

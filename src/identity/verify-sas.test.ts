@@ -1,3 +1,4 @@
+// Shared access signatures: made by SDKs for every layout, and every way one can be wrong.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';

@@ -149,7 +149,8 @@ export const keys = {
   },
   segment: (segment: number): Buffer => key(tags.segment, u32(segment)),
   segments: (): Range => prefixRange(key(tags.segment)),
-  segmentNumberOf: (found: Key): number => Buffer.from(found.buffer, found.byteOffset, found.byteLength).readUInt32BE(1),
+  segmentNumberOf: (found: Key): number =>
+    Buffer.from(found.buffer, found.byteOffset, found.byteLength).readUInt32BE(1),
   journal: (): Buffer => key(tags.journal),
   journalAll: (): Range => prefixRange(key(tags.journal)),
   task: (task: string): Buffer => key(tags.task, task),

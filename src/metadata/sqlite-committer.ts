@@ -190,7 +190,7 @@ class GroupCounters {
     if (!ops.some((op) => op.kind === 'add')) return undefined;
     const tried = new Map<string, Value | undefined>();
     const emptied: Range[] = [];
-    const valueOf = (id: string, key: Key): Value | undefined => {
+    const counterOf = (id: string, key: Key): Value | undefined => {
       if (tried.has(id)) return tried.get(id);
       return emptied.some((range) => contains(range, key)) ? undefined : this.#load(key).value;
     };
@@ -203,7 +203,7 @@ class GroupCounters {
       } else if (op.kind === 'add') {
         const id = idOf(op.key);
         try {
-          tried.set(id, addToCounter(valueOf(id, op.key), op));
+          tried.set(id, addToCounter(counterOf(id, op.key), op));
         } catch (error) {
           if (error instanceof CounterLimitError) return { kind: 'counter-limit', key: op.key };
           return failed((error as Error).message, undefined);

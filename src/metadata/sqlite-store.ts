@@ -32,7 +32,13 @@ export class SqliteStore {
     const sums = readSums(path);
     if (sums.kind !== 'sums') throw new DamageError('the page checksums of the metadata cannot be read');
     this.#sums = new PageSums(sums.sums);
-    this.committer = new SqliteCommitter({ path, cacheBytes, queueBytesMax, onBroken, onGroup: () => this.#afterGroup() });
+    this.committer = new SqliteCommitter({
+      path,
+      cacheBytes,
+      queueBytesMax,
+      onBroken,
+      onGroup: () => this.#afterGroup(),
+    });
   }
 
   /** Commits what waits, takes the whole log into the main file, and closes. Readers should be closed before. */
@@ -50,8 +56,12 @@ export class SqliteStore {
   // The sums of all pages in the log are durable before one of them goes to the main file: see page-sums.ts.
   #checkpoint(mode: 'PASSIVE' | 'TRUNCATE'): void {
     const { path, checkpointBytes } = this.#options;
-    if (this.#sums.applyWal(path).kind === 'damaged') throw new DamageError('the metadata log was damaged while it was in use');
-    const row = this.committer.db.prepare(`PRAGMA wal_checkpoint(${mode})`).get() as { log: number; checkpointed: number };
+    if (this.#sums.applyWal(path).kind === 'damaged')
+      throw new DamageError('the metadata log was damaged while it was in use');
+    const row = this.committer.db.prepare(`PRAGMA wal_checkpoint(${mode})`).get() as {
+      log: number;
+      checkpointed: number;
+    };
     // A log that is in the main file whole begins again with the next write; one that a reader held up goes on.
     const goesOn = row.checkpointed < row.log ? row.log : 0;
     this.#checkpointAtFrames = goesOn + Math.ceil(checkpointBytes / pageBytes);
@@ -74,7 +84,9 @@ function create(path: string, cacheBytes: number): void {
 function verifyFiles(path: string, cacheBytes: number): void {
   const wal = checkWal(path);
   if (wal.kind === 'damaged') {
-    throw new DamageError(`the metadata log is damaged at byte ${wal.offset}, before transactions that were acknowledged`);
+    throw new DamageError(
+      `the metadata log is damaged at byte ${wal.offset}, before transactions that were acknowledged`,
+    );
   }
   const sums = readSums(path);
   if (sums.kind === 'damaged') throw new DamageError('the page checksums of the metadata are damaged');

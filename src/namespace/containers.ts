@@ -87,7 +87,11 @@ export interface ContainerChanges {
 }
 
 /** Sets what is given and leaves the rest. A lease that is held does not forbid it, but an id that is given must fit. */
-export function changeContainer(store: Store, command: ContainerAccess, changes: ContainerChanges): Promise<ContainerOutcome> {
+export function changeContainer(
+  store: Store,
+  command: ContainerAccess,
+  changes: ContainerChanges,
+): Promise<ContainerOutcome> {
   return change(store, async (txn) => {
     const found = await readContainer(txn, command);
     if (found === undefined) return notFound;
@@ -186,4 +190,3 @@ function write(
   txn.put(keys.container(name.account, name.container), encodeRecord(record));
   appendJournal(store, txn, { operation, ...nameOf(name), id: record.id, etag: record.etag, ...cause });
 }
-

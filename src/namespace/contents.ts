@@ -90,7 +90,10 @@ export async function* piecesFrom(
   if (record.contentId === undefined) return;
   const id = Buffer.from(record.contentId, 'hex');
   const all = keys.piecesOf(id);
-  const [first] = await view.scan({ start: all.start, end: after(keys.pieces(id, offset)) }, { limit: 1, reverse: true });
+  const [first] = await view.scan(
+    { start: all.start, end: after(keys.pieces(id, offset)) },
+    { limit: 1, reverse: true },
+  );
   if (first === undefined) return;
   let start = first.key;
   for (;;) {
@@ -118,7 +121,8 @@ export async function committedBlocks(view: View, record: EntryRecord): Promise<
   let { start, end } = keys.blocksOf(Buffer.from(record.contentId, 'hex'));
   for (;;) {
     const rows = await view.scan({ start, end }, { limit: 16 });
-    for (const row of rows) for (const block of decodeRecord<{ blocks: BlockItem[] }>(row.value).blocks) blocks.push(block);
+    for (const row of rows)
+      for (const block of decodeRecord<{ blocks: BlockItem[] }>(row.value).blocks) blocks.push(block);
     const last = rows.at(-1);
     if (last === undefined || rows.length < 16) return blocks;
     start = after(last.key);

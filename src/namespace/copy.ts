@@ -72,7 +72,12 @@ export async function stageRange(
     if (entry.inline !== undefined) {
       return { kind: 'inline', bytes: entry.inline.subarray(command.offset, command.offset + length) } as const;
     }
-    return { kind: 'pieces', etag: entry.record.etag, length, pieces: await cutPieces(view, entry, command.offset, length) } as const;
+    return {
+      kind: 'pieces',
+      etag: entry.record.etag,
+      length,
+      pieces: await cutPieces(view, entry, command.offset, length),
+    } as const;
   });
   if (looked.kind !== 'pieces') return looked;
   // The source must still be what was looked at when its pieces get another owner: staging checks that in its transaction.
@@ -89,7 +94,6 @@ export async function readSource(view: View, source: CopySource): Promise<EntryO
   const entry = await readEntry(view, container, source.name);
   if (entry === undefined) return entryNotFound;
   const verdict = checkRead(source.conditions, entry.record);
-  if (verdict.kind === 'not-modified') return { kind: 'condition-not-met' };
   return verdict.kind === 'ok' ? { kind: 'ok', entry } : verdict;
 }
 

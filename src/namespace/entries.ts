@@ -9,7 +9,7 @@ import { type ContentFields, dropContent, nameContent, piecesFrom } from './cont
 import type { Failure } from './failure.ts';
 import { type Body, discard, ingest } from './ingest.ts';
 import { appendJournal, type Cause } from './journal.ts';
-import { applyLeaseAction, checkLeaseForRead, checkLeaseForWrite, type LeaseAction } from './leases.ts';
+import { applyLeaseAction, checkLeaseForRead, checkLeaseForWrite, isHeld, type LeaseAction } from './leases.ts';
 import { findPlace, makePlace, type Place } from './paths.ts';
 import { type Conditions, checkRead, checkWrite } from './preconditions.ts';
 import {
@@ -20,6 +20,7 @@ import {
   type Entry,
   type EntryRecord,
   encodeRecord,
+  type Lease,
   numbersAPiece,
   unpackPieces,
 } from './records.ts';
@@ -82,7 +83,12 @@ export function getEntry(store: Store, access: EntryAccess): Promise<EntryOutcom
 }
 
 /** The same as one buffer, where the content is short enough for that: `readContent` does for all. */
-export function readShortContent(store: Store, entry: Entry, offset: number, length: number): Awaitable<Buffer> | undefined {
+export function readShortContent(
+  store: Store,
+  entry: Entry,
+  offset: number,
+  length: number,
+): Awaitable<Buffer> | undefined {
   if (entry.inline !== undefined) {
     const { buffer, byteOffset } = entry.inline;
     return Buffer.from(buffer, byteOffset + offset, length);
@@ -172,17 +178,47 @@ export async function openForWrite(
   const container = await readContainer(txn, command);
   if (container === undefined) return containerNotFound;
   const existing = await readEntry(txn, container, command.name);
-  if (existing !== undefined || command.leaseId !== undefined) {
-    const lease = checkLeaseForWrite(existing?.record.lease, command.leaseId, store.clock.now(), 'entry');
-    if (lease.kind !== 'ok') return lease;
-  }
-  const verdict = checkWrite(command.conditions, existing?.record);
+  const verdict = checkLeaseAndConditions(store, command, existing?.record);
   if (verdict.kind !== 'ok') return verdict;
   if (existing !== undefined && command.onlyIfNew === true) return { kind: 'overwrite-forbidden' };
   return { kind: 'ok', container, existing };
 }
 
-/** Puts named content under the name; the old content is dropped, its lease stays. */
+interface ChangeTarget extends WriteTarget {
+  readonly existing: Entry;
+}
+
+/** The same for a change of what must be there: whatever the conditions are, what is missing is not found. */
+async function openForChange(store: Store, view: View, command: EntryAccess): Promise<ChangeTarget | Failure> {
+  const container = await readContainer(view, command);
+  if (container === undefined) return containerNotFound;
+  const existing = await readEntry(view, container, command.name);
+  if (existing === undefined) return entryNotFound;
+  const verdict = checkLeaseAndConditions(store, command, existing.record);
+  return verdict.kind === 'ok' ? { kind: 'ok', container, existing } : verdict;
+}
+
+function checkLeaseAndConditions(
+  store: Store,
+  command: EntryAccess,
+  existing: EntryRecord | undefined,
+): { readonly kind: 'ok' } | Failure {
+  if (existing !== undefined || command.leaseId !== undefined) {
+    const lease = checkLeaseForWrite(existing?.lease, command.leaseId, store.clock.now(), 'entry');
+    if (lease.kind !== 'ok') return lease;
+  }
+  return checkWrite(command.conditions, existing);
+}
+
+/** Whether a change with these conditions and this lease could go on; nothing is changed. */
+export function checkEntry(store: Store, access: EntryAccess): Promise<EntryOutcome> {
+  return store.engine.snapshot(async (view) => {
+    const target = await openForChange(store, view, access);
+    return target.kind === 'ok' ? { kind: 'ok', entry: target.existing } : target;
+  });
+}
+
+/** Puts named content under the name; the old content is dropped, a lease that is held stays. */
 export async function replaceContent(
   store: Store,
   txn: Txn,
@@ -203,7 +239,7 @@ export async function replaceContent(
     ...named.fields,
     headers: attributes.headers,
     metadata: attributes.metadata,
-    ...(old?.lease && { lease: old.lease }),
+    ...(isHeld(old?.lease, nowMs) && { lease: old?.lease as Lease }),
     ...(attributes.copy && { copy: attributes.copy }),
     ...(attributes.tier !== undefined && { tier: attributes.tier, tierChangedMs: nowMs }),
     ...(attributes.tags && { tags: attributes.tags }),
@@ -218,10 +254,9 @@ export async function replaceContent(
 
 export function deleteEntry(store: Store, command: EntryChange): Promise<EntryOutcome> {
   return change(store, async (txn) => {
-    const target = await openForWrite(store, txn, command);
+    const target = await openForChange(store, txn, command);
     if (target.kind !== 'ok') return target;
     const { container, existing } = target;
-    if (existing === undefined) return entryNotFound;
     const place = (await findPlace(txn, Buffer.from(container.id, 'hex'), command.name)) as Place;
     txn.delete(keys.entry(place.parent, place.leaf));
     notePrune(txn, container, place, command.name);
@@ -248,19 +283,27 @@ export function changeEntry(
   touch = true,
 ): Promise<EntryOutcome> {
   return change(store, async (txn) => {
-    const target = await openForWrite(store, txn, command);
+    const target = await openForChange(store, txn, command);
     if (target.kind !== 'ok') return target;
     const { container, existing } = target;
-    if (existing === undefined) return entryNotFound;
     const edited = { ...existing.record, ...edit(existing.record) };
-    const record = touch
-      ? { ...edited, etag: newEtag(store, existing.record.etag), modifiedMs: store.clock.now() }
-      : edited;
+    const record = touch ? touched(store, edited) : edited;
     const place = (await findPlace(txn, Buffer.from(container.id, 'hex'), command.name)) as Place;
     const entry: Entry = { record, inline: existing.inline };
     putRecord(store, txn, command, place, entry, 'entry-changed');
     return { kind: 'ok', entry };
   });
+}
+
+/** As modified now. A lease that had run out cannot be renewed from then on ("Lease Blob", Remarks). */
+function touched(store: Store, { lease, ...rest }: EntryRecord): EntryRecord {
+  const nowMs = store.clock.now();
+  return {
+    ...rest,
+    etag: newEtag(store, rest.etag),
+    modifiedMs: nowMs,
+    ...(isHeld(lease, nowMs) && { lease: lease as Lease }),
+  };
 }
 
 export type LeaseOutcome =
@@ -312,4 +355,3 @@ function putRecord(
 function nameOf(name: EntryName): EntryName {
   return { account: name.account, container: name.container, name: name.name };
 }
-

@@ -32,7 +32,3 @@ export type Failure =
   | { readonly kind: 'contended' };
 
 export type FailureKind = Failure['kind'];
-
-export function isFailure(outcome: { readonly kind: string }): outcome is Failure {
-  return outcome.kind !== 'ok';
-}

@@ -8,7 +8,7 @@ import type { ExtentNames, Findings } from './fsck.ts';
 import { placesNow } from './garbage.ts';
 import { decodeRecord, type SegmentRecord } from './records.ts';
 import { breathe, rowsOf } from './references.ts';
-import { readSegment } from './segments.ts';
+import { decodeMoved, readSegment } from './segments.ts';
 import type { Store } from './store.ts';
 
 /** The counters of owners and of dropped bytes against what is there. */
@@ -41,7 +41,19 @@ export async function checkBooks(view: View, findings: Findings): Promise<void> 
     }
     dropped.delete(segment);
   }
+  await checkMoved(view, findings);
   for (const segment of dropped.keys()) findings.damaged(`the dropped bytes of segment ${segment} are not counted`);
+}
+
+/** A moved extent that was dropped must not be remembered as moved: its place may be anybody's later. */
+async function checkMoved(view: View, findings: Findings): Promise<void> {
+  for await (const { key, value } of rowsOf(view, keys.allMoved())) {
+    const logical = keys.placeOf(key);
+    const now = decodeMoved(value);
+    const isNamed = findings.extents.get(logical.segment)?.has(logical.offset) === true;
+    if (isNamed || (await view.get(keys.dropped(now.segment, now.offset))) === undefined) continue;
+    findings.damaged(`the extent ${logical.segment}:${logical.offset} is dropped, and still noted as moved`);
+  }
 }
 
 /** Reads every extent that something needs once, in the order of the disk, and checks that none of them is dropped. */
@@ -138,7 +150,9 @@ async function checkSegment(scan: SegmentScan, record: SegmentRecord, view: View
   const left = record.extentBytes - Number(decodeCounter(await view.get(keys.droppedBytes(segment))));
   if (scan.header === undefined && left > 0) findings.damaged(`the header of segment ${segment}`);
   if (standingBytes < left) {
-    findings.damaged(`segment ${segment} has extents of ${standingBytes} bytes, and ${left} were written and not dropped`);
+    findings.damaged(
+      `segment ${segment} has extents of ${standingBytes} bytes, and ${left} were written and not dropped`,
+    );
   }
 }
 

@@ -202,7 +202,8 @@ async function readUploads(view: View, findings: Findings, { roots, garbageUploa
     const pieces = unpackPieces(record.pieces);
     list(findings, pieces, !garbageUploads.has(upload));
     const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
-    if (bytes !== record.length) findings.damaged(`a block of the upload ${upload} has ${bytes} of ${record.length} bytes`);
+    if (bytes !== record.length)
+      findings.damaged(`a block of the upload ${upload} has ${bytes} of ${record.length} bytes`);
   }
   for await (const row of rowsOf(view, keys.allUploads())) {
     const record = decode(row, findings, `the upload of "${keys.uploadNameOf(row.key)}"`, decodeRecord<UploadRecord>);
@@ -247,7 +248,10 @@ function list(findings: Findings, pieces: readonly LogPiece[], isNeeded: boolean
       known.times++;
       known.isNeeded ||= isNeeded;
     }
-    if ((known !== undefined && (known.sum !== sum || known.length !== extentLength)) || start + length > extentLength) {
+    if (
+      (known !== undefined && (known.sum !== sum || known.length !== extentLength)) ||
+      start + length > extentLength
+    ) {
       findings.damaged(`the extent ${segment}:${offset} is listed in two ways`);
     }
   }

@@ -19,7 +19,9 @@ export interface Body {
   readonly wantMd5: boolean;
 }
 
-export type Ingested = { readonly kind: 'ok'; readonly content: FinishedContent; readonly md5: Buffer | undefined } | Failure;
+export type Ingested =
+  | { readonly kind: 'ok'; readonly content: FinishedContent; readonly md5: Buffer | undefined }
+  | Failure;
 
 /** Throws what the body throws (a sender that went away); what had been written by then is dropped. */
 export async function ingest(store: Store, body: Body, log = false): Promise<Ingested> {

@@ -93,16 +93,26 @@ export function applyLeaseAction(lease: Lease | undefined, action: LeaseAction, 
   }
 }
 
-function breakLease(lease: Lease | undefined, state: LeaseState, periodS: number | undefined, nowMs: number): LeaseChange {
+function breakLease(
+  lease: Lease | undefined,
+  state: LeaseState,
+  periodS: number | undefined,
+  nowMs: number,
+): LeaseChange {
   if (lease === undefined) return notPresent;
   if (state === 'broken') return { kind: 'ok', lease, remainingS: 0 };
   if (state === 'expired') return { kind: 'ok', lease: { ...lease, breakMs: nowMs }, remainingS: 0 };
   // What is left of a fixed lease is an upper bound; without a period a fixed lease runs out and an infinite one ends now.
   let endMs: number;
-  if (state === 'breaking') endMs = Math.min(lease.breakMs as number, nowMs + (periodS ?? Number.POSITIVE_INFINITY) * 1000);
+  if (state === 'breaking')
+    endMs = Math.min(lease.breakMs as number, nowMs + (periodS ?? Number.POSITIVE_INFINITY) * 1000);
   else if (lease.expiresMs === undefined) endMs = nowMs + (periodS ?? 0) * 1000;
   else endMs = Math.min(lease.expiresMs, nowMs + (periodS ?? Number.POSITIVE_INFINITY) * 1000);
-  return { kind: 'ok', lease: { ...lease, breakMs: endMs }, remainingS: Math.max(0, Math.ceil((endMs - nowMs) / 1000)) };
+  return {
+    kind: 'ok',
+    lease: { ...lease, breakMs: endMs },
+    remainingS: Math.max(0, Math.ceil((endMs - nowMs) / 1000)),
+  };
 }
 
 function newLease(id: string, durationS: number, nowMs: number): Lease {

@@ -14,7 +14,9 @@ export interface Stamped {
   readonly modifiedMs: number;
 }
 
-type Verdict = { readonly kind: 'ok' } | Extract<Failure, { kind: 'condition-not-met' | 'not-modified' | 'entry-exists' }>;
+type Verdict =
+  | { readonly kind: 'ok' }
+  | Extract<Failure, { kind: 'condition-not-met' | 'not-modified' | 'entry-exists' }>;
 
 const ok = { kind: 'ok' } as const;
 const notMet = { kind: 'condition-not-met' } as const;

@@ -1,6 +1,7 @@
 // Reclaim: segments that hold mostly dropped extents, or little at all, are emptied into the log, and go a while later.
-import { extentFootprint, type Place, segmentFileName } from '../content/extent.ts';
+
 import { isNotFound } from '../content/disk.ts';
+import { extentFootprint, type Place, segmentFileName } from '../content/extent.ts';
 import { type FoundExtent, SegmentScan } from '../content/scan.ts';
 import { decodeCounter, type Txn, type View } from '../metadata/engine.ts';
 import { after, keys } from '../metadata/keys.ts';

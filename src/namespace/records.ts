@@ -152,7 +152,10 @@ export function encodeRecord(record: object, tail?: Uint8Array): Buffer {
 
 function jsonEnd(bytes: Uint8Array): number {
   assert(bytes[0] === version, `a record of version ${version}`);
-  return 5 + (((bytes[1] as number) << 24) | ((bytes[2] as number) << 16) | ((bytes[3] as number) << 8) | (bytes[4] as number));
+  return (
+    5 +
+    (((bytes[1] as number) << 24) | ((bytes[2] as number) << 16) | ((bytes[3] as number) << 8) | (bytes[4] as number))
+  );
 }
 
 /** The caller names the type: what stands under a key is decided by the key table. */

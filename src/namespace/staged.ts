@@ -30,7 +30,10 @@ export async function stagedBlocks(view: View, upload: UploadRecord | undefined)
     const rows = await view.scan({ start, end }, { limit: 1000 });
     for (const row of rows) {
       const record = decodeRecord<BlockRecord>(row.value);
-      blocks.set(keys.blockIdOf(row.key).toString('base64'), { length: record.length, pieces: unpackPieces(record.pieces) });
+      blocks.set(keys.blockIdOf(row.key).toString('base64'), {
+        length: record.length,
+        pieces: unpackPieces(record.pieces),
+      });
     }
     const last = rows.at(-1);
     if (last === undefined || rows.length < 1000) return blocks;

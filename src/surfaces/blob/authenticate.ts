@@ -1,10 +1,11 @@
 // Who sends a request, and may they: Shared Key, SAS or nobody, then the one decision of identity/authorize.ts.
+
+import { parseIsoTime } from '../../codec/http-date.ts';
 import { type AccountKey, parseAccountKey } from '../../identity/account-key.ts';
 import { type Action, authorize, type DenialReason, type Principal, type Resource } from '../../identity/authorize.ts';
 import { parseSas } from '../../identity/sas.ts';
 import { verifySharedKey } from '../../identity/shared-key.ts';
 import { type SasOutcome, type StoredAccessPolicy, sasFailureCodes, verifySas } from '../../identity/verify-sas.ts';
-import { parseIsoTime } from '../../codec/http-date.ts';
 import { getAccount } from '../../namespace/accounts.ts';
 import { readContainer } from '../../namespace/containers.ts';
 import type { AccountRecord, ContainerRecord, StoredPolicy } from '../../namespace/records.ts';
@@ -83,7 +84,7 @@ export class Authenticator {
         return { kind: 'account-key', account: outcome.account };
       case 'signature-mismatch':
         throw authenticationFailed(
-          `The MAC signature found in the HTTP request is not the same as any computed signature. Server used following string to sign: '${outcome.stringToSign}'.`,
+          `The MAC signature found in the HTTP request is not the same as any computed signature. Server used following string to sign: '${withoutSecrets(outcome.stringToSign)}'.`,
         );
       case 'date-skewed':
         throw authenticationFailed(`Request date header too old or too far ahead: '${outcome.date}'`);
@@ -100,7 +101,7 @@ export class Authenticator {
     const sas = parseSas(request.query);
     if (sas.kind === 'none') return { kind: 'anonymous' };
     if (sas.kind === 'user-delegation') throw authenticationFailed('User delegation signatures are not served.');
-    if (sas.kind === 'malformed') throw authenticationFailed(`${sas.parameter}: ${sas.detail}`);
+    if (sas.kind === 'malformed') throw authenticationFailed(sas.detail);
     const { account, container } = request.target;
     const needsPolicy = sas.kind === 'service' && sas.identifier !== undefined && container !== undefined;
     const policies = needsPolicy ? await this.#policies(account, container) : [];
@@ -172,7 +173,11 @@ function sasError(failure: Exclude<SasOutcome, { kind: 'ok' }>): BlobError {
   const { code } = sasFailureCodes[failure.kind];
   switch (failure.kind) {
     case 'sas-ip-mismatch':
-      return new BlobError(code, {}, `This request is not authorized to perform this operation using this source IP ${failure.clientIp}.`);
+      return new BlobError(
+        code,
+        {},
+        `This request is not authorized to perform this operation using this source IP ${failure.clientIp}.`,
+      );
     case 'sas-protocol-mismatch':
     case 'sas-service-mismatch':
       return new BlobError(code);
@@ -181,6 +186,13 @@ function sasError(failure: Exclude<SasOutcome, { kind: 'ok' }>): BlobError {
     default:
       return new BlobError(code, { AuthenticationErrorDetail: failure.detail });
   }
+}
+
+/** What the request itself brought and no answer should repeat: a source's signature or token, a key to encrypt with. */
+function withoutSecrets(stringToSign: string): string {
+  return stringToSign
+    .replace(/([?&]sig=)[^&\s]*/gi, '$1REDACTED')
+    .replace(/^(x-ms-(?:copy-source-authorization|encryption-key)):.*$/gim, '$1:REDACTED');
 }
 
 function authenticationFailed(detail: string): BlobError {

@@ -28,8 +28,8 @@ export interface Call extends ParsedRequest {
   readonly principal: Principal;
   /** The caller may make what is not there, and not replace what is (a SAS with create and without write). */
   readonly onlyIfNew: boolean;
-  /** Checks a source that the request names by its address, with the credential that the address carries. */
-  readonly openSource: (url: string) => Promise<LocalSource>;
+  /** Checks a source by the credential that its address carries, or, with `withOwnKey`, by the caller's account key. */
+  readonly openSource: (url: string, withOwnKey: boolean) => Promise<LocalSource>;
   /** Runs a request of a batch through the whole surface, with its own credential. */
   readonly runPart: (part: BatchPart) => Promise<Answer>;
 }

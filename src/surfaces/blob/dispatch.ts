@@ -1,8 +1,8 @@
 // A request's way through the surface: address, version, operation, who and whether, the handler, the answer.
 import { randomUUID } from 'node:crypto';
-import { ContentDamageError } from '../../content/reader.ts';
-import { formatHttpDate } from '../../codec/http-date.ts';
 import type { Logger } from '../../base/log.ts';
+import { formatHttpDate } from '../../codec/http-date.ts';
+import { ContentDamageError } from '../../content/reader.ts';
 import { DamageError, UnavailableError } from '../../metadata/engine.ts';
 import type { Store } from '../../namespace/store.ts';
 import type { Answer } from '../http/answer.ts';
@@ -10,12 +10,14 @@ import { BodyCutError, type RequestBody } from '../http/body.ts';
 import { Authenticator } from './authenticate.ts';
 import type { BatchPart, BlobCall, BlobSettings, Call, ContainerCall, LocalSource, Peer } from './call.ts';
 import { corsHeaders, preflight } from './cors.ts';
+import { emptyBody } from './empty-body.ts';
 import { BlobError, errorAnswer } from './errors.ts';
 import { headerError, refuseUnsupported } from './headers-in.ts';
 import { findOperation } from './operations.ts';
-import { type ParsedRequest, parseQuery, parseTarget, type Target } from './request.ts';
-import { chooseVersion, newestVersion } from './versions.ts';
-import { emptyBody } from './empty-body.ts';
+import { one, type ParsedRequest, parseQuery, parseTarget, type Target } from './request.ts';
+import { blobServiceOf } from './service-record.ts';
+import { cannotVerifySource, notAuthenticated } from './source.ts';
+import { chooseVersion, impliedVersion, newestVersion } from './versions.ts';
 
 export interface Incoming {
   readonly method: string;
@@ -35,6 +37,13 @@ export interface Dispatched {
   readonly errorCode: string | undefined;
 }
 
+/** What a request turned out to be, also where it failed. */
+interface Seen {
+  operation: string;
+  target: Target | undefined;
+  version: string;
+}
+
 const clientRequestId = /^[\x21-\x7e]([\x20-\x7e]{0,1023})$/;
 
 export class BlobDispatcher {
@@ -50,20 +59,24 @@ export class BlobDispatcher {
     this.#authenticator = new Authenticator(store, settings.clockSkewMs);
   }
 
-  /** Never rejects: whatever goes wrong is an answer in this protocol's form. */
-  async dispatch(incoming: Incoming, parts = true): Promise<Dispatched> {
+  /**
+   * Never rejects: whatever goes wrong is an answer in this protocol's form. `batchVersion` is given for a part of a
+   * batch: the version of the whole, which the part's own headers need not name.
+   */
+  async dispatch(incoming: Incoming, batchVersion?: string): Promise<Dispatched> {
     const requestId = randomUUID();
     const nowMs = this.#store.clock.now();
-    const seen: { operation: string; target: Target | undefined } = { operation: 'Unknown', target: undefined };
-    let version = newestVersion;
+    const seen: Seen = { operation: 'Unknown', target: undefined, version: batchVersion ?? newestVersion };
     let errorCode: string | undefined;
     let answer: Answer;
     try {
       const asked = incoming.headers['x-ms-version'];
-      const chosen = chooseVersion(asked, this.#settings.strictVersions);
-      if (chosen === undefined) throw headerError('x-ms-version', asked);
-      version = chosen;
-      answer = await this.#serve(incoming, { requestId, nowMs, version, parts }, seen);
+      if (asked !== undefined) {
+        const chosen = chooseVersion(asked, this.#settings.strictVersions);
+        if (chosen === undefined) throw headerError('x-ms-version', asked);
+        seen.version = chosen;
+      }
+      answer = await this.#serve(incoming, { requestId, nowMs, isPart: batchVersion !== undefined }, seen);
     } catch (error) {
       const refusal = this.#refusalOf(error, requestId);
       errorCode = refusal.errorCode;
@@ -71,24 +84,27 @@ export class BlobDispatcher {
     }
     const { headers } = answer;
     headers['x-ms-request-id'] = requestId;
-    headers['x-ms-version'] = version;
+    headers['x-ms-version'] = seen.version;
     headers.Server = 'Causeway-Blob/1.0';
     headers.Date = formatHttpDate(nowMs);
     const client = incoming.headers['x-ms-client-request-id'];
     if (client !== undefined && clientRequestId.test(client)) headers['x-ms-client-request-id'] = client;
     if (incoming.headers.origin !== undefined && seen.target !== undefined && incoming.method !== 'OPTIONS') {
-      Object.assign(headers, await this.#cors(seen.target.account, incoming));
+      Object.assign(headers, await this.#cors(seen.target.account, incoming, Object.keys(headers)));
     }
     return { answer, requestId, operation: seen.operation, account: seen.target?.account, errorCode };
   }
 
   async #serve(
     incoming: Incoming,
-    request: { requestId: string; nowMs: number; version: string; parts: boolean },
-    seen: { operation: string; target: Target | undefined },
+    request: { requestId: string; nowMs: number; isPart: boolean },
+    seen: Seen,
   ): Promise<Answer> {
     const parsed = parse(incoming);
     seen.target = parsed.target;
+    if (incoming.headers['x-ms-version'] === undefined && !request.isPart) {
+      seen.version = impliedVersion(await this.#versionMeant(parsed));
+    }
     if (incoming.method === 'OPTIONS') {
       seen.operation = 'PreflightBlobRequest';
       const account = await this.#authenticator.account(parsed.target.account);
@@ -106,14 +122,17 @@ export class BlobDispatcher {
       store: this.#store,
       settings: this.#settings,
       requestId: request.requestId,
-      version: request.version,
+      version: seen.version,
       nowMs: request.nowMs,
       peer: incoming.peer,
       cause: { by: operation.name, requestId: request.requestId },
       principal,
       onlyIfNew,
-      openSource: (url) => this.#openSource(url, call, incoming),
-      runPart: (part) => this.#runPart(part, incoming, request.parts),
+      openSource: (url, withOwnKey) => this.#openSource(url, withOwnKey, call, incoming),
+      runPart: async (part) => {
+        if (request.isPart) throw new BlobError('InvalidInput');
+        return await this.#runPart(part, incoming, seen.version);
+      },
     };
     // `findOperation` matched the level to what the address names.
     switch (operation.level) {
@@ -126,43 +145,56 @@ export class BlobDispatcher {
     }
   }
 
-  /** A copy's source must lie here; it is read with the right of its own address, or of the same account's key. */
-  async #openSource(url: string, call: Call, incoming: Incoming): Promise<LocalSource> {
+  /** Without the header: a signature's version, else what the account has set ("Versioning for Azure Storage"). */
+  async #versionMeant({ query, target }: ParsedRequest): Promise<string | undefined> {
+    if (query.has('sig')) return one(query, 'api-version') ?? one(query, 'sv');
+    const account = await this.#authenticator.account(target.account);
+    return blobServiceOf(account?.record.blobService).defaultServiceVersion;
+  }
+
+  /** A copy's source must lie here; it is read by the right of its own address, or of the same account's key. */
+  async #openSource(url: string, withOwnKey: boolean, call: Call, incoming: Incoming): Promise<LocalSource> {
     const parsed = parseSource(url, incoming.headers.host);
     const { target } = parsed;
     if (target.container === undefined || target.blob === undefined) throw new BlobError('InvalidSourceBlobUrl');
-    for (const time of ['snapshot', 'versionid']) if (parsed.query.has(time)) throw new BlobError('CannotVerifyCopySource');
     const source = { account: target.account, container: target.container, blob: target.blob };
-    if (!parsed.query.has('sig') && call.principal.kind === 'account-key' && call.principal.account === target.account) {
-      return source;
+    const isSigned = parsed.query.has('sig');
+    const { principal: caller } = call;
+    const isOwn = caller.kind === 'account-key' && caller.account === target.account;
+    if (!withOwnKey || isSigned || !isOwn) {
+      const credentials = { method: 'GET', headers: {}, peer: incoming.peer, ...parsed };
+      try {
+        const principal = await this.#authenticator.principal(credentials);
+        await this.#authenticator.authorize(principal, 'blob/read', credentials);
+      } catch (error) {
+        if (!(error instanceof BlobError)) throw error;
+        // Of a reader without a signature it is known why it was refused, unlike of one that may guess names.
+        throw cannotVerifySource(isSigned ? error : new BlobError('NoAuthenticationInformation', {}, notAuthenticated));
+      }
     }
-    const credentials = { method: 'GET', headers: {}, peer: incoming.peer, ...parsed };
-    try {
-      const principal = await this.#authenticator.principal(credentials);
-      await this.#authenticator.authorize(principal, 'blob/read', credentials);
-    } catch (error) {
-      if (!(error instanceof BlobError)) throw error;
-      // The documented answer says nothing of the source but that it could not be read.
-      throw new BlobError('CannotVerifyCopySource', {}, error.message, {}, error.status);
+    for (const time of ['snapshot', 'versionid']) {
+      if (parsed.query.has(time)) throw cannotVerifySource(new BlobError('BlobNotFound'));
     }
     return source;
   }
 
-  async #runPart(part: BatchPart, incoming: Incoming, allowed: boolean): Promise<Answer> {
-    if (!allowed) throw new BlobError('InvalidInput');
+  async #runPart(part: BatchPart, incoming: Incoming, version: string): Promise<Answer> {
+    // Nothing is added to what the part's own signature covers.
     const headers: Record<string, string> = {};
     for (const name in part.headers) headers[name.toLowerCase()] = part.headers[name] as string;
-    headers['x-ms-version'] ??= incoming.headers['x-ms-version'] ?? newestVersion;
     if (incoming.headers.host !== undefined) headers.host ??= incoming.headers.host;
     const rawHeaders = Object.entries(part.headers).flat();
     const { method, url } = part;
-    const { answer } = await this.dispatch({ method, url, headers, rawHeaders, body: emptyBody, peer: incoming.peer }, false);
+    const { answer } = await this.dispatch(
+      { method, url, headers, rawHeaders, body: emptyBody, peer: incoming.peer },
+      version,
+    );
     return answer;
   }
 
-  async #cors(account: string, incoming: Incoming): Promise<Record<string, string>> {
+  async #cors(account: string, incoming: Incoming, answered: readonly string[]): Promise<Record<string, string>> {
     const known = await this.#authenticator.account(account).catch(() => undefined);
-    return corsHeaders(known?.record.blobService, incoming.headers.origin as string, incoming.method);
+    return corsHeaders(known?.record.blobService, incoming.headers.origin as string, incoming.method, answered);
   }
 
   #refusalOf(error: unknown, requestId: string): BlobError {

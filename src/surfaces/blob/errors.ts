@@ -1,7 +1,7 @@
 // Every error the Blob surface answers: Azure's documented code, status and message, and the XML around them.
 import { crc64ToBase64 } from '../../codec/crc64.ts';
-import { escapeXml, xmlDeclaration } from '../../codec/xml-write.ts';
 import { formatIsoTime } from '../../codec/http-date.ts';
+import { escapeXml, xmlDeclaration } from '../../codec/xml-write.ts';
 import type { Failure, FailureKind } from '../../namespace/failure.ts';
 import type { Answer } from '../http/answer.ts';
 
@@ -23,7 +23,10 @@ const codes = {
     'This request is not authorized to perform this operation using this resource type.',
   ],
   AuthorizationServiceMismatch: [403, 'This request is not authorized to perform this operation using this service.'],
-  AuthorizationSourceIPMismatch: [403, 'This request is not authorized to perform this operation using this source IP {0}.'],
+  AuthorizationSourceIPMismatch: [
+    403,
+    'This request is not authorized to perform this operation using this source IP {0}.',
+  ],
   BlobAlreadyExists: [409, 'The specified blob already exists.'],
   BlobArchived: [409, 'This operation is not permitted on an archived blob.'],
   BlobNotFound: [404, 'The specified blob does not exist.'],
@@ -53,7 +56,10 @@ const codes = {
     'The account being accessed does not have sufficient permissions to execute this operation.',
   ],
   InternalError: [500, 'The server encountered an internal error. Please retry the request.'],
-  InvalidAuthenticationInfo: [400, 'Authentication information is not given in the correct format. Check the value of Authorization header.'],
+  InvalidAuthenticationInfo: [
+    400,
+    'Authentication information is not given in the correct format. Check the value of Authorization header.',
+  ],
   InvalidBlobOrBlock: [400, 'The specified blob or block content is invalid.'],
   InvalidBlobTier: [400, 'The specified blob tier is invalid.'],
   InvalidBlobType: [409, 'The blob type is invalid for this operation.'],
@@ -61,13 +67,13 @@ const codes = {
   InvalidBlockList: [400, 'The specified block list is invalid.'],
   InvalidHeaderValue: [400, 'The value for one of the HTTP headers is not in the correct format.'],
   InvalidInput: [400, 'One of the request inputs is not valid.'],
-  InvalidMd5: [400, 'The MD5 value specified in the request is invalid. MD5 value must be 128 bits and base64 encoded.'],
+  InvalidMd5: [
+    400,
+    'The MD5 value specified in the request is invalid. MD5 value must be 128 bits and base64 encoded.',
+  ],
   InvalidMetadata: [400, 'The metadata specified is invalid. It has characters that are not permitted.'],
   InvalidOperation: [409, 'This operation is not permitted.'],
-  InvalidQueryParameterValue: [
-    400,
-    'Value for one of the query parameters specified in the request URI is invalid.',
-  ],
+  InvalidQueryParameterValue: [400, 'Value for one of the query parameters specified in the request URI is invalid.'],
   InvalidRange: [416, 'The range specified is invalid for the current size of the resource.'],
   InvalidResourceName: [400, 'The specified resource name contains invalid characters.'],
   InvalidSourceBlobUrl: [409, 'The source URL for copy is invalid.'],
@@ -78,10 +84,7 @@ const codes = {
   LeaseAlreadyPresent: [409, 'There is already a lease present.'],
   LeaseIdMismatchWithBlobOperation: [412, 'The lease ID specified did not match the lease ID for the blob.'],
   LeaseIdMismatchWithContainerOperation: [412, 'The lease ID specified did not match the lease ID for the container.'],
-  LeaseIdMismatchWithLeaseOperation: [
-    409,
-    'The lease ID specified did not match the lease ID for the blob/container.',
-  ],
+  LeaseIdMismatchWithLeaseOperation: [409, 'The lease ID specified did not match the lease ID for the blob/container.'],
   LeaseIdMissing: [412, 'There is currently a lease on the blob and no lease ID was specified in the request.'],
   LeaseIsBreakingAndCannotBeAcquired: [
     409,
@@ -99,7 +102,10 @@ const codes = {
   LeaseNotPresentWithBlobOperation: [412, 'There is currently no lease on the blob.'],
   LeaseNotPresentWithContainerOperation: [412, 'There is currently no lease on the container.'],
   LeaseNotPresentWithLeaseOperation: [409, 'There is currently no lease on the blob/container.'],
-  Md5Mismatch: [400, 'The MD5 value specified in the request did not match with the MD5 value calculated by the server.'],
+  Md5Mismatch: [
+    400,
+    'The MD5 value specified in the request did not match with the MD5 value calculated by the server.',
+  ],
   MetadataTooLarge: [400, 'The metadata specified exceeds the maximum size allowed (8 KiB).'],
   MissingContentLengthHeader: [411, 'The Content-Length header was not specified.'],
   MissingRequiredHeader: [400, 'An HTTP header that is mandatory for this request is not specified.'],
@@ -112,7 +118,10 @@ const codes = {
   NoPendingCopyOperation: [409, 'There is currently no pending copy operation.'],
   NotImplemented: [501, 'The requested operation is not implemented on the specified resource.'],
   OutOfRangeInput: [400, 'One of the request inputs is out of range.'],
-  OutOfRangeQueryParameterValue: [400, 'One of the query parameters specified in the request URI is outside the permissible range.'],
+  OutOfRangeQueryParameterValue: [
+    400,
+    'One of the query parameters specified in the request URI is outside the permissible range.',
+  ],
   PublicAccessNotPermitted: [409, 'Public access is not permitted on this storage account.'],
   RequestBodyTooLarge: [413, 'The request body is too large and exceeds the maximum permissible limit.'],
   RequestUrlFailedToParse: [400, 'The url in the request could not be parsed.'],
@@ -123,7 +132,7 @@ const codes = {
   UnauthorizedBlobOverwrite: [403, 'This request is not authorized to perform blob overwrites.'],
   UnsatisfiableCondition: [400, 'The request includes an unsatisfiable condition for this operation.'],
   UnsupportedHeader: [400, 'One of the HTTP headers specified in the request is not supported.'],
-  UnsupportedHttpVerb: [405, 'The resource doesn\'t support specified Http Verb.'],
+  UnsupportedHttpVerb: [405, "The resource doesn't support specified Http Verb."],
   UnsupportedQueryParameter: [400, 'One of the query parameters specified in the request URI is not supported.'],
 } as const satisfies Record<string, readonly [status: number, message: string]>;
 
@@ -246,4 +255,3 @@ export function errorAnswer(error: BlobError, requestId: string, nowMs: number):
     body,
   };
 }
-

@@ -25,6 +25,7 @@ export async function getBlob(call: BlobCall): Promise<Answer> {
   const headers = { ...entryHeaders(record, call.nowMs), ...overrides(call) };
   const wantMd5 = isTrue(call, 'x-ms-range-get-content-md5');
   const wantCrc64 = isTrue(call, 'x-ms-range-get-content-crc64');
+  if (wantMd5 && wantCrc64) throw new BlobError('BothCrc64AndMd5RangeHeaderPresent');
   const range = resolveRange(requestedRange(call.headers), record.length);
   if (range.kind === 'unsatisfiable') {
     throw new BlobError('InvalidRange', {}, undefined, { 'Content-Range': `bytes */${record.length}` });
@@ -38,7 +39,6 @@ export async function getBlob(call: BlobCall): Promise<Answer> {
   headers['Content-Range'] = formatContentRange(start, length, record.length);
   headers['x-ms-blob-content-md5'] = record.headers.contentMd5;
   if (!wantMd5 && !wantCrc64) return { status: 206, headers, body: await bodyOf(call, entry, start, length) };
-  if (wantMd5 && wantCrc64) throw new BlobError('InvalidInput');
   if (length > summedBytesMax) throw new BlobError('OutOfRangeInput');
   const bytes = await gather(call, entry, start, length);
   if (wantMd5) headers['Content-MD5'] = createHash('md5').update(bytes).digest('base64');
@@ -87,13 +87,20 @@ async function open(call: BlobCall): Promise<Opened> {
     ...(lease !== undefined && { leaseId: lease }),
   });
   if (outcome.kind === 'not-modified') {
+    // A read only if there is nothing to read: no answer could ever meet it.
+    if (headers['if-none-match']?.trim() === '*') throw new BlobError('UnsatisfiableCondition');
     return { kind: 'answer', answer: notModified(outcome, formatHttpDate(outcome.modifiedMs)) };
   }
   if (outcome.kind !== 'ok') throw failureError(outcome);
   return { kind: 'entry', entry: outcome.entry };
 }
 
-async function bodyOf(call: BlobCall, entry: Entry, offset: number, length: number): Promise<NonNullable<Answer['body']>> {
+async function bodyOf(
+  call: BlobCall,
+  entry: Entry,
+  offset: number,
+  length: number,
+): Promise<NonNullable<Answer['body']>> {
   if (length === 0) return '';
   const short = readShortContent(call.store, entry, offset, length);
   return short === undefined ? { length, chunks: readContent(call.store, entry, offset, length) } : await short;

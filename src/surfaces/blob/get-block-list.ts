@@ -11,7 +11,10 @@ import { one } from './request.ts';
 export async function getBlockList(call: BlobCall): Promise<Answer> {
   const type = (one(call.query, 'blocklisttype') ?? 'committed').toLowerCase();
   if (type !== 'committed' && type !== 'uncommitted' && type !== 'all') {
-    throw new BlobError('InvalidQueryParameterValue', { QueryParameterName: 'blocklisttype', QueryParameterValue: type });
+    throw new BlobError('InvalidQueryParameterValue', {
+      QueryParameterName: 'blocklisttype',
+      QueryParameterValue: type,
+    });
   }
   if (one(call.query, 'snapshot') !== undefined) throw new BlobError('BlobNotFound');
   const outcome = await getBlockLists(call.store, blobChange(call));
@@ -20,7 +23,11 @@ export async function getBlockList(call: BlobCall): Promise<Answer> {
   // A blob that has staged blocks only has no committed list to give.
   if (entry === undefined && type === 'committed') throw new BlobError('BlobNotFound');
   let xml = '<?xml version="1.0" encoding="utf-8"?><BlockList>';
-  if (type !== 'uncommitted') xml += list('CommittedBlocks', committed.map(([id, length]) => ({ id, length })));
+  if (type !== 'uncommitted')
+    xml += list(
+      'CommittedBlocks',
+      committed.map(([id, length]) => ({ id, length })),
+    );
   if (type !== 'committed') xml += list('UncommittedBlocks', uncommitted);
   return {
     status: 200,

@@ -67,7 +67,11 @@ export function metadata(rawHeaders: readonly string[]): Record<string, string> 
   let bytes = 0;
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const header = rawHeaders[i] as string;
-    if (header.length < metadataPrefix.length || header.slice(0, metadataPrefix.length).toLowerCase() !== metadataPrefix) continue;
+    if (
+      header.length < metadataPrefix.length ||
+      header.slice(0, metadataPrefix.length).toLowerCase() !== metadataPrefix
+    )
+      continue;
     const name = header.slice(metadataPrefix.length);
     const value = (rawHeaders[i + 1] as string).trim();
     if (name === '') throw new BlobError('EmptyMetadataKey');
@@ -138,7 +142,8 @@ export function tags(headers: Headers): Record<string, string> | undefined {
   if (value === undefined || value === '') return undefined;
   const found: Record<string, string> = {};
   for (const [name, text] of new URLSearchParams(value)) {
-    const fits = name.length >= 1 && name.length <= 128 && text.length <= 256 && tagText.test(name) && tagText.test(text);
+    const fits =
+      name.length >= 1 && name.length <= 128 && text.length <= 256 && tagText.test(name) && tagText.test(text);
     if (!fits || name in found) throw headerError('x-ms-tags', value);
     found[name] = text;
   }

@@ -10,7 +10,11 @@ const segmentsMax = 254;
 export function checkContainerName(name: string): void {
   if (specialContainers.has(name)) return;
   if (name.length < 3 || name.length > 63) {
-    throw new BlobError('OutOfRangeInput', {}, 'The specified resource name length is not within the permissible limits.');
+    throw new BlobError(
+      'OutOfRangeInput',
+      {},
+      'The specified resource name length is not within the permissible limits.',
+    );
   }
   if (!containerName.test(name)) throw new BlobError('InvalidResourceName');
 }
@@ -18,7 +22,11 @@ export function checkContainerName(name: string): void {
 /** Refuses a name that no blob can have; NUL is the one character that the namespace keeps for itself. */
 export function checkBlobName(name: string): void {
   if (name.length > blobNameCharactersMax) {
-    throw new BlobError('OutOfRangeInput', {}, 'The specified resource name length is not within the permissible limits.');
+    throw new BlobError(
+      'OutOfRangeInput',
+      {},
+      'The specified resource name length is not within the permissible limits.',
+    );
   }
   if (name.includes('\0') || !name.isWellFormed()) throw new BlobError('InvalidUri');
   let segments = 1;

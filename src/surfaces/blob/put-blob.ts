@@ -34,6 +34,6 @@ export async function putBlob(call: BlobCall): Promise<Answer> {
   if (outcome.kind !== 'ok') throw failureError(outcome);
   return {
     status: 201,
-    headers: { ...stamp(outcome.entry.record), ...sumHeaders(call, outcome), 'x-ms-request-server-encrypted': 'true' },
+    headers: { ...stamp(outcome.entry.record), ...sumHeaders(outcome), 'x-ms-request-server-encrypted': 'true' },
   };
 }

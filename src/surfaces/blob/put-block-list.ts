@@ -1,8 +1,9 @@
 // Put Block List: the blob becomes the listed blocks, in their order.
-import { commitBlocks, type ListedBlock } from '../../namespace/uploads.ts';
-import { readXml, type XmlElement } from '../../codec/xml-read.ts';
+
 import { createHash } from 'node:crypto';
 import { crc64, crc64ToBase64 } from '../../codec/crc64.ts';
+import { readXml, type XmlElement } from '../../codec/xml-read.ts';
+import { commitBlocks, type ListedBlock } from '../../namespace/uploads.ts';
 import type { Answer } from '../http/answer.ts';
 import { blobChange } from './blob-change.ts';
 import type { BlobCall } from './call.ts';
@@ -17,13 +18,22 @@ const elementsMax = 60_000;
 
 export async function putBlockList(call: BlobCall): Promise<Answer> {
   const { headers } = call;
+  if (headers['content-length'] === undefined && headers['transfer-encoding'] === undefined) {
+    throw new BlobError('MissingContentLengthHeader');
+  }
   const text = await call.body.whole(listBytesMax);
   if (text === undefined) throw new BlobError('RequestBodyTooLarge');
   const sum = md5(headers, 'content-md5');
-  if (sum !== undefined && !createHash('md5').update(text).digest().equals(sum)) throw new BlobError('Md5Mismatch');
+  const computed = sum && createHash('md5').update(text).digest();
+  if (sum !== undefined && computed !== undefined && !computed.equals(sum)) {
+    throw failureError({ kind: 'md5-mismatch', given: sum, computed });
+  }
   const crc = crc64(text);
   const wanted = expectedCrc64(headers, 'x-ms-content-crc64');
-  if (wanted !== undefined && wanted !== crc) throw new BlobError('Crc64Mismatch');
+  if (wanted !== undefined && sum !== undefined) throw new BlobError('BothCrc64AndMd5HeaderPresent');
+  if (wanted !== undefined && wanted !== crc) {
+    throw failureError({ kind: 'crc64-mismatch', given: wanted, computed: crc });
+  }
   const access = tier(headers);
   const indexTags = tags(headers);
   const outcome = await commitBlocks(call.store, {
@@ -42,7 +52,9 @@ export async function putBlockList(call: BlobCall): Promise<Answer> {
     status: 201,
     headers: {
       ...stamp(outcome.entry.record),
-      ...(sum === undefined ? { 'x-ms-content-crc64': crc64ToBase64(crc) } : { 'Content-MD5': sum.toString('base64') }),
+      // Both are of the list itself, not of the blob's content.
+      'Content-MD5': sum?.toString('base64'),
+      'x-ms-content-crc64': crc64ToBase64(crc),
       'x-ms-request-server-encrypted': 'true',
     },
   };

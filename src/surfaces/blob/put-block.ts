@@ -6,7 +6,7 @@ import { BlobError, failureError } from './errors.ts';
 import { leaseId } from './headers-in.ts';
 import { checkBlobName } from './names.ts';
 import { one } from './request.ts';
-import { sumHeaders, uploadBody } from './upload-body.ts';
+import { blockSumHeaders, uploadBody } from './upload-body.ts';
 
 /** 4000 MiB, since version 2019-12-12. */
 export const blockBytesMax = 4000 * 1024 * 1024;
@@ -20,7 +20,7 @@ export async function putBlock(call: BlobCall): Promise<Answer> {
   }
   const outcome = await stageBlock(call.store, { ...command, body });
   if (outcome.kind !== 'ok') throw failureError(outcome);
-  return { status: 201, headers: { ...sumHeaders(call, outcome), 'x-ms-request-server-encrypted': 'true' } };
+  return { status: 201, headers: { ...blockSumHeaders(call, outcome), 'x-ms-request-server-encrypted': 'true' } };
 }
 
 export function stageCommand(call: BlobCall): StageBlock {

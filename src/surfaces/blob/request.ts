@@ -43,10 +43,14 @@ export function parseTarget(rawPath: string, host: string | undefined, query: Qu
   if (slash === -1 || slash === rest.length - 1) {
     const name = decode(slash === -1 ? rest : rest.slice(0, -1));
     // A single segment that is asked for as no container is a blob of the root container.
-    if (slash === -1 && !query.has('restype') && !query.has('comp')) return { account, container: '$root', blob: name };
+    if (slash === -1 && !query.has('restype') && !query.has('comp')) {
+      return { account, container: '$root', blob: name.replaceAll('\\', '/') };
+    }
     return { account, container: name, blob: undefined };
   }
-  return { account, container: decode(rest.slice(0, slash)), blob: decode(rest.slice(slash + 1)) };
+  // The service takes a backslash in a blob's name for a slash, and SDKs sign for the name with the slash.
+  const blob = decode(rest.slice(slash + 1)).replaceAll('\\', '/');
+  return { account, container: decode(rest.slice(0, slash)), blob };
 }
 
 function decode(part: string): string {
@@ -86,7 +90,10 @@ export function one(query: Query, name: string): string | undefined {
   const values = query.get(name);
   if (values === undefined) return undefined;
   if (values.length > 1) {
-    throw new BlobError('InvalidQueryParameterValue', { QueryParameterName: name, Reason: 'It is given more than once.' });
+    throw new BlobError('InvalidQueryParameterValue', {
+      QueryParameterName: name,
+      Reason: 'It is given more than once.',
+    });
   }
   return values[0];
 }

@@ -51,7 +51,17 @@ export class BlobSurface {
     const bytesIn = incoming.body.bytes;
     const clientRequestId = answer.headers['x-ms-client-request-id'] as string | undefined;
     const { status } = answer;
-    this.#logger.request({ requestId, account, operation, status, bytesIn, bytesOut, durationMs, errorCode, clientRequestId });
+    this.#logger.request({
+      requestId,
+      account,
+      operation,
+      status,
+      bytesIn,
+      bytesOut,
+      durationMs,
+      errorCode,
+      clientRequestId,
+    });
     this.#counters.note(operation, status, bytesIn, bytesOut, durationMs / 1000);
   }
 }
@@ -80,9 +90,18 @@ class BlobCounters {
 
   constructor(metrics: Metrics) {
     this.#metrics = {
-      requests: metrics.counter('causeway_blob_requests_total', { help: 'Requests of the Blob API.', labels: ['operation', 'status'] }),
-      bytesIn: metrics.counter('causeway_blob_received_bytes_total', { help: 'Bytes of request bodies.', labels: ['operation'] }),
-      bytesOut: metrics.counter('causeway_blob_sent_bytes_total', { help: 'Bytes of answer bodies.', labels: ['operation'] }),
+      requests: metrics.counter('causeway_blob_requests_total', {
+        help: 'Requests of the Blob API.',
+        labels: ['operation', 'status'],
+      }),
+      bytesIn: metrics.counter('causeway_blob_received_bytes_total', {
+        help: 'Bytes of request bodies.',
+        labels: ['operation'],
+      }),
+      bytesOut: metrics.counter('causeway_blob_sent_bytes_total', {
+        help: 'Bytes of answer bodies.',
+        labels: ['operation'],
+      }),
       duration: metrics.histogram('causeway_blob_request_duration_seconds', {
         help: 'Time from the head of a request to the end of its answer.',
         labels: ['operation'],

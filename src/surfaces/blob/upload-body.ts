@@ -13,11 +13,12 @@ export function uploadBody(call: Call, bytesMax: number, wantMd5: boolean): Body
     throw new BlobError('MissingContentLengthHeader');
   }
   const lengthMax = Math.min(bytesMax, call.settings.bodyBytesMax);
-  if (length !== undefined && length > lengthMax) throw new BlobError('RequestBodyTooLarge', { MaxLimit: `${lengthMax}` });
+  if (length !== undefined && length > lengthMax)
+    throw new BlobError('RequestBodyTooLarge', { MaxLimit: `${lengthMax}` });
   const expectedMd5 = md5(call.headers, 'content-md5');
   const expectedCrc64 = crc64(call.headers, 'x-ms-content-crc64');
   if (expectedMd5 !== undefined && expectedCrc64 !== undefined) {
-    throw new BlobError('InvalidHeaderValue', { HeaderName: 'x-ms-content-crc64', Reason: 'Content-MD5 is given as well.' });
+    throw new BlobError('BothCrc64AndMd5HeaderPresent');
   }
   return {
     chunks: call.body,
@@ -29,8 +30,18 @@ export function uploadBody(call: Call, bytesMax: number, wantMd5: boolean): Body
   };
 }
 
-/** From 2019-02-02 on Content-MD5 comes back if it was sent; otherwise the CRC-64 does. */
-export function sumHeaders(call: Call, sums: { readonly md5: Buffer | undefined; readonly crc64: bigint }): OutHeaders {
+interface Sums {
+  readonly md5: Buffer | undefined;
+  readonly crc64: bigint;
+}
+
+/** Of a whole blob, both sums that were made. */
+export function sumHeaders(sums: Sums): OutHeaders {
+  return { 'Content-MD5': sums.md5?.toString('base64'), 'x-ms-content-crc64': crc64ToBase64(sums.crc64) };
+}
+
+/** Of a block Content-MD5 comes back if it was sent, otherwise the CRC-64 ("Put Block", from 2019-02-02 on). */
+export function blockSumHeaders(call: Call, sums: Sums): OutHeaders {
   return call.headers['content-md5'] === undefined
     ? { 'x-ms-content-crc64': crc64ToBase64(sums.crc64) }
     : { 'Content-MD5': sums.md5?.toString('base64') };

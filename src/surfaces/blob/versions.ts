@@ -38,16 +38,17 @@ export const newestVersion: string = versions.at(-1) as string;
 const oldest: string = versions[0];
 const known: ReadonlySet<string> = new Set(versions);
 
-export function isKnownVersion(version: string): boolean {
-  return known.has(version);
+/** The version that is meant where no header names one: the nearest that is spoken here, for nobody asked for just that. */
+export function impliedVersion(text: string | undefined): string {
+  if (text === undefined || !/^\d{4}-\d{2}-\d{2}$/.test(text)) return newestVersion;
+  return versions.findLast((version) => version <= text) ?? oldest;
 }
 
 /**
  * The version that a request is served as. One that is newer than all known ones is served as the newest (refused if
  * `strict`): an SDK's next release must not break whoever runs this. Undefined: refuse it.
  */
-export function chooseVersion(asked: string | undefined, strict: boolean): string | undefined {
-  if (asked === undefined) return newestVersion;
+export function chooseVersion(asked: string, strict: boolean): string | undefined {
   if (known.has(asked)) return asked;
   if (!/^\d{4}-\d{2}-\d{2}$/.test(asked) || asked < oldest || strict) return undefined;
   return asked > newestVersion ? newestVersion : undefined;
