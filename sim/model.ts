@@ -1,6 +1,6 @@
 // What the store must answer: the namespace as plain maps, changed only by what was acknowledged.
 import type { Failure, FailureKind } from '../src/namespace/failure.ts';
-import { applyLeaseAction, checkLeaseForWrite, type LeaseAction } from '../src/namespace/leases.ts';
+import { applyLeaseAction, checkLeaseForWrite, isHeld, type LeaseAction } from '../src/namespace/leases.ts';
 import type { Lease } from '../src/namespace/records.ts';
 
 export interface ModelBlock {
@@ -44,6 +44,13 @@ export interface Guard {
 export interface EntryId {
   readonly container: string;
   readonly name: string;
+}
+
+/** What an answer, or a look after a crash, tells of what the store chose. */
+export interface Learned {
+  readonly etag: string | undefined;
+  readonly lease: Lease | undefined;
+  readonly nowMs: number;
 }
 
 export interface ListedBlock {
@@ -94,17 +101,36 @@ export class Model {
     return quota > 0 && more > 0 && this.usedBytes(id.container) + more > quota ? 'quota-exceeded' : 'ok';
   }
 
+  /** What has to be there to be changed, besides. */
+  guardChange(id: EntryId, guard: Guard, nowMs: number): Kind {
+    if (this.containers.has(id.container) && this.entry(id) === undefined) return 'entry-not-found';
+    return this.guard(id, guard, nowMs);
+  }
+
   /** The content becomes this; whatever was staged under the name is gone. */
-  setContent(id: EntryId, set: Omit<ModelEntry, 'lease'>): void {
+  setContent(id: EntryId, set: Omit<ModelEntry, 'lease' | 'etag'>, learned: Learned): void {
     const container = this.containers.get(id.container);
-    const lease = this.entry(id)?.lease;
-    container?.entries.set(id.name, { ...set, lease });
+    const lease = this.#leaseAfter(id, learned);
+    container?.entries.set(id.name, { ...set, etag: learned.etag, lease });
     container?.uploads.delete(id.name);
   }
 
-  change(id: EntryId, changes: Partial<ModelEntry>): void {
+  change(id: EntryId, changes: Partial<ModelEntry>, learned: Learned): void {
     const entry = this.entry(id);
-    if (entry !== undefined) this.containers.get(id.container)?.entries.set(id.name, { ...entry, ...changes });
+    if (entry === undefined) return;
+    const lease = this.#leaseAfter(id, learned);
+    this.containers.get(id.container)?.entries.set(id.name, { ...entry, ...changes, etag: learned.etag, lease });
+  }
+
+  setLease(id: EntryId, lease: Lease | undefined): void {
+    const entry = this.entry(id);
+    if (entry !== undefined) this.containers.get(id.container)?.entries.set(id.name, { ...entry, lease });
+  }
+
+  /** A lease that has run out goes with a change; it may have run out since the change was made. */
+  #leaseAfter(id: EntryId, { lease, nowMs }: Learned): Lease | undefined {
+    const old = this.entry(id)?.lease;
+    return isHeld(old, nowMs) || (old !== undefined && lease?.id === old.id) ? old : undefined;
   }
 
   /** The blocks that a block list chooses; undefined when one of them is not there. */

@@ -10,7 +10,7 @@ import { listEntries } from '../src/namespace/list.ts';
 import type { Lease } from '../src/namespace/records.ts';
 import type { Store } from '../src/namespace/store.ts';
 import { commitBlocks, stageBlock } from '../src/namespace/uploads.ts';
-import type { EntryId, Guard, Kind, ListedBlock, ListShape, Model } from './model.ts';
+import type { EntryId, Guard, Kind, Learned, ListedBlock, ListShape, Model } from './model.ts';
 import {
   account,
   modelContainer,
@@ -34,7 +34,7 @@ export interface Expected {
   readonly kind: Kind;
   readonly seen?: string;
   /** Makes the model what the store is after success. */
-  readonly apply: (learned: { readonly etag: string | undefined; readonly lease: Lease | undefined }) => void;
+  readonly apply: (learned: Learned) => void;
 }
 
 export interface Operation {
@@ -140,8 +140,8 @@ export function put(
         () => model.guard(id, guard, nowMs),
         () => model.quota(id, bytes.length),
       ),
-      apply: ({ etag }) =>
-        model.setContent(id, { bytes, blocks: undefined, metadata: { mark }, contentType: 'x/put', etag }),
+      apply: (learned) =>
+        model.setContent(id, { bytes, blocks: undefined, metadata: { mark }, contentType: 'x/put' }, learned),
     }),
   });
 }
@@ -151,10 +151,7 @@ export function remove(id: EntryId, guard: Guard, hasQuota: boolean): Operation 
     label: `delete ${id.container}/${id.name}`,
     run: async (store) => ({ kind: (await deleteEntry(store, accessOf(id, guard))).kind }),
     expect: (model, nowMs) => ({
-      kind: firstOf(
-        () => model.guard(id, guard, nowMs),
-        () => (model.entry(id) === undefined ? 'entry-not-found' : 'ok'),
-      ),
+      kind: model.guardChange(id, guard, nowMs),
       apply: () => void model.containers.get(id.container)?.entries.delete(id.name),
     }),
   });
@@ -170,12 +167,8 @@ export function change(id: EntryId, guard: Guard, mark: string, part: 'metadata'
         ),
       ),
     expect: (model, nowMs) => ({
-      kind: firstOf(
-        () => model.guard(id, guard, nowMs),
-        () => (model.entry(id) === undefined ? 'entry-not-found' : 'ok'),
-      ),
-      apply: ({ etag }) =>
-        model.change(id, part === 'metadata' ? { metadata: { mark }, etag } : { contentType: mark, etag }),
+      kind: model.guardChange(id, guard, nowMs),
+      apply: (learned) => model.change(id, part === 'metadata' ? { metadata: { mark } } : { contentType: mark }, learned),
     }),
   });
 }
@@ -193,7 +186,7 @@ export function lease(id: EntryId, action: LeaseAction): Operation {
           () => (entry === undefined ? 'entry-not-found' : 'ok'),
           () => after.kind,
         ),
-        apply: (learned) => model.change(id, { lease: learned.lease ?? after.lease }),
+        apply: (learned) => model.setLease(id, learned.lease ?? after.lease),
       };
     },
   });
@@ -245,8 +238,8 @@ export function commit(
           () => (chosen === undefined ? 'block-list-invalid' : 'ok'),
           () => model.quota(id, bytes.length),
         ),
-        apply: ({ etag }) =>
-          model.setContent(id, { bytes, blocks: chosen, metadata: { mark }, contentType: 'x/blocks', etag }),
+        apply: (learned) =>
+          model.setContent(id, { bytes, blocks: chosen, metadata: { mark }, contentType: 'x/blocks' }, learned),
       };
     },
   });
@@ -278,10 +271,10 @@ export function copy(from: EntryId, to: EntryId, guard: Guard, mark: string, has
             () => model.guard(to, guard, nowMs),
             () => model.quota(to, source?.bytes.length ?? 0),
           ),
-          apply: ({ etag }) => {
+          apply: (learned) => {
             if (source === undefined) return;
             const { bytes, blocks } = source;
-            model.setContent(to, { bytes, blocks, metadata: { mark }, contentType: 'x/copy', etag });
+            model.setContent(to, { bytes, blocks, metadata: { mark }, contentType: 'x/copy' }, learned);
           },
         };
       },

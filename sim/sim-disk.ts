@@ -129,7 +129,8 @@ export class SimDisk implements Disk {
     const { names, durableNames } = this.#files;
     const before = new Map(names);
     return this.#synced(() => {
-      for (const path of durableNames.keys()) if (!before.has(path)) durableNames.delete(path);
+      // What was made since is not undone: another sync may have made it durable already.
+      for (const path of durableNames.keys()) if (!before.has(path) && !names.has(path)) durableNames.delete(path);
       for (const [path, inode] of before) durableNames.set(path, inode);
     });
   }
@@ -205,8 +206,10 @@ export class SimDisk implements Disk {
   }
 
   sync(inode: Inode): Promise<void> {
-    const covered = inode.unsynced.filter((change) => change.done);
+    const atCall = inode.unsynced.filter((change) => change.done);
     return this.#synced(() => {
+      // Without those that another sync made durable meanwhile: a truncation may have followed.
+      const covered = atCall.filter((change) => inode.unsynced.includes(change));
       if (this.#fails()) {
         for (const change of covered) change.lost = true;
         throw this.fault('EIO');

@@ -244,7 +244,7 @@ class Life {
       this.#fail(`${label}: saw ${shorten(answer.seen)}, and ${shorten(expected.seen)} was expected`);
       return;
     }
-    if (answer.kind === 'ok') expected.apply({ etag: answer.etag, lease: answer.lease });
+    if (answer.kind === 'ok') expected.apply({ etag: answer.etag, lease: answer.lease, nowMs: this.schedule.now() });
   }
 
   /** Nothing may have changed; and nothing may fail but for the disk's sake. */
@@ -344,7 +344,7 @@ class Life {
     this.counts.maybe++;
     const before = print(this.#model);
     const expected = operation.expect(this.#model, startMs);
-    if (expected.kind === 'ok') expected.apply({ etag: observed.etag, lease: observed.lease });
+    if (expected.kind === 'ok') expected.apply({ etag: observed.etag, lease: observed.lease, nowMs: this.schedule.now() });
     if (observed.print !== print(this.#model)) {
       throw new Violation(
         `${label} was cut off: there is ${observed.print}, before was ${before}, then ${print(this.#model)}`,

@@ -35,6 +35,9 @@ export interface JobLog {
 
 export interface AzCopy {
   readonly version: string;
+  /** The program, and the environment that keeps it to the work directory. */
+  readonly program: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
   /** A container's or a blob's address with the account SAS, or another; `/*` at the end is AzCopy's wildcard. */
   url(path: string, sas?: string): string;
   readonly sas: string;
@@ -95,6 +98,8 @@ async function azcopyClient(context: GateContext, program: string, version: stri
 
   return {
     version,
+    program,
+    environment: env,
     sas,
     raw,
     log,

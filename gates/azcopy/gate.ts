@@ -19,6 +19,7 @@ import {
 } from '../tree.ts';
 import { type AzCopy, installAzCopy } from './client.ts';
 import { checkProperties } from './properties.ts';
+import { checkQuickstart } from './quickstart.ts';
 import { checkRemove } from './remove.ts';
 import { checkResume } from './resume.ts';
 
@@ -32,6 +33,7 @@ export const gate: Gate = {
     }
     const azcopy = await installAzCopy(context);
     const checks = recorder(context.log);
+    await checkQuickstart(context, azcopy, checks);
     await checkTree(context, azcopy, checks);
     await checkProperties(context, azcopy, checks);
     await checkResume(context, azcopy, checks);

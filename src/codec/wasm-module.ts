@@ -8,7 +8,8 @@ export type Code = number | readonly Code[];
 
 export interface WasmFunction {
   readonly parameters: readonly ValueType[];
-  readonly result: ValueType;
+  /** Left out by those that answer nothing. */
+  readonly result?: ValueType;
   readonly locals: readonly ValueType[];
   readonly body: readonly Code[];
   /** Functions without one are only called by others. */
@@ -45,11 +46,16 @@ const memoryArgument = (offset: number): Code => [0, unsigned(offset)];
 const binary =
   (opcode: number) =>
   (left: Code, right: Code): Code => [left, right, opcode];
+const binaryV128 =
+  (opcode: number) =>
+  (left: Code, right: Code): Code => [left, right, 0xfd, unsigned(opcode)];
 
 /** Operands come first, as on WebAssembly's stack; addresses take a constant offset. */
 export const op = {
   get: (local: number): Code => [0x20, unsigned(local)],
   set: (local: number, value: Code): Code => [value, 0x21, unsigned(local)],
+  /** Sets the local and leaves the value for the instruction around it. */
+  tee: (local: number, value: Code): Code => [value, 0x22, unsigned(local)],
   call: (index: number, ...operands: Code[]): Code => [operands, 0x10, unsigned(index)],
   i32: (value: number): Code => [0x41, signed(BigInt(value | 0))],
   i64: (value: bigint): Code => [0x42, signed(BigInt.asIntN(64, value))],
@@ -63,8 +69,11 @@ export const op = {
   addI32: binary(0x6a),
   subI32: binary(0x6b),
   andI32: binary(0x71),
+  orI32: binary(0x72),
+  xorI32: binary(0x73),
   shiftLeftI32: binary(0x74),
   shiftRightI32: binary(0x76),
+  rotateLeftI32: binary(0x77),
   lessI32: binary(0x49),
   minI32: (left: Code, right: Code): Code => [left, right, left, right, 0x49, 0x1b],
   subI64: binary(0x7d),
@@ -73,13 +82,31 @@ export const op = {
   shiftRightI64: binary(0x88),
   shiftLeftI64: binary(0x86),
   isNonZeroI64: (value: Code): Code => [value, 0x42, 0, 0x52],
+  loadI32: (address: Code, offset = 0): Code => [address, 0x28, memoryArgument(offset)],
+  storeI32: (address: Code, value: Code, offset = 0): Code => [address, value, 0x36, memoryArgument(offset)],
   loadByteI64: (address: Code, offset = 0): Code => [address, 0x31, memoryArgument(offset)],
   loadI64: (address: Code, offset = 0): Code => [address, 0x29, memoryArgument(offset)],
   fill: (address: Code, value: Code, length: Code): Code => [address, value, length, 0xfc, 0x0b, 0],
   copy: (to: Code, from: Code, length: Code): Code => [to, from, length, 0xfc, 0x0a, 0, 0],
   loadV128: (address: Code, offset = 0): Code => [address, 0xfd, 0x00, memoryArgument(offset)],
   storeV128: (address: Code, value: Code, offset = 0): Code => [address, value, 0xfd, 0x0b, memoryArgument(offset)],
-  xorV128: (left: Code, right: Code): Code => [left, right, 0xfd, 0x51],
+  andV128: binaryV128(0x4e),
+  /** The bits of the left that are not in the right. */
+  andNotV128: binaryV128(0x4f),
+  orV128: binaryV128(0x50),
+  xorV128: binaryV128(0x51),
+  /** On vectors of four: the sum, the difference, and every lane shifted by one number. */
+  addI32x4: binaryV128(0xae),
+  subI32x4: binaryV128(0xb1),
+  shiftLeftI32x4: binaryV128(0xab),
+  shiftRightI32x4: binaryV128(0xad),
+  /** Four lanes of two vectors: 0 to 3 are the left's, 4 to 7 the right's. */
+  shuffleI32x4: (left: Code, right: Code, lanes: readonly [number, number, number, number]): Code => [
+    left,
+    right,
+    [0xfd, 0x0d],
+    lanes.flatMap((lane) => [4 * lane, 4 * lane + 1, 4 * lane + 2, 4 * lane + 3]),
+  ],
   zeroV128: [0xfd, 0x0c, Array.from({ length: 16 }, () => 0)] as Code,
   lowI64: (value: Code): Code => [op.zeroV128, value, 0xfd, 0x1e, 0],
 };
@@ -102,7 +129,11 @@ export function encodeModule(functions: readonly WasmFunction[], memoryShared: b
     ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
     ...section(
       1,
-      functions.map((one) => [0x60, ...vector(one.parameters.map((type) => [type])), 1, one.result]),
+      functions.map((one) => [
+        0x60,
+        ...vector(one.parameters.map((type) => [type])),
+        ...vector(one.result === undefined ? [] : [[one.result]]),
+      ]),
     ),
     ...section(2, [[...text('env'), ...text('memory'), 2, ...limits]]),
     ...section(

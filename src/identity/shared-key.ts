@@ -7,7 +7,7 @@ export interface SignedRequest {
   readonly method: string;
   /** As on the wire, up to the `?`; not decoded. */
   readonly rawPath: string;
-  /** Percent-decoded names and values (a '+' stays a '+'); names as sent. */
+  /** Decoded names and values (a '+' is a space); names as sent. */
   readonly query: ReadonlyMap<string, readonly string[]>;
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string | undefined>>;

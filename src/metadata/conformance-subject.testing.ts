@@ -1,6 +1,6 @@
 // What the conformance suite works with: an engine under test, and short ways to ask it.
 import { type TestContext, test } from 'node:test';
-import type { Engine, Key, Range, Txn, View } from './engine.ts';
+import type { Engine, Key, Range, Txn, Value, View } from './engine.ts';
 
 /** An engine under test, empty at first. */
 export interface Subject {
@@ -14,7 +14,7 @@ export interface Subject {
 }
 
 export const key = (text: string): Key => Buffer.from(text, 'latin1');
-export const value = key;
+export const value = (text: string): Value => Buffer.from(text, 'latin1');
 export const everything: Range = { start: Buffer.of(0), end: Buffer.alloc(8, 0xff) };
 export const shown = (bytes: Uint8Array | undefined) => bytes && Buffer.from(bytes).toString('latin1');
 

@@ -11,7 +11,7 @@ import { processGarbage } from './garbage.ts';
 import { reclaimOnce } from './reclaim.ts';
 import { recoverSegments } from './recover.ts';
 import { decodeRecord, type SegmentRecord } from './records.ts';
-import { nextSegment } from './segments.ts';
+import { createCatalog, nextSegment } from './segments.ts';
 import { TestStore } from './store.testing.ts';
 
 const graceMs = 60_000;
@@ -149,7 +149,6 @@ test('recovery cuts a torn tail, buries orphans, and leaves what is named and wh
   const missing = await held.store.content.disk.list(held.directory);
   assert.equal(missing.length, 1);
   // A number whose file never came to be.
-  const { createCatalog } = await import('./segments.ts');
   await createCatalog(held.engine, held.clock).allocate();
   held.store = held.another();
   await held.put('new', held.bytes(100));

@@ -63,11 +63,15 @@ function decode(part: string): string {
   }
 }
 
+function decodeField(part: string): string {
+  return decode(part.includes('+') ? part.replaceAll('+', ' ') : part);
+}
+
 const queryParametersMax = 128;
 
 /**
- * Names are lower-cased; a parameter that comes twice keeps both values, for a signature covers both. A plus sign is
- * itself, as the service has it.
+ * Names are lower-cased; a parameter that comes twice keeps both values, for a signature covers both. A plus sign is a
+ * space: clients that write queries as forms do sign the space.
  */
 export function parseQuery(text: string): Query {
   const query = new Map<string, string[]>();
@@ -75,8 +79,8 @@ export function parseQuery(text: string): Query {
   for (const pair of text.split('&')) {
     if (pair === '') continue;
     const equals = pair.indexOf('=');
-    const name = decode(equals === -1 ? pair : pair.slice(0, equals)).toLowerCase();
-    const value = equals === -1 ? '' : decode(pair.slice(equals + 1));
+    const name = decodeField(equals === -1 ? pair : pair.slice(0, equals)).toLowerCase();
+    const value = equals === -1 ? '' : decodeField(pair.slice(equals + 1));
     const values = query.get(name);
     if (values === undefined) query.set(name, [value]);
     else values.push(value);
