@@ -82,7 +82,11 @@ export class ContentWriter {
     return { length: this.#length, inline: undefined, pieces, crc64: this.#crc };
   }
 
-  /** Gives up; answers the pieces that had been written, whose space the caller must account as dropped. */
+  /**
+   * Gives up; answers the pieces that had been written, whose space the caller must account as dropped. They are made
+   * durable before: what the books say was written must be found after a power loss. What cannot be made durable lies in
+   * a segment that failed, and recovery finds it without a name.
+   */
   async abort(): Promise<LogPiece[]> {
     if (this.#slot !== undefined) this.#pool.give(this.#slot);
     this.#slot = undefined;
@@ -90,7 +94,11 @@ export class ContentWriter {
     this.#heldBytes = 0;
     this.#failure ??= new Error('the content was given up');
     const settled = await Promise.allSettled(this.#pieces);
-    return settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+    const notDurable = new Set<LogPiece>();
+    for (const one of this.#written) {
+      await this.#log.durable([one]).catch(() => notDurable.add(one.piece));
+    }
+    return settled.flatMap((one) => (one.status === 'fulfilled' && !notDurable.has(one.value) ? [one.value] : []));
   }
 
   // What was held moves into a slot of its own. Without a free one it shares a gathered write: slow senders that fill
