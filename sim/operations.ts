@@ -58,8 +58,13 @@ export interface Maker {
   readonly random: Random;
 }
 
+/** How a body fails its announcement: by ending early, or with its sender. */
+type Fault = 'short' | 'cut' | undefined;
+
+export const senderGone = 'the sender went away';
+
 /** Comes in pieces, now and then a while after the one before. */
-function bodyOf({ schedule, random }: Maker, bytes: Buffer): Body {
+function bodyOf({ schedule, random }: Maker, bytes: Buffer, fault?: Fault): Body {
   async function* chunks(): AsyncGenerator<Uint8Array, void, undefined> {
     for (let at = 0; at < bytes.length; ) {
       if (random.below(3) === 0) await schedule.later(nothing);
@@ -67,8 +72,10 @@ function bodyOf({ schedule, random }: Maker, bytes: Buffer): Body {
       yield bytes.subarray(at, at + size);
       at += size;
     }
+    if (fault === 'cut') throw new Error(senderGone);
   }
-  return { chunks: chunks(), length: bytes.length, lengthMax: bytes.length, wantMd5: random.below(8) === 0 };
+  const length = bytes.length + (fault === 'short' ? 1 : 0);
+  return { chunks: chunks(), length, lengthMax: length, wantMd5: random.below(8) === 0 };
 }
 
 function accessOf(id: EntryId, guard: Guard) {
@@ -143,6 +150,20 @@ export function put(
       apply: (learned) =>
         model.setContent(id, { bytes, blocks: undefined, metadata: { mark }, contentType: 'x/put' }, learned),
     }),
+  });
+}
+
+/** A body that breaks off: it leaves nothing, however much of it was written. */
+export function putInPart(maker: Maker, id: EntryId, bytes: Buffer, fault: 'short' | 'cut', hasQuota: boolean): Operation {
+  const none: Guard = { leaseId: undefined, ifMatch: undefined, ifNoneMatch: undefined };
+  return onEntry(id, hasQuota, {
+    label: `put ${fault} ${id.container}/${id.name} ${bytes.length}`,
+    run: async (store) => {
+      const attributes = { headers: {}, metadata: {} };
+      const command = { ...accessOf(id, none), attributes, body: bodyOf(maker, bytes, fault) };
+      return { kind: (await putEntry(store, command)).kind };
+    },
+    expect: () => ({ kind: 'body-length', apply: nothing }),
   });
 }
 

@@ -14,7 +14,7 @@ import { rowsOf } from '../src/namespace/references.ts';
 import type { Store } from '../src/namespace/store.ts';
 import { Model } from './model.ts';
 import { account, modelContainer, modelEntry, modelNames, observeContainer, observeEntry } from './observe.ts';
-import type { Answer, Operation } from './operations.ts';
+import { type Answer, type Operation, senderGone } from './operations.ts';
 import { Schedule } from './schedule.ts';
 import { Workload } from './workload.ts';
 import { type Shape, World } from './world.ts';
@@ -250,7 +250,7 @@ class Life {
   /** Nothing may have changed; and nothing may fail but for the disk's sake. */
   #threw({ operation, faultsBefore }: Flight, error: Error): void {
     this.#log(`threw ${operation.label}: ${error.message}`);
-    if (this.#world.faults > faultsBefore && isFault(error)) return;
+    if (error.message === senderGone || (this.#world.faults > faultsBefore && isFault(error))) return;
     this.#fail(`${operation.label}: ${error.stack}`);
   }
 

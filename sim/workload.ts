@@ -41,7 +41,10 @@ export class Workload {
       return operations.makeContainer(this.#pick(containers), random.below(4) === 0 ? quotaBytes : 0, mark);
     }
     if (roll < 28) return operations.put(this.#maker, id, this.#guard(id), this.#bytes(), mark, hasQuota);
-    if (roll < 32) return operations.glance(id);
+    if (roll < 30) {
+      return operations.putInPart(this.#maker, id, this.#bytes(), random.below(2) === 0 ? 'short' : 'cut', hasQuota);
+    }
+    if (roll < 33) return operations.glance(id);
     if (roll < 40) return operations.read(id, this.#range(id));
     if (roll < 48) return operations.remove(id, this.#guard(id), hasQuota);
     if (roll < 60) return this.#stage(id);

@@ -95,8 +95,10 @@ export class ContentWriter {
     this.#failure ??= new Error('the content was given up');
     const settled = await Promise.allSettled(this.#pieces);
     const notDurable = new Set<LogPiece>();
-    for (const one of this.#written) {
-      await this.#log.durable([one]).catch(() => notDurable.add(one.piece));
+    for (const inSegment of Map.groupBy(this.#written, (one) => one.segment).values()) {
+      await this.#log.durable(inSegment).catch(() => {
+        for (const { piece } of inSegment) notDurable.add(piece);
+      });
     }
     return settled.flatMap((one) => (one.status === 'fulfilled' && !notDurable.has(one.value) ? [one.value] : []));
   }

@@ -58,7 +58,7 @@ export function leaseId(headers: Headers, name = 'x-ms-lease-id'): string | unde
 
 const metadataPrefix = 'x-ms-meta-';
 const metadataBytesMax = 8 * 1024;
-/** C# identifiers ("Naming and Referencing Containers, Blobs, and Metadata"); SDKs also send "-", which Azure takes. */
+/** C# identifiers, as far as a header's name can be one ("Naming and Referencing Containers, Blobs, and Metadata"). */
 const metadataName = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 /** `rawHeaders` keep the names' case, which Azure preserves. */

@@ -430,11 +430,13 @@ export const operations: readonly Operation[] = [
 ];
 
 const byKey = new Map<string, Operation[]>();
-const known = new Set<string>();
+/** What `Allow` names where another method was tried. */
+const methods = new Map<string, Set<string>>();
 for (const operation of operations) {
   const key = keyOf(operation.level, operation.method, operation.restype, operation.comp);
   byKey.set(key, [...(byKey.get(key) ?? []), operation]);
-  known.add(keyOf(operation.level, '', operation.restype, operation.comp));
+  const anyMethod = keyOf(operation.level, '', operation.restype, operation.comp);
+  methods.set(anyMethod, (methods.get(anyMethod) ?? new Set()).add(operation.method));
 }
 
 function keyOf(level: string, method: string, restype: string | undefined, comp: string | undefined): string {
@@ -449,7 +451,10 @@ export function findOperation(request: ParsedRequest): Operation {
   const comp = query.size === 0 ? undefined : one(query, 'comp')?.toLowerCase();
   const found = byKey.get(keyOf(level, method, restype, comp))?.find(({ when }) => when === undefined || when(request));
   if (found !== undefined) return found;
-  if (known.has(keyOf(level, '', restype, comp))) throw new BlobError('UnsupportedHttpVerb');
+  const allowed = methods.get(keyOf(level, '', restype, comp));
+  if (allowed !== undefined) {
+    throw new BlobError('UnsupportedHttpVerb', {}, undefined, { Allow: [...allowed].join(',') });
+  }
   const [name, value] = comp === undefined ? ['restype', restype ?? ''] : ['comp', comp];
   throw new BlobError('InvalidQueryParameterValue', {
     QueryParameterName: name,
