@@ -4,6 +4,7 @@ import type { Random } from '../base/random.ts';
 import type { SegmentCatalog } from './catalog.ts';
 import type { Disk } from './disk.ts';
 import type { LogPiece, Place } from './extent.ts';
+import { slotBytes } from './extent.ts';
 import { ContentReader, type ReadChunk } from './reader.ts';
 import { SegmentLog } from './segment-log.ts';
 import { SlotPool } from './slot-pool.ts';
@@ -36,7 +37,7 @@ export class ContentStore {
     const { disk, directory, catalog, clock, random, segmentBytes } = options;
     this.disk = disk;
     this.directory = directory;
-    this.#pool = new SlotPool(options.slotsMax);
+    this.#pool = new SlotPool(options.slotsMax, slotBytes);
     this.#log = new SegmentLog({ disk, directory, catalog, clock, random, segmentBytes, pool: this.#pool });
     this.#reader = new ContentReader({
       disk,

@@ -34,8 +34,9 @@ export const slotBytes = 1024 * 1024;
 const magic = 0x43574558; // "CWEX"
 const segmentMagic = 0x43575347; // "CWSG"
 const fixedBytes = 64;
+const sumBytes = 8;
 // A whole table of block sums, so that a slot's payload can be filled in before its length is known.
-const largeHeaderBytes = fixedBytes + 4 * (slotBytes / blockBytes);
+const largeHeaderBytes = fixedBytes + sumBytes * (slotBytes / blockBytes);
 /** From here to the end of the block sums nothing changes when an extent moves. */
 const stableFrom = 40;
 
@@ -44,7 +45,7 @@ export const payloadBytesMax = slotBytes - largeHeaderBytes;
 
 /** The header's length: one block sum for a payload of at most a block, a whole table of them for a larger one. */
 export function headerBytes(payloadLength: number): number {
-  return payloadLength <= blockBytes ? fixedBytes + 4 : largeHeaderBytes;
+  return payloadLength <= blockBytes ? fixedBytes + sumBytes : largeHeaderBytes;
 }
 
 /** What an extent takes of its segment, the next one following it. */
@@ -59,8 +60,8 @@ export interface ExtentHeader {
   readonly length: number;
   /** CRC-32 of the stable part: what a piece carries as `sum`. */
   readonly pieceSum: number;
-  /** CRC-32 of each 64 KiB block of the payload. */
-  readonly blockSums: readonly number[];
+  /** CRC-64 of each 64 KiB block of the payload. */
+  readonly blockSums: readonly bigint[];
 }
 
 /** Writes the header before a payload that already lies behind it; answers the piece's sum. */
@@ -81,7 +82,7 @@ export function writeExtentHeader(
   target.writeUInt32BE(header.blockSums.length, 56);
   target.writeUInt32BE(1, 60);
   for (let i = 0; i < header.blockSums.length; i++)
-    target.writeUInt32BE(header.blockSums[i] as number, fixedBytes + 4 * i);
+    target.writeBigUInt64BE(header.blockSums[i] as bigint, fixedBytes + sumBytes * i);
   target.writeUInt32BE(crc32(target.subarray(8, end)), 4);
   return crc32(target.subarray(stableFrom, end));
 }
@@ -96,8 +97,8 @@ export function readExtentHeader(source: Buffer): ExtentHeader | undefined {
     return undefined;
   if (source.readUInt32BE(60) !== 1) return undefined;
   if (crc32(source.subarray(8, end)) !== source.readUInt32BE(4)) return undefined;
-  const blockSums: number[] = [];
-  for (let i = 0; i < blockCount; i++) blockSums.push(source.readUInt32BE(fixedBytes + 4 * i));
+  const blockSums: bigint[] = [];
+  for (let i = 0; i < blockCount; i++) blockSums.push(source.readBigUInt64BE(fixedBytes + sumBytes * i));
   return {
     salt: source.readBigUInt64BE(8),
     place: { segment: source.readUInt32BE(16), offset: source.readUIntBE(26, 6) },

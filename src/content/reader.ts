@@ -1,7 +1,7 @@
 // Content on its way out: every block is verified against its checksum before one byte of it is passed on.
-import { crc32 } from 'node:zlib';
+import { crc64 } from '../codec/crc64.ts';
 import type { SegmentCatalog } from './catalog.ts';
-import { type Disk, type DiskFile, isNotFound } from './disk.ts';
+import { alignUp, type Disk, type DiskFile, directAlignment, isNotFound } from './disk.ts';
 import {
   blockBytes,
   type ExtentHeader,
@@ -9,9 +9,11 @@ import {
   headerBytes,
   type LogPiece,
   type Place,
+  payloadBytesMax,
   readExtentHeader,
   segmentFileName,
 } from './extent.ts';
+import { type Slot, SlotPool } from './slot-pool.ts';
 
 /** Stored bytes are not what was written: they are refused, never served. */
 export class ContentDamageError extends Error {
@@ -35,6 +37,7 @@ export const smallExtentBytes = blockBytes;
 const smallBytesMax = 64 * 1024 * 1024;
 
 const windowBytes = 512 * 1024;
+const headerBytesMax = headerBytes(payloadBytesMax);
 const filesMax = 256;
 const fileIdleMs = 30_000;
 
@@ -46,9 +49,7 @@ export class ContentReader {
   readonly #files = new Map<number, CachedFile>();
   readonly #small = new Map<number, { readonly sum: number; readonly bytes: Buffer }>();
   #smallBytes = 0;
-  readonly #buffers: Buffer[] = [];
-  readonly #buffersMax: number;
-  #buffersMade = 0;
+  readonly #windows: SlotPool;
 
   constructor(options: {
     disk: Disk;
@@ -61,7 +62,7 @@ export class ContentReader {
     this.#directory = options.directory;
     this.#catalog = options.catalog;
     this.#nowMs = options.nowMs;
-    this.#buffersMax = options.buffersMax;
+    this.#windows = new SlotPool(options.buffersMax, alignUp(windowBytes + headerBytesMax, directAlignment));
   }
 
   /** The bytes from `offset`, `length` of them, in chunks of bounded size. Throws `ContentDamageError`. */
@@ -98,7 +99,7 @@ export class ContentReader {
       if ((await (await cached.file).read(bytes, place.offset)) !== bytes.length)
         throw damage(piece, 'its segment ends before it');
       const payload = bytes.subarray(head);
-      verifyBlocks(payload, checkHeader(bytes, piece), 0, piece);
+      if (crc64(payload) !== checkHeader(bytes, piece).blockSums[0]) throw damage(piece, 'it fails its checksum');
       this.#keep(id, piece.sum, payload);
       return payload.subarray(from, from + length);
     } finally {
@@ -147,7 +148,7 @@ export class ContentReader {
           // The first read of an extent from its beginning brings the header along.
           const withHeader = header === undefined && firstBlock === 0;
           if (header === undefined && !withHeader) header = await this.#readHeader(file, piece, place, chunk.buffer);
-          const room = chunk.buffer.length - (withHeader ? head : 0);
+          const room = Math.min(chunk.buffer.length, windowBytes + headerBytesMax) - (withHeader ? head : 0);
           const blocks = Math.max(1, Math.floor(room / blockBytes));
           const until = Math.min(
             piece.extentLength,
@@ -160,7 +161,7 @@ export class ContentReader {
           if ((await file.read(target, start)) !== bytes) throw damage(piece, 'its segment ends before it');
           if (header === undefined) header = checkHeader(target, piece);
           const payload = withHeader ? target.subarray(head) : target;
-          verifyBlocks(payload, header, firstBlock, piece);
+          this.#verify(chunk, withHeader ? head : 0, payload.length, header, firstBlock, piece);
           const base = firstBlock * blockBytes;
           const next = Math.min(end, until);
           yield { bytes: payload.subarray(at - base, next - base), release: chunk.release };
@@ -234,24 +235,39 @@ export class ContentReader {
     await file?.close();
   }
 
-  // Half of the memory goes out in large windows; when slow readers hold that, the rest read block by block.
-  #take(): { buffer: Buffer; release: () => void } {
-    const large = this.#buffers.pop() ?? (this.#buffersMade < this.#buffersMax ? this.#make() : undefined);
-    if (large === undefined) {
-      return { buffer: Buffer.allocUnsafeSlow(blockBytes + headerBytes(windowBytes)), release: () => undefined };
+  // Memory goes out in large windows; when slow readers hold all of them, the rest read block by block.
+  #take(): Window {
+    const slot = this.#windows.tryTake();
+    if (slot === undefined) {
+      return { buffer: Buffer.allocUnsafeSlow(blockBytes + headerBytesMax), slot: undefined, release: () => undefined };
     }
     let held = true;
     const release = (): void => {
-      if (held) this.#buffers.push(large);
+      if (held) this.#windows.give(slot);
       held = false;
     };
-    return { buffer: large, release };
+    return { buffer: slot.bytes, slot, release };
   }
 
-  #make(): Buffer {
-    this.#buffersMade++;
-    return Buffer.allocUnsafeSlow(windowBytes + headerBytes(windowBytes));
+  /** Checks blocks from `firstBlock` on, which lie from `at` on in the window. */
+  #verify(window: Window, at: number, length: number, header: ExtentHeader, firstBlock: number, piece: LogPiece): void {
+    const { slot } = window;
+    for (let next = 0, block = firstBlock; next < length; next += blockBytes, block++) {
+      const bytes = Math.min(blockBytes, length - next);
+      const sum =
+        slot === undefined
+          ? crc64(window.buffer.subarray(at + next, at + next + bytes))
+          : this.#windows.crc64.update(0n, slot.base + at + next, bytes);
+      if (sum !== header.blockSums[block]) throw damage(piece, `block ${block} fails its checksum`);
+    }
   }
+}
+
+/** A buffer to read into: in the pool's memory, where it is checked in place, or beside it. */
+interface Window {
+  readonly buffer: Buffer;
+  readonly slot: Slot | undefined;
+  readonly release: () => void;
 }
 
 function checkHeader(bytes: Buffer, piece: LogPiece): ExtentHeader {
@@ -260,13 +276,6 @@ function checkHeader(bytes: Buffer, piece: LogPiece): ExtentHeader {
   if (header.pieceSum !== piece.sum || header.length !== piece.extentLength)
     throw damage(piece, 'another extent lies there');
   return header;
-}
-
-function verifyBlocks(payload: Buffer, header: ExtentHeader, firstBlock: number, piece: LogPiece): void {
-  for (let at = 0, block = firstBlock; at < payload.length; at += blockBytes, block++) {
-    const sum = crc32(payload.subarray(at, Math.min(payload.length, at + blockBytes)));
-    if (sum !== header.blockSums[block]) throw damage(piece, `block ${block} fails its checksum`);
-  }
 }
 
 function damage(piece: LogPiece, what: string): ContentDamageError {

@@ -1,5 +1,5 @@
 // A walk over a segment's extents, without anything that names them: for reclaim, recovery and fsck.
-import { crc32 } from 'node:zlib';
+import { crc64 } from '../codec/crc64.ts';
 import { type Disk, type DiskFile, isNotFound } from './disk.ts';
 import {
   blockBytes,
@@ -85,7 +85,7 @@ export class SegmentScan {
     const from = place.offset + headerBytes(header.length);
     if ((await this.#file.read(payload, from)) !== payload.length) return undefined;
     for (let at = 0, block = 0; at < payload.length; at += blockBytes, block++) {
-      const sum = crc32(payload.subarray(at, Math.min(payload.length, at + blockBytes)));
+      const sum = crc64(payload.subarray(at, Math.min(payload.length, at + blockBytes)));
       if (sum !== header.blockSums[block]) return undefined;
     }
     return payload;

@@ -1,5 +1,4 @@
 // The append-only log of one worker: slots and gathered small extents go to the end of its own segment, synced in groups.
-import { crc32 } from 'node:zlib';
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import { assert } from '../base/unreachable.ts';
@@ -52,6 +51,8 @@ export interface Written {
   /** Where it lies; the piece names where it was first written. */
   readonly place: Place;
   readonly segment: OpenSegment;
+  /** CRC-64 of each block of its payload. */
+  readonly sums: readonly bigint[];
 }
 
 /** A small extent that waits in a gather slot for the next write. */
@@ -90,8 +91,8 @@ export class SegmentLog {
   }
 
   /** Copies a small payload (at most `gatherBytesMax` bytes) behind others into a shared slot; durable when it resolves. */
-  async appendSmall(chunks: readonly Uint8Array[], length: number): Promise<LogPiece> {
-    return (await this.#appendGathered(chunks, length, undefined)).piece;
+  appendSmall(chunks: readonly Uint8Array[], length: number): Promise<Written> {
+    return this.#appendGathered(chunks, length, undefined);
   }
 
   async #appendGathered(chunks: readonly Uint8Array[], length: number, logical: Place | undefined): Promise<Written> {
@@ -119,7 +120,7 @@ export class SegmentLog {
   }
 
   /** Writes a slot that holds one extent whose payload begins at `headerBytes(length)`; the slot goes back to the pool. */
-  async writeSlot(slot: Slot, length: number, blockSums: readonly number[], logical?: Place): Promise<Written> {
+  async writeSlot(slot: Slot, length: number, blockSums: readonly bigint[], logical?: Place): Promise<Written> {
     const { pool } = this.#options;
     try {
       const end = headerBytes(length) + length;
@@ -128,7 +129,7 @@ export class SegmentLog {
       const { segment, position } = await this.#reserve(bytes);
       const piece = this.#seal(segment, slot.bytes, position, length, blockSums, logical);
       await this.#write(segment, slot.bytes.subarray(0, bytes), position);
-      return { piece, place: { segment: segment.number, offset: position }, segment };
+      return { piece, place: { segment: segment.number, offset: position }, segment, sums: blockSums };
     } finally {
       pool.give(slot);
     }
@@ -140,8 +141,7 @@ export class SegmentLog {
     const slot = await this.#options.pool.take();
     const from = headerBytes(payload.length);
     payload.copy(slot.bytes, from);
-    const extent = slot.bytes.subarray(0, from + payload.length);
-    const placed = await this.writeSlot(slot, payload.length, blockSumsOf(extent, payload.length), logical);
+    const placed = await this.writeSlot(slot, payload.length, this.#blockSums(slot, 0, payload.length), logical);
     await this.#sync(placed.segment);
     return placed.place;
   }
@@ -196,8 +196,9 @@ export class SegmentLog {
       const written = waiting.map((one): Written => {
         const extent = slot.bytes.subarray(one.at, one.at + headerBytes(one.length) + one.length);
         const offset = position + one.at;
-        const piece = this.#seal(segment, extent, offset, one.length, blockSumsOf(extent, one.length), one.logical);
-        return { piece, place: { segment: segment.number, offset }, segment };
+        const sums = this.#blockSums(slot, one.at, one.length);
+        const piece = this.#seal(segment, extent, offset, one.length, sums, one.logical);
+        return { piece, place: { segment: segment.number, offset }, segment, sums };
       });
       await this.#write(segment, slot.bytes.subarray(0, bytes), position);
       await this.#sync(segment);
@@ -209,12 +210,23 @@ export class SegmentLog {
     }
   }
 
+  /** Of the payload of an extent that begins at `at` of a slot. */
+  #blockSums(slot: Slot, at: number, length: number): bigint[] {
+    const { crc64 } = this.#options.pool;
+    const sums: bigint[] = [];
+    const from = slot.base + at + headerBytes(length);
+    for (let next = 0; next < length; next += blockBytes) {
+      sums.push(crc64.update(0n, from + next, Math.min(blockBytes, length - next)));
+    }
+    return sums;
+  }
+
   #seal(
     segment: OpenSegment,
     extent: Buffer,
     position: number,
     length: number,
-    blockSums: readonly number[],
+    blockSums: readonly bigint[],
     moved: Place | undefined,
   ): LogPiece {
     const place = { segment: segment.number, offset: position };
@@ -338,13 +350,4 @@ export class SegmentLog {
     if (segment.failed !== undefined) return;
     await this.#options.catalog.sealed(segment.number, segment.tail, segment.extentBytes).catch(() => undefined);
   }
-}
-
-function blockSumsOf(extent: Buffer, length: number): number[] {
-  const sums: number[] = [];
-  const from = headerBytes(length);
-  for (let at = 0; at < length; at += blockBytes) {
-    sums.push(crc32(extent.subarray(from + at, from + Math.min(length, at + blockBytes))));
-  }
-  return sums;
 }

@@ -1,8 +1,8 @@
-// Page-aligned memory for direct writes, from which extents are also checksummed in place: a bounded number of slots.
+// Page-aligned memory for direct writes and for reads, checksummed in place: a bounded number of slots of one size.
 import { assert } from '../base/unreachable.ts';
 import { crc64MemoryBytes, createCrc64 } from '../codec/crc64.ts';
 import { alignUp } from './disk.ts';
-import { segmentHeaderBytes, slotBytes } from './extent.ts';
+import { segmentHeaderBytes } from './extent.ts';
 
 // A WebAssembly memory is page aligned, which is what O_DIRECT asks for; its first pages hold the CRC's tables, and one
 // page for the headers of new segments.
@@ -24,11 +24,14 @@ export class SlotPool {
   readonly #waiting: ((slot: Slot) => void)[] = [];
   readonly #memory: WebAssembly.Memory;
   readonly #slotsMax: number;
+  readonly #slotBytes: number;
   readonly #kept: number;
   #made = 0;
 
-  constructor(slotsMax: number) {
-    const pages = (slotsFrom + slotsMax * slotBytes) / wasmPageBytes;
+  /** `slotBytes` is a multiple of 4096. */
+  constructor(slotsMax: number, slotBytes: number) {
+    const pages = Math.ceil((slotsFrom + slotsMax * slotBytes) / wasmPageBytes);
+    this.#slotBytes = slotBytes;
     // Fixed size: growing would detach the buffers that writes in flight point into. Untouched pages cost nothing.
     this.#memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
     this.#slotsMax = slotsMax;
@@ -53,8 +56,8 @@ export class SlotPool {
   #takeAny(): Slot | undefined {
     const slot = this.#free.pop();
     if (slot !== undefined || this.#made === this.#slotsMax) return slot;
-    const base = slotsFrom + this.#made++ * slotBytes;
-    return { bytes: Buffer.from(this.#memory.buffer, base, slotBytes), base };
+    const base = slotsFrom + this.#made++ * this.#slotBytes;
+    return { bytes: Buffer.from(this.#memory.buffer, base, this.#slotBytes), base };
   }
 
   /** Waits for a slot; whoever holds one gives it back after a disk write, never after a client's pace. */

@@ -1,7 +1,6 @@
 // One content on its way in: checksummed in one pass, kept inline if it is small, else in the log; durable when it ends.
-import { crc32 } from 'node:zlib';
 import { assert } from '../base/unreachable.ts';
-import { crc64 } from '../codec/crc64.ts';
+import { crc64, crc64Combine } from '../codec/crc64.ts';
 import { blockBytes, headerBytes, type LogPiece, payloadBytesMax } from './extent.ts';
 import { gatherBytesMax, type SegmentLog, type Written } from './segment-log.ts';
 import type { Slot, SlotPool } from './slot-pool.ts';
@@ -29,11 +28,9 @@ export class ContentWriter {
   #heldBytes = 0;
   #slot: Slot | undefined;
   #slotUsed = 0;
-  #blockSums: number[] = [];
-  #crc = 0n;
+  #blockSums: bigint[] = [];
   #length = 0;
-  readonly #pieces: Promise<LogPiece>[] = [];
-  readonly #written: Written[] = [];
+  readonly #parts: Promise<Written>[] = [];
   readonly #inFlight = new Set<Promise<unknown>>();
   #failure: Error | undefined;
 
@@ -62,7 +59,7 @@ export class ContentWriter {
 
   /** Ends the content: resolves when every byte is durable. Small content is given back inline and costs no write here. */
   async finish(): Promise<FinishedContent> {
-    if (this.#slot === undefined && this.#pieces.length === 0 && this.#heldBytes <= this.#inlineBytesMax) {
+    if (this.#slot === undefined && this.#parts.length === 0 && this.#heldBytes <= this.#inlineBytesMax) {
       const inline = this.#held.length === 1 ? (this.#held[0] as Uint8Array) : Buffer.concat(this.#held);
       return { length: this.#length, inline, pieces: [], crc64: crc64(inline) };
     }
@@ -77,9 +74,10 @@ export class ContentWriter {
         else this.#pool.give(slot);
       }
     } else if (this.#heldBytes > 0) this.#submitHeld();
-    const pieces = await Promise.all(this.#pieces);
-    await this.#log.durable(this.#written);
-    return { length: this.#length, inline: undefined, pieces, crc64: this.#crc };
+    const parts = await Promise.all(this.#parts);
+    await this.#log.durable(parts);
+    const pieces = parts.map(({ piece }) => piece);
+    return { length: this.#length, inline: undefined, pieces, crc64: sumOf(parts) };
   }
 
   /**
@@ -93,14 +91,16 @@ export class ContentWriter {
     this.#held = [];
     this.#heldBytes = 0;
     this.#failure ??= new Error('the content was given up');
-    const settled = await Promise.allSettled(this.#pieces);
-    const notDurable = new Set<LogPiece>();
-    for (const inSegment of Map.groupBy(this.#written, (one) => one.segment).values()) {
-      await this.#log.durable(inSegment).catch(() => {
-        for (const { piece } of inSegment) notDurable.add(piece);
-      });
+    const settled = await Promise.allSettled(this.#parts);
+    const written = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+    const durable: LogPiece[] = [];
+    for (const inSegment of Map.groupBy(written, (one) => one.segment).values()) {
+      await this.#log.durable(inSegment).then(
+        () => durable.push(...inSegment.map(({ piece }) => piece)),
+        () => undefined,
+      );
     }
-    return settled.flatMap((one) => (one.status === 'fulfilled' && !notDurable.has(one.value) ? [one.value] : []));
+    return durable;
   }
 
   // What was held moves into a slot of its own. Without a free one it shares a gathered write: slow senders that fill
@@ -131,7 +131,6 @@ export class ContentWriter {
       bytes += Math.min(first.length, room);
     }
     this.#heldBytes -= bytes;
-    for (const chunk of chunks) this.#crc = crc64(chunk, this.#crc);
     this.#track(this.#log.appendSmall(chunks, bytes));
   }
 
@@ -151,11 +150,15 @@ export class ContentWriter {
       const part = rest.length <= room ? rest : rest.subarray(0, room);
       const from = headerBytes(payloadBytesMax) + this.#slotUsed;
       slot.bytes.set(part, from);
-      this.#crc = this.#pool.crc64.update(this.#crc, slot.base + from, part.length);
-      const block = this.#blockSums.length;
-      const inBlock = slot.bytes.subarray(from, from + part.length);
-      if (this.#slotUsed % blockBytes === 0) this.#blockSums.push(crc32(inBlock));
-      else this.#blockSums[block - 1] = crc32(inBlock, this.#blockSums[block - 1] as number);
+      const begun = this.#slotUsed % blockBytes !== 0;
+      const last = this.#blockSums.length - 1;
+      const crc = this.#pool.crc64.update(
+        begun ? (this.#blockSums[last] as bigint) : 0n,
+        slot.base + from,
+        part.length,
+      );
+      if (begun) this.#blockSums[last] = crc;
+      else this.#blockSums.push(crc);
       this.#slotUsed += part.length;
       if (this.#slotUsed === payloadBytesMax) this.#submitSlot();
       rest = rest.subarray(part.length);
@@ -169,21 +172,16 @@ export class ContentWriter {
     const write = this.#log.writeSlot(slot, this.#slotUsed, this.#blockSums);
     this.#slotUsed = 0;
     this.#blockSums = [];
-    this.#track(
-      write.then((written) => {
-        this.#written.push(written);
-        return written.piece;
-      }),
-    );
+    this.#track(write);
   }
 
-  #track(piece: Promise<LogPiece>): void {
-    this.#pieces.push(piece);
-    this.#inFlight.add(piece);
-    piece.then(
-      () => this.#inFlight.delete(piece),
+  #track(part: Promise<Written>): void {
+    this.#parts.push(part);
+    this.#inFlight.add(part);
+    part.then(
+      () => this.#inFlight.delete(part),
       (error) => {
-        this.#inFlight.delete(piece);
+        this.#inFlight.delete(part);
         this.#failure ??= error as Error;
       },
     );
@@ -192,4 +190,18 @@ export class ContentWriter {
   async #waitForRoom(): Promise<void> {
     while (this.#inFlight.size >= writesInFlightMax) await Promise.race(this.#inFlight).catch(() => undefined);
   }
+}
+
+/** The CRC-64 of all parts in a row, from those of their blocks. */
+function sumOf(parts: readonly Written[]): bigint {
+  let whole = 0n;
+  let any = false;
+  for (const { piece, sums } of parts) {
+    for (let i = 0; i < sums.length; i++) {
+      const length = Math.min(blockBytes, piece.length - i * blockBytes);
+      whole = any ? crc64Combine(whole, sums[i] as bigint, length) : (sums[i] as bigint);
+      any = true;
+    }
+  }
+  return whole;
 }

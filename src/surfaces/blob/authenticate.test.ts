@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { openTestSurface, testAccount } from './call.testing.ts';
-import { type Answered, otherKey, sasFor, TestClient, type WholeRequest } from './dispatch.testing.ts';
+import { type Answered, otherKey, sasFor, secondKey, TestClient, testKey, type WholeRequest } from './dispatch.testing.ts';
 
 const blobUrl = `/${testAccount}/docs/dir/a`;
 const listUrl = `/${testAccount}/docs?restype=container&comp=list`;
@@ -49,7 +49,7 @@ async function refused(
 describe('Shared Key', () => {
   test('signs in, with either of the account’s keys only', async () => {
     await withBlob(async (client) => {
-      assert.equal((await client.send({ url: blobUrl })).text, 'hello');
+      for (const key of [testKey, secondKey]) assert.equal((await client.send({ url: blobUrl, key })).text, 'hello');
       const detail = /The MAC signature found in the HTTP request is not the same as any computed signature/;
       await refused(client, { url: blobUrl, key: otherKey }, 403, 'AuthenticationFailed', detail);
       await refused(client, { url: listUrl, key: otherKey }, 403, 'AuthenticationFailed', detail);

@@ -11,6 +11,8 @@ import { BlobDispatcher } from './dispatch.ts';
 import { parseQuery, parseTarget } from './request.ts';
 
 export const testKey = parseAccountKey('a2V5') as AccountKey;
+export const secondKey = parseAccountKey('a2V5Mg==') as AccountKey;
+/** Of nobody here. */
 export const otherKey = parseAccountKey('b3RoZXIga2V5') as AccountKey;
 const host = '127.0.0.1:10000';
 const logger = createLogger({ logLevel: 'silent', requestLog: false });
