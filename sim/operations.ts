@@ -154,7 +154,13 @@ export function put(
 }
 
 /** A body that breaks off: it leaves nothing, however much of it was written. */
-export function putInPart(maker: Maker, id: EntryId, bytes: Buffer, fault: 'short' | 'cut', hasQuota: boolean): Operation {
+export function putInPart(
+  maker: Maker,
+  id: EntryId,
+  bytes: Buffer,
+  fault: 'short' | 'cut',
+  hasQuota: boolean,
+): Operation {
   const none: Guard = { leaseId: undefined, ifMatch: undefined, ifNoneMatch: undefined };
   return onEntry(id, hasQuota, {
     label: `put ${fault} ${id.container}/${id.name} ${bytes.length}`,
@@ -189,7 +195,8 @@ export function change(id: EntryId, guard: Guard, mark: string, part: 'metadata'
       ),
     expect: (model, nowMs) => ({
       kind: model.guardChange(id, guard, nowMs),
-      apply: (learned) => model.change(id, part === 'metadata' ? { metadata: { mark } } : { contentType: mark }, learned),
+      apply: (learned) =>
+        model.change(id, part === 'metadata' ? { metadata: { mark } } : { contentType: mark }, learned),
     }),
   });
 }

@@ -70,8 +70,8 @@ export class Schedule implements Clock {
     for (const timer of due) timer.done();
   }
 
-  /** Lets whoever can go on do so, then ends one thing that waits. Throws when nothing can ever go on. */
-  async turn(): Promise<void> {
+  /** Lets whoever can go on do so, then ends one thing that waits. Throws when something must go on and nothing can. */
+  async turn(mustGoOn: boolean): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve));
     if (this.#events.length > 0) {
       this.#idle = 0;
@@ -82,11 +82,11 @@ export class Schedule implements Clock {
       event?.();
       return;
     }
-    this.#idle++;
+    this.#idle = mustGoOn ? this.#idle + 1 : Math.min(3, this.#idle + 1);
     if (this.#idle < 3) return;
     const next = Math.min(...this.#timers.map((timer) => timer.dueMs));
     if (Number.isFinite(next)) this.advance(next - this.#nowMs);
-    else if (this.#idle > idleTurnsMax) throw new Error('nothing can go on any more');
+    else if (mustGoOn && this.#idle > idleTurnsMax) throw new Error('nothing can go on any more');
   }
 
   /** Turns until this has settled. */
@@ -97,7 +97,7 @@ export class Schedule implements Clock {
     };
     promise.then(done, done);
     this.#idle = 0;
-    while (!settled) await this.turn();
+    while (!settled) await this.turn(true);
     return await promise;
   }
 

@@ -153,7 +153,7 @@ class Life {
   }
 
   async #turn(): Promise<void> {
-    await this.schedule.turn();
+    await this.schedule.turn(this.#flights.length > 0 || this.#steps.size > 0);
     if (this.#violation !== undefined) throw new Violation(this.#violation);
   }
 
@@ -344,7 +344,8 @@ class Life {
     this.counts.maybe++;
     const before = print(this.#model);
     const expected = operation.expect(this.#model, startMs);
-    if (expected.kind === 'ok') expected.apply({ etag: observed.etag, lease: observed.lease, nowMs: this.schedule.now() });
+    if (expected.kind === 'ok')
+      expected.apply({ etag: observed.etag, lease: observed.lease, nowMs: this.schedule.now() });
     if (observed.print !== print(this.#model)) {
       throw new Violation(
         `${label} was cut off: there is ${observed.print}, before was ${before}, then ${print(this.#model)}`,

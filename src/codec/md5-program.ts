@@ -14,9 +14,8 @@ const stepCount = 64;
 const rowBytes = laneCountMax * wordBytes;
 // Where things lie in the program's own memory: word `w` of lane `l` is at `4 * l` of row `w`.
 const constantsAt = 0;
-const messageAt = constantsAt + stepCount * vectorBytes;
 /** The four rows of the states' words. */
-export const statesAt = messageAt + 16 * rowBytes;
+export const statesAt = constantsAt + stepCount * vectorBytes;
 /** One row: where each lane's next block is. The program moves them on. */
 export const pointersAt = statesAt + 4 * rowBytes;
 /** Room for the last blocks of a stream: at most 63 bytes, the mark of the end, and the length. */
@@ -79,10 +78,7 @@ const vector: Arithmetic = {
   andNot: op.andNotV128,
   xor: op.xorV128,
   rotate: (value, by, spare) =>
-    op.orV128(
-      op.shiftLeftI32x4(op.tee(spare, value), op.i32(by)),
-      op.shiftRightI32x4(op.get(spare), op.i32(32 - by)),
-    ),
+    op.orV128(op.shiftLeftI32x4(op.tee(spare, value), op.i32(by)), op.shiftRightI32x4(op.get(spare), op.i32(32 - by))),
 };
 
 // One step: `locals` are those of a, b, c and d in their present parts; the result goes where a was. `addend` is the
@@ -133,82 +129,86 @@ function one(base: number): WasmFunction {
   };
 }
 
-// Words `4 * quarter` on of four lanes' blocks, turned: from a vector for each lane into a vector for each word.
-function transposed(pointers: readonly number[], spares: readonly number[], quarter: number, to: number): Code {
-  const [s0, s1, s2, s3] = spares as [number, number, number, number];
-  const lane = (index: number): Code => op.loadV128(op.get(pointers[index]!), quarter * vectorBytes);
-  const pairs = (left: number, right: number, half: 0 | 1): Code =>
-    op.shuffleI32x4(op.get(left), op.get(right), half === 0 ? [0, 1, 4, 5] : [2, 3, 6, 7]);
-  const low = [0, 4, 1, 5] as const;
-  const high = [2, 6, 3, 7] as const;
-  const word = (index: number): number => to + (4 * quarter + index) * rowBytes;
-  const halves = (first: number, last: number, into: number, spare: number): Code => [
-    op.set(into, lane(first)),
-    op.set(spare, lane(last)),
-  ];
+// Sets `words`, four locals, to as many words of four lanes' blocks: turned from a vector for each lane.
+function turned(
+  pointers: readonly number[],
+  offset: number,
+  words: readonly number[],
+  spares: readonly number[],
+): Code {
+  const [w0, w1, w2, w3] = words as [number, number, number, number];
+  const [low, high, lowAfter] = spares as [number, number, number];
+  const shuffled = (left: number, right: number, order: readonly [number, number, number, number]): Code =>
+    op.shuffleI32x4(op.get(left), op.get(right), order);
   return [
-    halves(0, 1, s0, s1),
-    op.set(s2, op.shuffleI32x4(op.get(s0), op.get(s1), low)),
-    op.set(s3, op.shuffleI32x4(op.get(s0), op.get(s1), high)),
-    halves(2, 3, s0, s1),
-    op.set(spares[4]!, op.shuffleI32x4(op.get(s0), op.get(s1), low)),
-    op.set(spares[5]!, op.shuffleI32x4(op.get(s0), op.get(s1), high)),
-    op.storeV128(op.i32(0), pairs(s2, spares[4]!, 0), word(0)),
-    op.storeV128(op.i32(0), pairs(s2, spares[4]!, 1), word(1)),
-    op.storeV128(op.i32(0), pairs(s3, spares[5]!, 0), word(2)),
-    op.storeV128(op.i32(0), pairs(s3, spares[5]!, 1), word(3)),
+    words.map((word, lane) => op.set(word, op.loadV128(op.get(pointers[lane]!), offset))),
+    op.set(low, shuffled(w0, w1, [0, 4, 1, 5])),
+    op.set(high, shuffled(w0, w1, [2, 6, 3, 7])),
+    op.set(lowAfter, shuffled(w2, w3, [0, 4, 1, 5])),
+    op.set(w3, shuffled(w2, w3, [2, 6, 3, 7])),
+    op.set(w0, shuffled(low, lowAfter, [0, 1, 4, 5])),
+    op.set(w1, shuffled(low, lowAfter, [2, 3, 6, 7])),
+    op.set(w2, shuffled(high, w3, [0, 1, 4, 5])),
+    op.set(w3, shuffled(high, w3, [2, 3, 6, 7])),
   ];
 }
 
 // four(blocks), eight(blocks): hash so many blocks, at least one, of each of the first lanes.
 function lanes(base: number, vectorCount: 1 | 2, exportedAs: string): WasmFunction {
-  const blocks = 0;
-  const laneCount = vectorCount * lanesPerVector;
-  const pointers = Array.from({ length: laneCount }, (_, lane) => 1 + lane);
-  const vectorsFrom = 1 + laneCount;
-  const vectors = Array.from({ length: vectorCount }, (_, index) => {
-    const from = vectorsFrom + 5 * index;
-    const offset = base + index * vectorBytes;
-    return { state: [from, from + 1, from + 2, from + 3], spare: from + 4, offset };
-  });
-  const constant = vectorsFrom + 5 * vectorCount;
-  const spares = Array.from({ length: 6 }, (_, index) => constant + 1 + index);
-  const transposes = (quarter: number): Code =>
-    vectors.map(({ offset }, index) =>
-      transposed(pointers.slice(4 * index, 4 * index + 4), spares, quarter, offset + messageAt),
-    );
+  const types: ValueType[] = [];
+  const locals = (count: number, type: ValueType): number[] =>
+    Array.from({ length: count }, () => parameterCount + types.push(type) - 1);
+  const [blocks, parameterCount] = [0, 1];
+  const constant = locals(1, ValueType.v128)[0]!;
+  const spares = locals(3, ValueType.v128);
+  const vectors = Array.from({ length: vectorCount }, (_, index) => ({
+    at: base + index * vectorBytes,
+    pointers: locals(lanesPerVector, ValueType.i32),
+    state: locals(4, ValueType.v128),
+    words: locals(16, ValueType.v128),
+  }));
+  const stateAt = (at: number, word: number): number => at + statesAt + word * rowBytes;
+  const turns = (index: number): Code =>
+    index % 4 !== 0 || index >= 16
+      ? []
+      : vectors.map(({ pointers, words }) =>
+          turned(pointers, index * wordBytes, words.slice(index, index + 4), spares),
+        );
   return {
     exportedAs,
     parameters: [ValueType.i32],
-    locals: [
-      ...pointers.map(() => ValueType.i32),
-      ...Array.from({ length: 5 * vectorCount + 1 + spares.length }, () => ValueType.v128),
-    ],
+    locals: types,
     body: [
-      pointers.map((local, lane) => op.set(local, op.loadI32(op.i32(0), base + pointersAt + lane * wordBytes))),
-      vectors.map(({ state, offset }) =>
-        state.map((local, word) => op.set(local, op.loadV128(op.i32(0), offset + statesAt + word * rowBytes))),
-      ),
+      vectors.map(({ at, pointers, state }, vector) => [
+        pointers.map((local, lane) =>
+          op.set(local, op.loadI32(op.i32(0), base + pointersAt + (vector * lanesPerVector + lane) * wordBytes)),
+        ),
+        state.map((local, word) => op.set(local, op.loadV128(op.i32(0), stateAt(at, word)))),
+      ]),
       op.loop(
-        [0, 1, 2, 3].map(transposes),
+        process.env.UP ? [0, 4, 8, 12].map(turns) : [],
         steps.map((step, index) => [
+          process.env.UP ? [] : turns(index),
           op.set(constant, op.loadV128(op.i32(0), base + constantsAt + index * vectorBytes)),
-          vectors.map(({ state, spare, offset }) => {
-            const word = op.loadV128(op.i32(0), offset + messageAt + step.word * rowBytes);
-            return stepCode(vector, step, parts(state, index), op.addI32x4(op.get(constant), word), spare);
+          vectors.map(({ state, words }) => {
+            const addend = op.addI32x4(op.get(constant), op.get(words[step.word]!));
+            return stepCode(vector, step, parts(state, index), addend, spares[0]!);
           }),
         ]),
-        vectors.map(({ state, offset }) =>
+        vectors.map(({ at, pointers, state }) => [
           state.map((local, word) => {
-            const at = offset + statesAt + word * rowBytes;
-            const sum = op.addI32x4(op.get(local), op.loadV128(op.i32(0), at));
-            return op.storeV128(op.i32(0), op.tee(local, sum), at);
+            const sum = op.addI32x4(op.get(local), op.loadV128(op.i32(0), stateAt(at, word)));
+            return op.storeV128(op.i32(0), op.tee(local, sum), stateAt(at, word));
           }),
-        ),
-        pointers.map((local) => op.set(local, op.addI32(op.get(local), op.i32(blockBytes)))),
+          pointers.map((local) => op.set(local, op.addI32(op.get(local), op.i32(blockBytes)))),
+        ]),
         op.againIf(0, op.tee(blocks, op.subI32(op.get(blocks), op.i32(1)))),
       ),
-      pointers.map((local, lane) => op.storeI32(op.i32(0), op.get(local), base + pointersAt + lane * wordBytes)),
+      vectors.map(({ pointers }, vector) =>
+        pointers.map((local, lane) =>
+          op.storeI32(op.i32(0), op.get(local), base + pointersAt + (vector * lanesPerVector + lane) * wordBytes),
+        ),
+      ),
     ],
   };
 }

@@ -89,9 +89,17 @@ type Maybe<T> = T | Malformed;
 export function parseSas(query: ReadonlyMap<string, readonly string[]>): ParsedSas {
   if (!query.has('sig')) return { kind: 'none' };
   if (query.has('skoid')) return { kind: 'user-delegation' };
-  const parsed = parseFields(query);
-  return parsed instanceof Malformed ? { kind: 'malformed', ...parsed } : parsed;
+  // Callers keep the queries that come again and again; what they say does not change.
+  let sas = parsedSas.get(query);
+  if (sas === undefined) {
+    const parsed = parseFields(query);
+    sas = parsed instanceof Malformed ? { kind: 'malformed', ...parsed } : parsed;
+    parsedSas.set(query, sas);
+  }
+  return sas;
 }
+
+const parsedSas = new WeakMap<ReadonlyMap<string, readonly string[]>, ParsedSas>();
 
 function parseFields(query: ReadonlyMap<string, readonly string[]>): Maybe<AccountSas | ServiceSas> {
   const fields = {} as Record<SasParameter, string>;

@@ -22,6 +22,7 @@ export interface OptimisticEngineOptions {
 }
 
 const attemptsMax = 64;
+const pictureIdleMs = 20;
 
 export class OptimisticEngine implements Engine {
   readonly #options: OptimisticEngineOptions;
@@ -31,6 +32,7 @@ export class OptimisticEngine implements Engine {
   #closed = false;
   #busy = 0;
   #drained: (() => void) | undefined;
+  #letGo: NodeJS.Timeout | undefined;
 
   constructor(options: OptimisticEngineOptions) {
     this.#options = options;
@@ -80,6 +82,7 @@ export class OptimisticEngine implements Engine {
         this.#drained = resolve;
       });
     }
+    clearTimeout(this.#letGo);
     for (const reader of this.#idle) reader.close();
     this.#idle.length = 0;
   }
@@ -102,12 +105,16 @@ export class OptimisticEngine implements Engine {
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
+  // A reader keeps its picture for the next use, but not for long when there is none.
   #release(reader: SqliteReader): void {
-    reader.end();
     this.#busy--;
     const waiting = this.#waiting.shift();
     if (waiting !== undefined) waiting(reader);
     else this.#idle.push(reader);
+    this.#letGo ??= setTimeout(() => {
+      this.#letGo = undefined;
+      for (const idle of this.#idle) idle.end();
+    }, pictureIdleMs).unref();
     if (this.#busy === 0) this.#drained?.();
   }
 }

@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { keys } from '../metadata/keys.ts';
+import { MemoryEngine } from '../metadata/memory-engine.ts';
 import { type BackgroundOptions, runBackground } from './background.ts';
 import { deleteContainer } from './containers.ts';
 import { fsck } from './fsck.ts';
 import { nextSegment } from './segments.ts';
 import { account, cause, TestClock, TestStore } from './store.testing.ts';
 import { holdTask } from './tasks.ts';
-import { MemoryEngine } from '../metadata/memory-engine.ts';
 
 test('a task has one holder, until its lease runs out', async () => {
   const holder = { engine: new MemoryEngine(), clock: new TestClock() };
@@ -16,10 +16,7 @@ test('a task has one holder, until its lease runs out', async () => {
   const order: string[] = [];
   const held = await holdTask(holder, task('first'), async () => {
     order.push('first');
-    assert.equal(
-      await holdTask(holder, task('second'), async () => order.push('second')),
-      undefined,
-    );
+    assert.equal(await holdTask(holder, task('second'), async () => order.push('second')), undefined);
     return 7;
   });
   assert.deepEqual(held, { result: 7 });
@@ -32,7 +29,11 @@ test('the lease of a holder that is gone runs out, and one that works on is rene
   const clock = new TestClock();
   const stuck = { now: () => clock.now(), sleep: () => new Promise<void>(() => undefined) };
   // Its renewal never comes round: it stands for a worker that was killed.
-  void holdTask({ engine, clock: stuck }, { name: 't', owner: 'dead', leaseMs: 1000 }, () => new Promise(() => undefined));
+  void holdTask(
+    { engine, clock: stuck },
+    { name: 't', owner: 'dead', leaseMs: 1000 },
+    () => new Promise(() => undefined),
+  );
   await new Promise((resolve) => setImmediate(resolve));
   const take = () => holdTask({ engine, clock }, { name: 't', owner: 'next', leaseMs: 1000 }, async () => 'mine');
   assert.equal(await take(), undefined);
@@ -92,8 +93,7 @@ test('a deleted container is emptied, and a task that fails is told of and tried
     ...held.store,
     engine: {
       snapshot: (work) => held.engine.snapshot(work),
-      transact: (work) =>
-        failures-- > 0 ? Promise.reject(new Error('not now')) : held.engine.transact(work),
+      transact: (work) => (failures-- > 0 ? Promise.reject(new Error('not now')) : held.engine.transact(work)),
       [Symbol.asyncDispose]: async () => undefined,
     } satisfies typeof held.store.engine,
   };
@@ -112,7 +112,9 @@ test('a deleted container is emptied, and a task that fails is told of and tried
   );
   const isEmpty = () =>
     held.engine.snapshot(async (view) => {
-      const left = await Promise.all([keys.entries(), keys.allEmptying(), keys.allUsage()].map((range) => view.scan(range, { limit: 1 })));
+      const left = await Promise.all(
+        [keys.entries(), keys.allEmptying(), keys.allUsage()].map((range) => view.scan(range, { limit: 1 })),
+      );
       return left.every((rows) => rows.length === 0);
     });
   const deadlineMs = Date.now() + 20_000;

@@ -25,7 +25,20 @@ const notFound = { kind: 'container-not-found' } as const;
 
 export async function readContainer(view: View, name: ContainerName): Promise<ContainerRecord | undefined> {
   const found = await view.get(keys.container(name.account, name.container));
-  return found && decodeRecord<ContainerRecord>(found);
+  return found && decodeContainer(found);
+}
+
+// Every operation reads its container's record, and it seldom changes: the last ones decoded are known by their bytes.
+const decodedPlaces = 64;
+const decoded: { readonly bytes: Uint8Array; readonly record: ContainerRecord }[] = [];
+
+function decodeContainer(bytes: Uint8Array): ContainerRecord {
+  const place = ((bytes[bytes.length >> 1] as number) + bytes.length) % decodedPlaces;
+  const known = decoded[place];
+  if (known !== undefined && Buffer.compare(known.bytes, bytes) === 0) return known.record;
+  const record = decodeRecord<ContainerRecord>(bytes);
+  decoded[place] = { bytes, record };
+  return record;
 }
 
 export function createContainer(

@@ -9,8 +9,8 @@ import { keys } from '../metadata/keys.ts';
 import { fsck } from './fsck.ts';
 import { processGarbage } from './garbage.ts';
 import { reclaimOnce } from './reclaim.ts';
-import { recoverSegments } from './recover.ts';
 import { decodeRecord, type SegmentRecord } from './records.ts';
+import { recoverSegments } from './recover.ts';
 import { createCatalog, nextSegment } from './segments.ts';
 import { TestStore } from './store.testing.ts';
 
@@ -153,13 +153,9 @@ test('recovery cuts a torn tail, buries orphans, and leaves what is named and wh
   held.store = held.another();
   await held.put('new', held.bytes(100));
   const damage: string[] = [];
-  const recover = () =>
-    recoverSegments(held.store, { below: below + 1, onDamage: (_, what) => damage.push(what) });
+  const recover = () => recoverSegments(held.store, { below: below + 1, onDamage: (_, what) => damage.push(what) });
   const counts = await recover();
-  assert.deepEqual(
-    [counts.segments, counts.missing, counts.orphans, counts.truncatedBytes],
-    [2, 1, 1, 100_000],
-  );
+  assert.deepEqual([counts.segments, counts.missing, counts.orphans, counts.truncatedBytes], [2, 1, 1, 100_000]);
   assert.equal((await stat(path)).size, sizeBytes);
   assert.equal((await recover()).segments, 0);
   assert.deepEqual(damage, []);

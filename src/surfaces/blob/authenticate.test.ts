@@ -2,7 +2,15 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { openTestSurface, testAccount } from './call.testing.ts';
-import { type Answered, otherKey, sasFor, secondKey, TestClient, testKey, type WholeRequest } from './dispatch.testing.ts';
+import {
+  type Answered,
+  otherKey,
+  sasFor,
+  secondKey,
+  TestClient,
+  testKey,
+  type WholeRequest,
+} from './dispatch.testing.ts';
 
 const blobUrl = `/${testAccount}/docs/dir/a`;
 const listUrl = `/${testAccount}/docs?restype=container&comp=list`;
@@ -34,7 +42,10 @@ async function refused(
     },
   });
   assert.deepEqual([answered.status, answered.code], [status, code], answered.text);
-  assert.match(answered.text, new RegExp(`<Error><Code>${code}</Code><Message>[^<]+\\nRequestId:[0-9a-f-]{36}\\nTime:`));
+  assert.match(
+    answered.text,
+    new RegExp(`<Error><Code>${code}</Code><Message>[^<]+\\nRequestId:[0-9a-f-]{36}\\nTime:`),
+  );
   if (detail !== undefined) assert.match(answered.text, detail);
   const signature = /[?&]sig=([^&]+)/.exec(request.url)?.[1];
   const secrets = ['a2V5', authorization.split(':')[1], signature, signature && decodeURIComponent(signature)];
@@ -168,7 +179,13 @@ describe('a shared access signature', () => {
       const bad = (fields: Record<string, string>, key = undefined as typeof otherKey | undefined): string =>
         `${blobUrl}?${key ? sasFor(blobUrl, fields, key) : sasFor(blobUrl, fields)}`;
       const expired = bad(service(nowMs, { se: iso(nowMs - 1000) }));
-      await refused(client, { url: expired, key: null }, 403, 'AuthenticationFailed', /not valid in the specified time/);
+      await refused(
+        client,
+        { url: expired, key: null },
+        403,
+        'AuthenticationFailed',
+        /not valid in the specified time/,
+      );
       const early = bad(service(nowMs, { st: iso(nowMs + 30_000) }));
       await refused(client, { url: early, key: null }, 403, 'AuthenticationFailed', /not valid in the specified time/);
       await refused(client, { url: bad(service(nowMs), otherKey), key: null }, 403, 'AuthenticationFailed');

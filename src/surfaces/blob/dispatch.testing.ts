@@ -60,7 +60,7 @@ export class TestClient {
     if (key !== null) {
       const [rawPath = '', search = ''] = url.split('?');
       const toSign = sharedKeyStringToSign(
-        { method, rawPath, query: parseQuery(search), headers, account: testAccount },
+        { method, rawPath, query: parseQuery(search), headers: lowered(headers), account: testAccount },
         'SharedKey',
       );
       headers.authorization = `SharedKey ${account}:${sign(toSign, key).toString('base64')}`;
@@ -69,7 +69,7 @@ export class TestClient {
     const { answer } = await this.dispatcher.dispatch({
       method,
       url,
-      headers,
+      headers: lowered(headers),
       rawHeaders: Object.entries(headers).flat(),
       body: serviceCall(this.surface, { body }).body,
       peer: { address: '127.0.0.1', protocol: 'http', ...request.peer },
@@ -91,6 +91,10 @@ export class TestClient {
     const made = await this.send({ method: 'PUT', url: `/${testAccount}/${name}?restype=container`, headers });
     if (made.status !== 201) throw new Error(`the container was not made: ${made.status} ${made.code}`);
   }
+}
+
+function lowered(headers: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
 }
 
 async function textOf(body: Answer['body']): Promise<string> {

@@ -69,13 +69,30 @@ function decodeField(part: string): string {
 
 const queryParametersMax = 128;
 
+// A SAS is the same text in thousands of requests: what was parsed lately is kept.
+const parsedQueries = new Map<string, Query>();
+const parsedQueriesMax = 512;
+const parsedQueryCharactersMax = 1024;
+const noQuery: Query = new Map();
+
 /**
  * Names are lower-cased; a parameter that comes twice keeps both values, for a signature covers both. A plus sign is a
  * space: clients that write queries as forms do sign the space.
  */
 export function parseQuery(text: string): Query {
+  if (text === '') return noQuery;
+  const kept = parsedQueries.get(text);
+  if (kept !== undefined) return kept;
+  const query = parsePairs(text);
+  if (text.length <= parsedQueryCharactersMax) {
+    if (parsedQueries.size >= parsedQueriesMax) parsedQueries.clear();
+    parsedQueries.set(text, query);
+  }
+  return query;
+}
+
+function parsePairs(text: string): Query {
   const query = new Map<string, string[]>();
-  if (text === '') return query;
   for (const pair of text.split('&')) {
     if (pair === '') continue;
     const equals = pair.indexOf('=');

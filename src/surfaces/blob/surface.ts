@@ -29,7 +29,7 @@ export class BlobSurface {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const startedMs = performance.now();
-    const incoming = incomingOf(request);
+    const incoming = incomingOf(request, response);
     const done = await this.#dispatcher.dispatch(incoming);
     let bytesOut = 0;
     try {
@@ -43,7 +43,7 @@ export class BlobSurface {
   }
 
   async #readRest({ body }: Incoming, answer: Answer): Promise<boolean> {
-    return answer.status < 400 || (await body.drain(drainBytesMax));
+    return !body.isHeldBack && (answer.status < 400 || (await body.drain(drainBytesMax)));
   }
 
   #note(done: Dispatched, incoming: Incoming, bytesOut: number, durationMs: number): void {
@@ -66,14 +66,16 @@ export class BlobSurface {
   }
 }
 
-function incomingOf(request: IncomingMessage): Incoming {
+function incomingOf(request: IncomingMessage, response: ServerResponse): Incoming {
+  // Of all expectations only 100-continue comes this far.
+  const expected = request.headers.expect !== undefined;
   const socket = request.socket as Socket & { readonly encrypted?: boolean };
   return {
     method: request.method as string,
     url: request.url as string,
     headers: request.headers as Incoming['headers'],
     rawHeaders: request.rawHeaders,
-    body: new RequestBody(request),
+    body: new RequestBody(request, expected ? () => response.writeContinue() : undefined),
     peer: { address: plainAddress(socket.remoteAddress), protocol: socket.encrypted === true ? 'https' : 'http' },
   };
 }

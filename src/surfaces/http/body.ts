@@ -11,6 +11,7 @@ const queueMax = 4;
 /** The stream's own iterator costs several times this one for a body of one chunk. */
 export class RequestBody implements AsyncIterable<Buffer> {
   readonly #request: IncomingMessage;
+  readonly #askFor: (() => void) | undefined;
   readonly #queue: Buffer[] = [];
   #ended = false;
   #failure: Error | undefined;
@@ -18,8 +19,15 @@ export class RequestBody implements AsyncIterable<Buffer> {
   #listening = false;
   bytes = 0;
 
-  constructor(request: IncomingMessage) {
+  /** `askFor` tells a sender that waits for it (`Expect: 100-continue`) to send the body: called when somebody reads. */
+  constructor(request: IncomingMessage, askFor?: () => void) {
     this.#request = request;
+    this.#askFor = askFor;
+  }
+
+  /** Whether the sender was never asked for the body: it may send it or not, so the connection cannot go on. */
+  get isHeldBack(): boolean {
+    return this.#askFor !== undefined && !this.#listening;
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Buffer> {
@@ -75,6 +83,7 @@ export class RequestBody implements AsyncIterable<Buffer> {
   #listen(): void {
     if (this.#listening) return;
     this.#listening = true;
+    this.#askFor?.();
     const request = this.#request;
     const wake = (): void => {
       this.#wake?.();

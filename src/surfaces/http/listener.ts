@@ -22,6 +22,13 @@ export function createHttpListener(
   handle: (request: IncomingMessage, response: ServerResponse) => void,
 ): HttpListener {
   let draining = false;
+  const serve = (request: IncomingMessage, response: ServerResponse): void => {
+    // Surfaces say the date that they stamp their answers with.
+    response.sendDate = false;
+    // While it drains every answer closes its connection.
+    if (draining) response.shouldKeepAlive = false;
+    handle(request, response);
+  };
   const server = createServer(
     {
       maxHeaderSize: headerBytesMax,
@@ -33,14 +40,10 @@ export function createHttpListener(
       highWaterMark: 256 * 1024,
       noDelay: true,
     },
-    (request, response) => {
-      // Surfaces say the date that they stamp their answers with.
-      response.sendDate = false;
-      // While it drains every answer closes its connection.
-      if (draining) response.shouldKeepAlive = false;
-      handle(request, response);
-    },
+    serve,
   );
+  // Whoever waits to be asked for a body is asked when somebody reads it, and not at all where it is refused before.
+  server.on('checkContinue', serve);
   server.maxConnections = limits.connectionsMax;
   server.timeout = limits.stallTimeoutMs;
   server.on('timeout', (socket: Socket) => socket.destroy());

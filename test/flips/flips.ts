@@ -1,0 +1,287 @@
+// Flips one bit of a stored file, opens the store, asks for everything, and judges: right, refused, or served silently.
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { segmentOfFileName } from '../../src/content/extent.ts';
+import { dataPaths } from '../../src/data-directory.ts';
+import { openMetadata, openStore } from '../../src/engine-room.ts';
+import { flipBit } from '../../src/metadata/database.testing.ts';
+import type { SqliteStore } from '../../src/metadata/sqlite-store.ts';
+import { processGarbage } from '../../src/namespace/garbage.ts';
+import { reclaimOnce } from '../../src/namespace/reclaim.ts';
+import { recoverSegments } from '../../src/namespace/recover.ts';
+import { nextSegment } from '../../src/namespace/segments.ts';
+import type { Store } from '../../src/namespace/store.ts';
+import { seeded, subSeed } from '../support/seeded.ts';
+import { type Answered, askAll, isDamage, type Question, questionsOf, readName } from './picture.ts';
+import { containers, type Image, imageConfig, makeImages } from './small-store.ts';
+
+export interface FlipOptions {
+  readonly work: string;
+  readonly seed: number;
+  readonly first: number;
+  readonly flips: number;
+  /** Called after each flip of a bit in the metadata, for a control that hides it from a check. */
+  readonly afterFlip?: (path: string) => void;
+  readonly onFailure: (line: string) => void;
+}
+
+export interface FlipCounts {
+  flips: number;
+  /** What became of the flips, by the kind of file. */
+  readonly byFile: Map<FileKind, { refusedAtOpen: number; refusedAtRead: number; harmless: number; silent: number }>;
+  /** Segment flips after which also the background's work was done before all was asked. */
+  withBackground: number;
+  /** Stores that took a flip in their metadata as harmless, were closed, and were asked again. */
+  openedAgain: number;
+  silent: number;
+}
+
+type FileKind = 'meta.db' | 'meta.db-wal' | 'meta.db.sums' | 'segment';
+type Verdict =
+  | { readonly kind: 'refusedAtOpen' | 'refusedAtRead' | 'harmless' }
+  | { readonly kind: 'silent'; readonly wrong: readonly string[] };
+
+/** How often each kind of file is hit. Where it is not there (a closed store has no log), another is. */
+const weights: readonly [FileKind, number][] = [
+  ['segment', 45],
+  ['meta.db', 30],
+  ['meta.db-wal', 17],
+  ['meta.db.sums', 8],
+];
+/** Of the flips in segments, one in so many is also seen by recovery and compaction. */
+const backgroundEvery = 20;
+/** Of the flips in segments, one in so many asks for every content, not just for those that lie there. */
+const everythingEvery = 25;
+const shownMax = 3;
+
+interface Subject {
+  readonly image: Image;
+  /** A copy whose metadata stays open, for flips in segments. */
+  readonly reading: Image;
+  readonly metadata: SqliteStore;
+  readonly answers: ReadonlyMap<Question, string>;
+  readonly files: ReadonlyMap<FileKind, readonly string[]>;
+}
+
+export async function runFlips(options: FlipOptions): Promise<FlipCounts> {
+  const counts: FlipCounts = { flips: 0, byFile: new Map(), withBackground: 0, openedAgain: 0, silent: 0 };
+  for (const [kind] of weights) counts.byFile.set(kind, { refusedAtOpen: 0, refusedAtRead: 0, harmless: 0, silent: 0 });
+  const images = await makeImages(options.work, options.seed);
+  const subjects: Subject[] = [];
+  for (const image of images) subjects.push(await subjectOf(image));
+  for (let index = options.first; index < options.first + options.flips; index++) {
+    const random = seeded(subSeed(options.seed, index));
+    const subject = random.pick(subjects);
+    const kind = pickKind(subject, random.below(100));
+    const file = random.pick(subject.files.get(kind) as readonly string[]);
+    const at = random.below((subject.image.files.get(file) as Buffer).length);
+    const bit = random.below(8);
+    const run = new Flip(subject, file, at, bit, counts);
+    const verdict = kind === 'segment' ? await run.inSegment(index) : await run.inMetadata(options.afterFlip);
+    counts.flips++;
+    const outcomes = counts.byFile.get(kind);
+    if (outcomes !== undefined) outcomes[verdict.kind]++;
+    if (verdict.kind !== 'silent') continue;
+    counts.silent++;
+    options.onFailure(
+      `flip ${index} of seed ${options.seed}: store '${subject.image.name}', ${file}, byte ${at}, bit ${bit}: ` +
+        `${verdict.wrong.length} wrong answers\n${verdict.wrong.slice(0, shownMax).join('\n')}`,
+    );
+  }
+  for (const { image, reading, metadata } of subjects) {
+    metadata.close();
+    for (const { directory } of [image, reading]) rmSync(directory, { recursive: true });
+  }
+  return counts;
+}
+
+/** Learns what the undamaged image answers, and holds that against what was written. */
+async function subjectOf(image: Image): Promise<Subject> {
+  const answers = await withStore(image, async (store) => {
+    for (const [name, content] of image.written) {
+      const found = await readName(store, containers[0], name);
+      if (found === undefined || !found.equals(content)) throw new Error(`${image.name}: ${name} was not kept`);
+    }
+    return questionsOf(store);
+  });
+  restoreMetadata(image);
+  const contents = [...answers.keys()].filter((question) => question.text.startsWith('content of')).length;
+  if (contents !== image.written.size) throw new Error(`${image.name}: ${contents} of ${image.written.size} names`);
+  const files = new Map<FileKind, string[]>();
+  for (const file of image.files.keys()) {
+    const kind = kindOf(file);
+    if (kind !== undefined && image.files.get(file)?.length !== 0) files.set(kind, [...(files.get(kind) ?? []), file]);
+  }
+  const reading = copyOf(image, ' read');
+  const metadata = openMetadata(reading.paths, (error) => {
+    throw error;
+  });
+  return { image, reading, metadata, answers, files };
+}
+
+function kindOf(file: string): FileKind | undefined {
+  if (file.endsWith('.seg')) return 'segment';
+  const name = file.slice(file.lastIndexOf('/') + 1);
+  return weights.find(([kind]) => kind === name)?.[0];
+}
+
+function pickKind(subject: Subject, drawn: number): FileKind {
+  let left = drawn;
+  for (const [kind, weight] of weights) {
+    if (left < weight) return subject.files.has(kind) ? kind : 'segment';
+    left -= weight;
+  }
+  return 'segment';
+}
+
+class Flip {
+  readonly #subject: Subject;
+  readonly #file: string;
+  readonly #at: number;
+  readonly #bit: number;
+  readonly #counts: FlipCounts;
+
+  constructor(subject: Subject, file: string, at: number, bit: number, counts: FlipCounts) {
+    this.#subject = subject;
+    this.#file = file;
+    this.#at = at;
+    this.#bit = bit;
+    this.#counts = counts;
+  }
+
+  async inMetadata(afterFlip: ((path: string) => void) | undefined): Promise<Verdict> {
+    const { image, answers } = this.#subject;
+    const path = join(image.directory, this.#file);
+    let untouched = false;
+    flipBit(path, this.#at, this.#bit);
+    afterFlip?.(image.paths.metadata);
+    try {
+      const all = [...answers.keys()];
+      const first = await judge(image, (store) => askAll(store, all, answers));
+      untouched = first.kind === 'refusedAtOpen' && afterFlip === undefined;
+      if (first.kind !== 'harmless') return first;
+      // What was taken as harmless must still be so after a checkpoint.
+      this.#counts.openedAgain++;
+      return await judge(image, (store) => askAll(store, all, answers));
+    } finally {
+      // A refused open changed nothing but that bit.
+      if (untouched) flipBit(path, this.#at, this.#bit);
+      else restoreMetadata(image);
+    }
+  }
+
+  async inSegment(index: number): Promise<Verdict> {
+    const { reading, metadata, answers } = this.#subject;
+    if (index % backgroundEvery === 0) return this.#withBackground();
+    const path = join(reading.directory, this.#file);
+    flipBit(path, this.#at, this.#bit);
+    try {
+      const all = [...answers.keys()].filter(({ kind }) => kind === 'content');
+      const asked = index % everythingEvery === 1 ? all : all.filter((question) => this.#mayTouch(question));
+      const opened = openStore(reading.paths, imageConfig(), metadata.committer);
+      try {
+        return verdictOf(await askAll(opened.store, asked, answers));
+      } finally {
+        await opened[Symbol.asyncDispose]();
+      }
+    } finally {
+      flipBit(path, this.#at, this.#bit);
+    }
+  }
+
+  /** In a copy, because recovery cuts and compaction moves: what they do with damage must not make it look right. */
+  async #withBackground(): Promise<Verdict> {
+    const { answers } = this.#subject;
+    this.#counts.withBackground++;
+    const image = copyOf(this.#subject.image);
+    try {
+      flipBit(join(image.directory, this.#file), this.#at, this.#bit);
+      // Rows change under the background; names and what they answer may not.
+      const all = [...answers.keys()].filter((question) => question.text !== 'all rows');
+      const first = await judge(image, async (store) => {
+        await background(store);
+        return askAll(store, all, answers);
+      });
+      return first.kind === 'silent' ? first : await judge(image, (store) => askAll(store, all, answers));
+    } finally {
+      rmSync(image.directory, { recursive: true });
+    }
+  }
+
+  #mayTouch({ extents }: Question): boolean {
+    const segment = segmentOf(this.#file);
+    return extents.some(
+      (extent) => extent.segment === segment && this.#at >= extent.offset && this.#at < extent.offset + extent.length,
+    );
+  }
+}
+
+function segmentOf(file: string): number {
+  return segmentOfFileName(file.slice(file.lastIndexOf('/') + 1)) as number;
+}
+
+async function background(store: Store): Promise<void> {
+  const onDamage = (): void => undefined;
+  await recoverSegments(store, { below: await nextSegment(store.engine), onDamage });
+  for (let round = 0; round < 3; round++) {
+    await processGarbage(store, { graceMs: 0, rowsMax: 500 });
+    const { segmentBytes } = imageConfig();
+    await reclaimOnce(store, { segmentBytes, smallMax: 1, graceMs: 0, damagePauseMs: 0, onDamage });
+  }
+}
+
+async function judge(image: Image, ask: (store: Store) => Promise<Answered>): Promise<Verdict> {
+  let opened = false;
+  try {
+    const answered = await withStore(image, async (store) => {
+      opened = true;
+      return await ask(store);
+    });
+    return verdictOf(answered);
+  } catch (error) {
+    if (!isDamage(error))
+      return { kind: 'silent', wrong: [`it failed, but not for damage: ${(error as Error).stack}`] };
+    return { kind: opened ? 'refusedAtRead' : 'refusedAtOpen' };
+  }
+}
+
+function verdictOf({ refused, wrong }: Answered): Verdict {
+  if (wrong.length > 0) return { kind: 'silent', wrong };
+  return { kind: refused > 0 ? 'refusedAtRead' : 'harmless' };
+}
+
+async function withStore<T>(image: Image, work: (store: Store) => Promise<T>): Promise<T> {
+  let broken: Error | undefined;
+  const metadata = openMetadata(image.paths, (error) => {
+    broken = error;
+  });
+  let result: T;
+  try {
+    const opened = openStore(image.paths, imageConfig(), metadata.committer);
+    try {
+      result = await work(opened.store);
+    } finally {
+      await opened[Symbol.asyncDispose]();
+    }
+  } finally {
+    metadata.close();
+  }
+  if (broken !== undefined) throw broken;
+  return result;
+}
+
+function copyOf(image: Image, suffix = ' copy'): Image {
+  const directory = `${image.directory}${suffix}`;
+  for (const [file, bytes] of image.files) {
+    mkdirSync(dirname(join(directory, file)), { recursive: true });
+    writeFileSync(join(directory, file), bytes);
+  }
+  return { ...image, directory, paths: dataPaths({ data: directory }) };
+}
+
+function restoreMetadata({ directory, paths, files }: Image): void {
+  const folder = dirname(paths.metadata);
+  for (const name of readdirSync(folder)) rmSync(join(folder, name));
+  for (const [file, bytes] of files)
+    if (dirname(join(directory, file)) === folder) writeFileSync(join(directory, file), bytes);
+}
