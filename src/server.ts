@@ -4,16 +4,6 @@ import { type Config, SettingError } from './base/config.ts';
 import { createLogger } from './base/log.ts';
 import { createMetrics, expositionOf } from './base/metrics.ts';
 import type { AccountListOutcome, AccountOutcome } from './cli/contract.ts';
-import { type ControlRequest, callControl, startControl } from './control.ts';
-import {
-  type DataPaths,
-  dataPaths,
-  lockDirectory,
-  prepareDirectory,
-  requireDirectory,
-  settingError,
-} from './data-directory.ts';
-import { type OpenStore, openMetadata, openStore } from './engine-room.ts';
 import { DamageError } from './metadata/engine.ts';
 import type { SqliteStore } from './metadata/sqlite-store.ts';
 import {
@@ -26,9 +16,19 @@ import {
 import { fsck as check } from './namespace/fsck.ts';
 import { nextSegment } from './namespace/segments.ts';
 import type { Store } from './namespace/store.ts';
+import { type ControlRequest, callControl, startControl } from './server/control.ts';
+import {
+  type DataPaths,
+  dataPaths,
+  lockDirectory,
+  prepareDirectory,
+  requireDirectory,
+  settingError,
+} from './server/data-directory.ts';
+import { type OpenStore, openMetadata, openStore } from './server/engine-room.ts';
+import { Workers } from './server/workers.ts';
 import { adminHandler } from './surfaces/admin/admin.ts';
 import { createHttpListener } from './surfaces/http/listener.ts';
-import { Workers } from './workers.ts';
 
 /** The account and key that the Azure tools know as the development storage: public knowledge, and loopback only. */
 const devAccount = 'devstoreaccount1';

@@ -155,10 +155,11 @@ function turned(
 
 // four(blocks), eight(blocks): hash so many blocks, at least one, of each of the first lanes.
 function lanes(base: number, vectorCount: 1 | 2, exportedAs: string): WasmFunction {
+  const blocks = 0;
+  const parameters = [ValueType.i32];
   const types: ValueType[] = [];
   const locals = (count: number, type: ValueType): number[] =>
-    Array.from({ length: count }, () => parameterCount + types.push(type) - 1);
-  const [blocks, parameterCount] = [0, 1];
+    Array.from({ length: count }, () => parameters.length + types.push(type) - 1);
   const constant = locals(1, ValueType.v128)[0]!;
   const spares = locals(3, ValueType.v128);
   const vectors = Array.from({ length: vectorCount }, (_, index) => ({
@@ -168,6 +169,9 @@ function lanes(base: number, vectorCount: 1 | 2, exportedAs: string): WasmFuncti
     words: locals(16, ValueType.v128),
   }));
   const stateAt = (at: number, word: number): number => at + statesAt + word * rowBytes;
+  const pointerAt = (vector: number, lane: number): number =>
+    base + pointersAt + (vector * lanesPerVector + lane) * wordBytes;
+  // A vector of words is made where the first round comes to it: between its steps there is room for more.
   const turns = (index: number): Code =>
     index % 4 !== 0 || index >= 16
       ? []
@@ -176,19 +180,16 @@ function lanes(base: number, vectorCount: 1 | 2, exportedAs: string): WasmFuncti
         );
   return {
     exportedAs,
-    parameters: [ValueType.i32],
+    parameters,
     locals: types,
     body: [
       vectors.map(({ at, pointers, state }, vector) => [
-        pointers.map((local, lane) =>
-          op.set(local, op.loadI32(op.i32(0), base + pointersAt + (vector * lanesPerVector + lane) * wordBytes)),
-        ),
+        pointers.map((local, lane) => op.set(local, op.loadI32(op.i32(0), pointerAt(vector, lane)))),
         state.map((local, word) => op.set(local, op.loadV128(op.i32(0), stateAt(at, word)))),
       ]),
       op.loop(
-        process.env.UP ? [0, 4, 8, 12].map(turns) : [],
         steps.map((step, index) => [
-          process.env.UP ? [] : turns(index),
+          turns(index),
           op.set(constant, op.loadV128(op.i32(0), base + constantsAt + index * vectorBytes)),
           vectors.map(({ state, words }) => {
             const addend = op.addI32x4(op.get(constant), op.get(words[step.word]!));
@@ -205,9 +206,7 @@ function lanes(base: number, vectorCount: 1 | 2, exportedAs: string): WasmFuncti
         op.againIf(0, op.tee(blocks, op.subI32(op.get(blocks), op.i32(1)))),
       ),
       vectors.map(({ pointers }, vector) =>
-        pointers.map((local, lane) =>
-          op.storeI32(op.i32(0), op.get(local), base + pointersAt + (vector * lanesPerVector + lane) * wordBytes),
-        ),
+        pointers.map((local, lane) => op.storeI32(op.i32(0), op.get(local), pointerAt(vector, lane))),
       ),
     ],
   };

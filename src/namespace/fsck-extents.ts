@@ -4,7 +4,7 @@ import { extentFootprint, type Place, segmentOfFileName } from '../content/exten
 import { type FoundExtent, SegmentScan } from '../content/scan.ts';
 import { decodeCounter, type View } from '../metadata/engine.ts';
 import { keys } from '../metadata/keys.ts';
-import type { ExtentNames, Findings } from './fsck.ts';
+import type { ExtentNames, Findings } from './fsck-findings.ts';
 import { placesNow } from './garbage.ts';
 import { decodeRecord, type SegmentRecord } from './records.ts';
 import { breathe, rowsOf } from './references.ts';

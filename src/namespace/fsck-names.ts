@@ -2,7 +2,7 @@
 import type { LogPiece } from '../content/extent.ts';
 import { decodeCounter, type Item, type View } from '../metadata/engine.ts';
 import { keys } from '../metadata/keys.ts';
-import type { Findings } from './fsck.ts';
+import type { Findings } from './fsck-findings.ts';
 import {
   type BlockItem,
   type BlockRecord,

@@ -1,5 +1,6 @@
 // fsck: walks every name to its bytes, and every byte back to its name, over one consistent picture. Changes nothing.
 import { checkBooks, checkSegments, verifyExtents } from './fsck-extents.ts';
+import { Findings } from './fsck-findings.ts';
 import { checkNames, nameDamaged } from './fsck-names.ts';
 import type { Store } from './store.ts';
 
@@ -11,46 +12,6 @@ export interface FsckResult {
   readonly entries: number;
   /** Content of all entries, however many share it. */
   readonly bytes: number;
-}
-
-/** An extent as what names it says. */
-export interface ExtentNames {
-  readonly segment: number;
-  readonly offset: number;
-  readonly length: number;
-  readonly sum: number;
-  /** How often it is listed. */
-  times: number;
-  /** Whether more than garbage lists it: then it must be whole. */
-  isNeeded: boolean;
-}
-
-/** What the passes find. About 150 bytes of memory for each extent and each directory; nothing for an entry. */
-export class Findings {
-  readonly #report: (line: string) => void;
-  readonly extents = new Map<number, Map<number, ExtentNames>>();
-  readonly damagedExtents = new Set<ExtentNames>();
-  readonly orphans = { extents: 0, bytes: 0 };
-  damage = 0;
-  entries = 0;
-  bytes = 0;
-
-  constructor(report: (line: string) => void) {
-    this.#report = report;
-  }
-
-  damaged(line: string): void {
-    this.damage++;
-    this.#report(`damage: ${line}`);
-  }
-
-  note(line: string): void {
-    this.#report(line);
-  }
-
-  *allExtents(): Generator<ExtentNames, void, undefined> {
-    for (const inSegment of this.extents.values()) yield* inSegment.values();
-  }
 }
 
 /** Reads all that is stored. Reports each finding in a line; a store that is in use shows writes under way as orphans. */

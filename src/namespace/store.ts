@@ -31,6 +31,17 @@ export function isNoSpace(error: unknown): boolean {
   return code === 'ENOSPC' || code === 'EDQUOT';
 }
 
+/** Stored data is not what was written: of an engine or of the content. */
+export function isDamage(error: unknown): boolean {
+  const code = (error as NodeJS.ErrnoException | undefined)?.code;
+  return code === 'DAMAGED' || code === 'CONTENT_DAMAGED';
+}
+
+/** The store cannot take the work now, and may later: it stops, or lost its committer. */
+export function isUnavailable(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException | undefined)?.code === 'UNAVAILABLE';
+}
+
 const ticksAtEpoch = 621_355_968_000_000_000n;
 
 /** An ETag in Azure's form: 100 ns ticks in hexadecimal, never the one before. */

@@ -2,8 +2,6 @@
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { segmentOfFileName } from '../../src/content/extent.ts';
-import { dataPaths } from '../../src/data-directory.ts';
-import { openMetadata, openStore } from '../../src/engine-room.ts';
 import { flipBit } from '../../src/metadata/database.testing.ts';
 import type { SqliteStore } from '../../src/metadata/sqlite-store.ts';
 import { processGarbage } from '../../src/namespace/garbage.ts';
@@ -11,6 +9,8 @@ import { reclaimOnce } from '../../src/namespace/reclaim.ts';
 import { recoverSegments } from '../../src/namespace/recover.ts';
 import { nextSegment } from '../../src/namespace/segments.ts';
 import type { Store } from '../../src/namespace/store.ts';
+import { dataPaths } from '../../src/server/data-directory.ts';
+import { openMetadata, openStore } from '../../src/server/engine-room.ts';
 import { seeded, subSeed } from '../support/seeded.ts';
 import { type Answered, askAll, isDamage, type Question, questionsOf, readName } from './picture.ts';
 import { containers, type Image, imageConfig, makeImages } from './small-store.ts';

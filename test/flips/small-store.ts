@@ -1,6 +1,7 @@
 // Small stores to damage: every kind of record and of content, closed cleanly or left as a crash leaves them.
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../../src/base/clock.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { loadConfig } from '../../src/base/config.ts';
@@ -8,7 +9,6 @@ import { createIds } from '../../src/base/ids.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import { ContentStore } from '../../src/content/content-store.ts';
 import { fileDisk } from '../../src/content/file-disk.ts';
-import { type DataPaths, dataPaths } from '../../src/data-directory.ts';
 import { OptimisticEngine } from '../../src/metadata/optimistic-engine.ts';
 import { pageBytes } from '../../src/metadata/sqlite-file.ts';
 import { SqliteStore } from '../../src/metadata/sqlite-store.ts';
@@ -23,6 +23,7 @@ import { reclaimOnce } from '../../src/namespace/reclaim.ts';
 import { createCatalog } from '../../src/namespace/segments.ts';
 import type { Store } from '../../src/namespace/store.ts';
 import { commitBlocks, stageBlock } from '../../src/namespace/uploads.ts';
+import { type DataPaths, dataPaths } from '../../src/server/data-directory.ts';
 import { contentOf } from '../support/content.ts';
 
 const mebibyte = 1024 * 1024;
@@ -147,7 +148,6 @@ class LiveStore {
     const { metadata } = dataPaths({ data: this.directory });
     const wal = checkWal(metadata);
     const frames = (statSync(walPath(metadata)).size - walHeaderBytes) / (frameHeaderBytes + pageBytes);
-    console.log(wal.kind, (wal as any).frames, frames);
     return wal.kind === 'clean' && wal.frames > 0 && wal.frames < frames;
   }
 
@@ -200,7 +200,11 @@ class LiveStore {
 
   async change(round: number): Promise<void> {
     for (let index = 0; index < 20; index++) await this.#put(`inline/${index % 7}/${index}`, 30 + index);
-    for (let index = 0; index < 15; index++) await this.#put(`round ${round}/${index}`, 300 + index * 150);
+    for (let index = 0; index < 15; index++) {
+      await this.#put(`round ${round}/${index}`, 300 + index * 150);
+      // Readers let go of what they keep, so that the log can begin again.
+      await sleep(30);
+    }
     for (let index = 0; index < 5; index++) await this.#remove(`small/${40 + round * 10 + index}`);
     await this.#putBlocks(`blocks/of round ${round}`, 35);
     await this.#stage(`staged/in round ${round}`, 3);

@@ -1,13 +1,13 @@
 // Opens a data directory in this process, as `serve` and `fsck` do, and reads and repairs it without a server.
 import { loadConfig } from '../../src/base/config.ts';
-import { dataPaths, lockDirectory, prepareDirectory } from '../../src/data-directory.ts';
-import { openStore as openEngineRoom, openMetadata } from '../../src/engine-room.ts';
 import { getEntry, readContent } from '../../src/namespace/entries.ts';
 import { fsck } from '../../src/namespace/fsck.ts';
 import { processGarbage } from '../../src/namespace/garbage.ts';
 import { reclaimOnce } from '../../src/namespace/reclaim.ts';
 import { recoverSegments } from '../../src/namespace/recover.ts';
 import { nextSegment } from '../../src/namespace/segments.ts';
+import { dataPaths, lockDirectory, prepareDirectory } from '../../src/server/data-directory.ts';
+import { openStore as openEngineRoom, openMetadata } from '../../src/server/engine-room.ts';
 import type { OpenStore } from './check-image.ts';
 
 const rowsMax = 500;

@@ -2,9 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Logger } from '../../base/log.ts';
 import { formatHttpDate } from '../../codec/http-date.ts';
-import { ContentDamageError } from '../../content/reader.ts';
-import { DamageError, UnavailableError } from '../../metadata/engine.ts';
-import type { Store } from '../../namespace/store.ts';
+import { isDamage, isUnavailable, type Store } from '../../namespace/store.ts';
 import type { Answer } from '../http/answer.ts';
 import { BodyCutError, type RequestBody } from '../http/body.ts';
 import { Authenticator } from './authenticate.ts';
@@ -200,11 +198,8 @@ export class BlobDispatcher {
   #refusalOf(error: unknown, requestId: string): BlobError {
     if (error instanceof BlobError) return error;
     if (error instanceof BodyCutError) return new BlobError('InvalidInput', {}, error.message);
-    if (error instanceof UnavailableError || (error as NodeJS.ErrnoException).code === 'UNAVAILABLE') {
-      return new BlobError('ServerBusy');
-    }
-    const damaged = error instanceof DamageError || error instanceof ContentDamageError;
-    this.#logger.error({ requestId, err: error }, damaged ? 'stored data is damaged' : 'a request failed');
+    if (isUnavailable(error)) return new BlobError('ServerBusy');
+    this.#logger.error({ requestId, err: error }, isDamage(error) ? 'stored data is damaged' : 'a request failed');
     return new BlobError('InternalError');
   }
 }

@@ -1,6 +1,6 @@
 // What the primary and its workers say to each other over the cluster's channel.
-import type { Config } from './base/config.ts';
-import type { MetricsSnapshot } from './base/metrics.ts';
+import type { Config } from '../base/config.ts';
+import type { MetricsSnapshot } from '../base/metrics.ts';
 
 /** The environment variable that carries a `WorkerSetup` as JSON. It holds no secret. */
 export const workerVariable = 'CAUSEWAY_WORKER';

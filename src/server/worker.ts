@@ -1,13 +1,13 @@
 // A worker process: serves the surfaces over the shared directory; its commits go to the primary.
 import { Socket } from 'node:net';
-import { createLogger } from './base/log.ts';
-import { createMetrics } from './base/metrics.ts';
+import { createLogger } from '../base/log.ts';
+import { createMetrics } from '../base/metrics.ts';
+import { RemoteCommitter } from '../metadata/commit-channel.ts';
+import { runBackground } from '../namespace/background.ts';
+import { BlobSurface } from '../surfaces/blob/surface.ts';
+import { createHttpListener } from '../surfaces/http/listener.ts';
 import { dataPaths } from './data-directory.ts';
 import { openStore } from './engine-room.ts';
-import { RemoteCommitter } from './metadata/commit-channel.ts';
-import { runBackground } from './namespace/background.ts';
-import { BlobSurface } from './surfaces/blob/surface.ts';
-import { createHttpListener } from './surfaces/http/listener.ts';
 import {
   commitDescriptor,
   type FromWorker,

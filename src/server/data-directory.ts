@@ -2,7 +2,7 @@
 import { accessSync, closeSync, constants, existsSync, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { type Config, SettingError } from './base/config.ts';
+import { type Config, SettingError } from '../base/config.ts';
 
 export interface DataPaths {
   readonly root: string;

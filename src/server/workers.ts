@@ -2,11 +2,11 @@
 import cluster, { type Worker } from 'node:cluster';
 import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { type Config, SettingError } from './base/config.ts';
-import type { Logger } from './base/log.ts';
-import { countersOf, type MetricsSnapshot, mergeSnapshots } from './base/metrics.ts';
-import type { Committer } from './metadata/commit.ts';
-import { serveCommits } from './metadata/commit-channel.ts';
+import { type Config, SettingError } from '../base/config.ts';
+import type { Logger } from '../base/log.ts';
+import { countersOf, type MetricsSnapshot, mergeSnapshots } from '../base/metrics.ts';
+import type { Committer } from '../metadata/commit.ts';
+import { serveCommits } from '../metadata/commit-channel.ts';
 import {
   commitDescriptor,
   type FromWorker,

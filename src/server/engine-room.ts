@@ -1,16 +1,16 @@
 // Puts the floors below a surface together: engine, content, store. With server.ts the only file that names concrete ones.
-import { systemClock } from './base/clock.ts';
-import type { Config } from './base/config.ts';
-import { createIds } from './base/ids.ts';
-import { systemRandom } from './base/random.ts';
-import { ContentStore } from './content/content-store.ts';
-import { fileDisk } from './content/file-disk.ts';
+import { systemClock } from '../base/clock.ts';
+import type { Config } from '../base/config.ts';
+import { createIds } from '../base/ids.ts';
+import { systemRandom } from '../base/random.ts';
+import { ContentStore } from '../content/content-store.ts';
+import { fileDisk } from '../content/file-disk.ts';
+import type { Committer } from '../metadata/commit.ts';
+import { OptimisticEngine } from '../metadata/optimistic-engine.ts';
+import { SqliteStore } from '../metadata/sqlite-store.ts';
+import { createCatalog } from '../namespace/segments.ts';
+import type { Store } from '../namespace/store.ts';
 import type { DataPaths } from './data-directory.ts';
-import type { Committer } from './metadata/commit.ts';
-import { OptimisticEngine } from './metadata/optimistic-engine.ts';
-import { SqliteStore } from './metadata/sqlite-store.ts';
-import { createCatalog } from './namespace/segments.ts';
-import type { Store } from './namespace/store.ts';
 
 const mebibyte = 1024 * 1024;
 
