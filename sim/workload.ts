@@ -2,6 +2,7 @@
 import type { Random } from '../src/base/random.ts';
 import { seededRandom } from '../src/base/random.ts';
 import type { LeaseAction } from '../src/namespace/leases.ts';
+import * as containerOperations from './container-operations.ts';
 import type { EntryId, Guard, ListedBlock, Model } from './model.ts';
 import type { Maker, Operation } from './operations.ts';
 import * as operations from './operations.ts';
@@ -38,7 +39,7 @@ export class Workload {
     const mark = `${this.#made++}`;
     const roll = random.below(100);
     if (this.#model.containers.size === 0 || roll < 3) {
-      return operations.makeContainer(this.#pick(containers), random.below(4) === 0 ? quotaBytes : 0, mark);
+      return containerOperations.makeContainer(this.#pick(containers), random.below(4) === 0 ? quotaBytes : 0, mark);
     }
     if (roll < 28) return operations.put(this.#maker, id, this.#guard(id), this.#bytes(), mark, hasQuota);
     if (roll < 30) {
@@ -63,13 +64,13 @@ export class Workload {
     if (roll < 87) return operations.change(id, this.#guard(id), mark, random.below(2) === 0 ? 'metadata' : 'headers');
     if (roll < 90) return operations.lease(id, this.#leaseAction());
     if (roll < 94) return operations.list(id.container, this.#listShape(), 1 + random.below(6));
-    if (roll < 95) return operations.removeContainer(id.container);
-    if (roll < 97) return operations.editContainer(id.container, mark, this.#quota(id.container));
-    if (roll < 98) return operations.leaseOnContainer(id.container, this.#leaseAction());
+    if (roll < 95) return containerOperations.removeContainer(id.container);
+    if (roll < 97) return containerOperations.editContainer(id.container, mark, this.#quota(id.container));
+    if (roll < 98) return containerOperations.leaseOnContainer(id.container, this.#leaseAction());
     const account = this.#pick(accounts);
     return random.below(2) === 0
-      ? operations.newKey(account)
-      : operations.makeAccount(account, [`k${mark}`, `l${mark}`]);
+      ? containerOperations.newKey(account)
+      : containerOperations.makeAccount(account, [`k${mark}`, `l${mark}`]);
   }
 
   #pick<T>(items: readonly T[]): T {

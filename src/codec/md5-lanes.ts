@@ -26,11 +26,10 @@ export interface Md5Lanes {
 /** What `createMd5Lanes` takes of the memory for itself, from `scratchOffset` on. */
 export const md5LanesMemoryBytes = programBytes;
 
-// Up to here a job alone, or four at once; with one more, all eight lanes are faster although some hash in vain.
-const lanesOfOne = 1;
+// Two jobs in four lanes are faster than one after the other, and so are five in eight than four and one.
 const lanesOfFour = 4;
-// While more jobs wait than there are lanes, the longest take turns of so many blocks: so all end at about one time,
-// and none goes on alone in the end, where a lane is not worth a fifth of them all.
+// While more jobs wait than there are lanes, the longest take turns of so many blocks: so all end at about one time, and
+// the ninth does not go on alone after the others, at a fifth of their speed.
 const turnBlocks = 64;
 // Rows of the program's memory are eight words.
 const rowWords = 8;
@@ -57,12 +56,15 @@ export function createMd5Lanes(memory: WebAssembly.Memory, scratchOffset: number
   const scratch = (): Int32Array => new Int32Array(memory.buffer, scratchOffset, programBytes / 4);
 
   const run = (words: Int32Array, laneCount: number, blocks: number): void => {
-    if (laneCount === lanesOfOne) return program.one(blocks);
+    if (laneCount === 1) {
+      program.one(blocks);
+      return;
+    }
     // A lane without a job hashes again what the first one does.
-    const first = words[pointersAt / 4]!;
     const runs = laneCount <= lanesOfFour ? lanesOfFour : laneCountMax;
-    words.fill(first, pointersAt / 4 + laneCount, pointersAt / 4 + runs);
-    return runs === lanesOfFour ? program.four(blocks) : program.eight(blocks);
+    words.fill(words[pointersAt / 4]!, pointersAt / 4 + laneCount, pointersAt / 4 + runs);
+    if (runs === lanesOfFour) program.four(blocks);
+    else program.eight(blocks);
   };
 
   const hashTogether = (words: Int32Array, jobs: readonly Waiting[], laneCount: number, blocks: number): void => {

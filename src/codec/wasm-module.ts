@@ -116,39 +116,36 @@ const flatten = (code: Code, into: number[]): number[] => {
   else for (const part of code) flatten(part, into);
   return into;
 };
-const sized = (bytes: readonly number[]): number[] => [...unsigned(bytes.length), ...bytes];
-const vector = (items: readonly number[][]): number[] => [...unsigned(items.length), ...items.flat()];
-const section = (id: number, items: readonly number[][]): number[] => [id, ...sized(vector(items))];
-const text = (value: string): number[] => sized([...Buffer.from(value, 'utf8')]);
+const sized = (code: Code): Code => {
+  const bytes = flatten(code, []);
+  return [unsigned(bytes.length), bytes];
+};
+const vector = (items: readonly Code[]): Code => [unsigned(items.length), items];
+const section = (id: number, items: readonly Code[]): Code => [id, sized(vector(items))];
+const text = (value: string): Code => sized([...Buffer.from(value, 'utf8')]);
 
 /** A module whose functions work on the memory imported as `memory` of `env`. Functions call each other by their place. */
 export function encodeModule(functions: readonly WasmFunction[], memoryShared: boolean): Uint8Array<ArrayBuffer> {
   // The import names the least that is needed; a shared memory must also name a maximum.
-  const limits = memoryShared ? [3, 1, ...unsigned(65536)] : [0, 1];
-  return Uint8Array.from([
-    ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
-    ...section(
-      1,
-      functions.map((one) => [
-        0x60,
-        ...vector(one.parameters.map((type) => [type])),
-        ...vector(one.result === undefined ? [] : [[one.result]]),
-      ]),
-    ),
-    ...section(2, [[...text('env'), ...text('memory'), 2, ...limits]]),
-    ...section(
+  const limits = memoryShared ? [3, 1, unsigned(65536)] : [0, 1];
+  const types = functions.map(({ parameters, result }) => [
+    0x60,
+    vector(parameters),
+    vector(result === undefined ? [] : [result]),
+  ]);
+  const exported = functions.flatMap(({ exportedAs }, index) =>
+    exportedAs === undefined ? [] : [[text(exportedAs), 0, unsigned(index)]],
+  );
+  const bodies = functions.map(({ locals, body }) => sized([vector(locals.map((type) => [1, type])), body, 0x0b]));
+  const sections = [
+    section(1, types),
+    section(2, [[text('env'), text('memory'), 2, limits]]),
+    section(
       3,
       functions.map((_, index) => unsigned(index)),
     ),
-    ...section(
-      7,
-      functions.flatMap((one, index) =>
-        one.exportedAs === undefined ? [] : [[...text(one.exportedAs), 0, ...unsigned(index)]],
-      ),
-    ),
-    ...section(
-      10,
-      functions.map((one) => sized([...vector(one.locals.map((type) => [1, type])), ...flatten(one.body, []), 0x0b])),
-    ),
-  ]);
+    section(7, exported),
+    section(10, bodies),
+  ];
+  return new Uint8Array(flatten([[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0], sections], []));
 }

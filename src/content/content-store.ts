@@ -5,6 +5,7 @@ import type { SegmentCatalog } from './catalog.ts';
 import type { Disk } from './disk.ts';
 import type { LogPiece, Place } from './extent.ts';
 import { slotBytes } from './extent.ts';
+import type { Md5Queue } from './md5-queue.ts';
 import { ContentReader, type ReadChunk } from './reader.ts';
 import { SegmentLog } from './segment-log.ts';
 import { SlotPool } from './slot-pool.ts';
@@ -29,6 +30,7 @@ export class ContentStore {
   readonly disk: Disk;
   readonly directory: string;
   readonly #pool: SlotPool;
+  readonly #md5Queue: Md5Queue;
   readonly #log: SegmentLog;
   readonly #reader: ContentReader;
   readonly #inlineBytesMax: number;
@@ -38,6 +40,7 @@ export class ContentStore {
     this.disk = disk;
     this.directory = directory;
     this.#pool = new SlotPool(options.slotsMax, slotBytes);
+    this.#md5Queue = this.#pool.md5Queue(clock);
     this.#log = new SegmentLog({ disk, directory, catalog, clock, random, segmentBytes, pool: this.#pool });
     this.#reader = new ContentReader({
       disk,
@@ -49,9 +52,10 @@ export class ContentStore {
     this.#inlineBytesMax = inlineLimit(options.inlineBytesMax);
   }
 
-  /** A new content; with `log` even a small one goes to the log. */
-  write(log = false): ContentWriter {
-    return new ContentWriter(this.#log, this.#pool, log ? 0 : this.#inlineBytesMax);
+  /** A new content; with `log` even a small one goes to the log, with `md5` its MD5 is summed. */
+  write(options: { readonly log: boolean; readonly md5: boolean }): ContentWriter {
+    const inlineBytesMax = options.log ? 0 : this.#inlineBytesMax;
+    return new ContentWriter(this.#log, this.#pool, inlineBytesMax, options.md5 ? this.#md5Queue : undefined);
   }
 
   /** Verified bytes of a range of these pieces. Throws `ContentDamageError` where they are not what was written. */

@@ -24,6 +24,8 @@ export interface Place {
 
 /** The unit of verification: a range read checks only the blocks that it touches. */
 export const blockBytes = 64 * 1024;
+/** An extent's payload at most this long shares a write with others. */
+export const gatherBytesMax = 64 * 1024;
 /** Extents start at multiples of this. */
 export const extentAlignment = 64;
 /** A segment's first extent follows its header page. */

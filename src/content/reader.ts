@@ -88,7 +88,8 @@ export class ContentReader {
    * comes from memory: an extent never changes, so it is verified when it is taken up.
    */
   async readSmall(piece: LogPiece, offset: number, length: number): Promise<Buffer> {
-    const id = piece.segment * 2 ** 20 + piece.offset / extentAlignment;
+    // Segments are at most 64 GiB long, and there are fewer than eight million.
+    const id = piece.segment * 2 ** 30 + piece.offset / extentAlignment;
     const from = piece.start + offset;
     const kept = this.#small.get(id);
     if (kept !== undefined && kept.sum === piece.sum) return kept.bytes.subarray(from, from + length);

@@ -7,6 +7,7 @@ import { alignUp, type Disk, type DiskFile, directAlignment } from './disk.ts';
 import {
   blockBytes,
   extentFootprint,
+  gatherBytesMax,
   headerBytes,
   type LogPiece,
   type Place,
@@ -70,9 +71,6 @@ interface Gather {
   used: number;
   readonly waiting: Waiting[];
 }
-
-/** An extent's payload at most this long shares a write with others. */
-export const gatherBytesMax = 64 * 1024;
 
 export class SegmentLog {
   readonly #options: SegmentLogOptions;

@@ -1,14 +1,19 @@
 // Page-aligned memory for direct writes and for reads, checksummed in place: a bounded number of slots of one size.
+import type { Clock } from '../base/clock.ts';
 import { assert } from '../base/unreachable.ts';
 import { crc64MemoryBytes, createCrc64 } from '../codec/crc64.ts';
+import { createMd5Lanes, md5LanesMemoryBytes } from '../codec/md5-lanes.ts';
 import { alignUp } from './disk.ts';
-import { segmentHeaderBytes } from './extent.ts';
+import { gatherBytesMax, segmentHeaderBytes } from './extent.ts';
+import { Md5Queue } from './md5-queue.ts';
 
-// A WebAssembly memory is page aligned, which is what O_DIRECT asks for; its first pages hold the CRC's tables, and one
-// page for the headers of new segments.
+// A WebAssembly memory is page aligned, which is what O_DIRECT asks for; its first pages hold what the sums work with,
+// a page for the headers of new segments, and room for bytes to be summed that lie elsewhere.
 const wasmPageBytes = 64 * 1024;
-const tableBytes = alignUp(crc64MemoryBytes, wasmPageBytes);
-const slotsFrom = tableBytes + alignUp(segmentHeaderBytes, wasmPageBytes);
+const md5From = alignUp(crc64MemoryBytes, wasmPageBytes);
+const headerFrom = md5From + alignUp(md5LanesMemoryBytes, wasmPageBytes);
+const scratchFrom = headerFrom + alignUp(segmentHeaderBytes, wasmPageBytes);
+const slotsFrom = scratchFrom + alignUp(gatherBytesMax, wasmPageBytes);
 
 export interface Slot {
   readonly bytes: Buffer;
@@ -36,8 +41,14 @@ export class SlotPool {
     this.#memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
     this.#slotsMax = slotsMax;
     this.#kept = Math.min(2, Math.ceil(slotsMax / 2));
-    this.headerPage = Buffer.from(this.#memory.buffer, tableBytes, segmentHeaderBytes);
+    this.headerPage = Buffer.from(this.#memory.buffer, headerFrom, segmentHeaderBytes);
     this.crc64 = createCrc64(this.#memory, 0);
+  }
+
+  /** Sums of what lies in the slots. */
+  md5Queue(clock: Clock): Md5Queue {
+    const scratch = Buffer.from(this.#memory.buffer, scratchFrom, gatherBytesMax);
+    return new Md5Queue(createMd5Lanes(this.#memory, md5From), clock, scratch, scratchFrom);
   }
 
   /** Whether `tryTake` would give one. */

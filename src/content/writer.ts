@@ -1,8 +1,10 @@
 // One content on its way in: checksummed in one pass, kept inline if it is small, else in the log; durable when it ends.
+import { createHash } from 'node:crypto';
 import { assert } from '../base/unreachable.ts';
 import { crc64, crc64Combine } from '../codec/crc64.ts';
-import { blockBytes, headerBytes, type LogPiece, payloadBytesMax } from './extent.ts';
-import { gatherBytesMax, type SegmentLog, type Written } from './segment-log.ts';
+import { blockBytes, gatherBytesMax, headerBytes, type LogPiece, payloadBytesMax } from './extent.ts';
+import type { Md5Queue, Md5Stream } from './md5-queue.ts';
+import type { SegmentLog, Written } from './segment-log.ts';
 import type { Slot, SlotPool } from './slot-pool.ts';
 
 /** Content as an entry's record names it: its bytes inline, or the pieces that make it up, in order. */
@@ -15,6 +17,8 @@ export interface Content {
 export interface FinishedContent extends Content {
   /** Azure's CRC-64 of all bytes. */
   readonly crc64: bigint;
+  /** If it was asked for. */
+  readonly md5: Buffer | undefined;
 }
 
 // So many writes of one content are on their way to the disk at once: four keep it busy.
@@ -33,11 +37,15 @@ export class ContentWriter {
   readonly #parts: Promise<Written>[] = [];
   readonly #inFlight = new Set<Promise<unknown>>();
   #failure: Error | undefined;
+  readonly #md5Queue: Md5Queue | undefined;
+  #md5: Md5Stream | undefined;
 
-  constructor(log: SegmentLog, pool: SlotPool, inlineBytesMax: number) {
+  /** With a queue, the MD5 is summed as well. */
+  constructor(log: SegmentLog, pool: SlotPool, inlineBytesMax: number, md5Queue: Md5Queue | undefined) {
     this.#log = log;
     this.#pool = pool;
     this.#inlineBytesMax = inlineBytesMax;
+    this.#md5Queue = md5Queue;
   }
 
   get length(): number {
@@ -61,23 +69,35 @@ export class ContentWriter {
   async finish(): Promise<FinishedContent> {
     if (this.#slot === undefined && this.#parts.length === 0 && this.#heldBytes <= this.#inlineBytesMax) {
       const inline = this.#held.length === 1 ? (this.#held[0] as Uint8Array) : Buffer.concat(this.#held);
-      return { length: this.#length, inline, pieces: [], crc64: crc64(inline) };
+      return { length: this.#length, inline, pieces: [], crc64: crc64(inline), md5: this.#md5OfHeld() };
     }
+    const heldMd5 = this.#md5 === undefined ? this.#md5OfHeld() : undefined;
     if (this.#slot !== undefined) {
       const slot = this.#slot;
       const used = this.#slotUsed;
       if (used > blockBytes) this.#submitSlot();
       else {
-        const tail = slot.bytes.subarray(headerBytes(payloadBytesMax), headerBytes(payloadBytesMax) + used);
+        const from = headerBytes(payloadBytesMax);
+        const tail = slot.bytes.subarray(from, from + used);
         this.#slot = undefined;
-        if (used > 0) this.#track(this.#log.appendSmall([tail], used).finally(() => this.#pool.give(slot)));
+        const summed = used > 0 ? this.#md5?.add(slot.base + from, tail) : undefined;
+        const append = async (): Promise<Written> => {
+          try {
+            await summed;
+            return await this.#log.appendSmall([tail], used);
+          } finally {
+            this.#pool.give(slot);
+          }
+        };
+        if (used > 0) this.#track(append());
         else this.#pool.give(slot);
       }
     } else if (this.#heldBytes > 0) this.#submitHeld();
     const parts = await Promise.all(this.#parts);
     await this.#log.durable(parts);
     const pieces = parts.map(({ piece }) => piece);
-    return { length: this.#length, inline: undefined, pieces, crc64: sumOf(parts) };
+    const md5 = heldMd5 ?? (await this.#md5?.finish());
+    return { length: this.#length, inline: undefined, pieces, crc64: sumOf(parts), md5 };
   }
 
   /**
@@ -91,6 +111,7 @@ export class ContentWriter {
     this.#held = [];
     this.#heldBytes = 0;
     this.#failure ??= new Error('the content was given up');
+    this.#md5?.end();
     const settled = await Promise.allSettled(this.#parts);
     const written = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
     const durable: LogPiece[] = [];
@@ -106,9 +127,11 @@ export class ContentWriter {
   // What was held moves into a slot of its own. Without a free one it shares a gathered write: slow senders that fill
   // the pool make others' extents smaller, but never make them wait.
   #unhold(): void {
+    this.#md5 ??= this.#md5Queue?.begin();
     const slot = this.#pool.tryTake();
     if (slot === undefined) {
-      while (this.#heldBytes > 0) this.#submitHeld();
+      // Whole extents only: what follows must begin at a block of the MD5.
+      while (this.#heldBytes >= gatherBytesMax) this.#submitHeld();
       return;
     }
     this.#slot = slot;
@@ -117,6 +140,14 @@ export class ContentWriter {
     this.#held = [];
     this.#heldBytes = 0;
     for (const chunk of held) this.#fill(chunk);
+  }
+
+  /** Of content that never filled a slot. */
+  #md5OfHeld(): Buffer | undefined {
+    if (this.#md5Queue === undefined) return undefined;
+    const hash = createHash('md5');
+    for (const chunk of this.#held) hash.update(chunk);
+    return hash.digest();
   }
 
   #submitHeld(): void {
@@ -131,7 +162,9 @@ export class ContentWriter {
       bytes += Math.min(first.length, room);
     }
     this.#heldBytes -= bytes;
-    this.#track(this.#log.appendSmall(chunks, bytes));
+    const append = this.#log.appendSmall(chunks, bytes);
+    const summed = this.#md5?.addCopied(chunks, bytes);
+    this.#track(summed === undefined ? append : append.then((written) => summed.then(() => written)));
   }
 
   #fill(chunk: Uint8Array): void {
@@ -169,10 +202,14 @@ export class ContentWriter {
     const slot = this.#slot;
     assert(slot !== undefined, 'a slot is submitted once');
     this.#slot = undefined;
-    const write = this.#log.writeSlot(slot, this.#slotUsed, this.#blockSums);
+    const used = this.#slotUsed;
+    const sums = this.#blockSums;
     this.#slotUsed = 0;
     this.#blockSums = [];
-    this.#track(write);
+    const from = headerBytes(payloadBytesMax);
+    const summed = this.#md5?.add(slot.base + from, slot.bytes.subarray(from, from + used));
+    const write = (): Promise<Written> => this.#log.writeSlot(slot, used, sums);
+    this.#track(summed === undefined ? write() : summed.then(write));
   }
 
   #track(part: Promise<Written>): void {

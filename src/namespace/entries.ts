@@ -137,7 +137,8 @@ export type PutOutcome =
 export async function putEntry(store: Store, command: EntryWrite & { readonly body: Body }): Promise<PutOutcome> {
   const ingested = await ingest(store, command.body);
   if (ingested.kind !== 'ok') return ingested;
-  const { content, md5 } = ingested;
+  const { content } = ingested;
+  const { md5 } = content;
   const headers: ContentHeaders =
     md5 !== undefined && command.attributes.headers.contentMd5 === undefined
       ? { ...command.attributes.headers, contentMd5: md5.toString('base64') }

@@ -1,5 +1,4 @@
 // A body on its way in: one loop that checks its length, sums it and writes it; durable when it is given back.
-import { createHash } from 'node:crypto';
 import type { LogPiece } from '../content/extent.ts';
 import type { FinishedContent } from '../content/writer.ts';
 import { dropPieces } from './contents.ts';
@@ -19,20 +18,16 @@ export interface Body {
   readonly wantMd5: boolean;
 }
 
-export type Ingested =
-  | { readonly kind: 'ok'; readonly content: FinishedContent; readonly md5: Buffer | undefined }
-  | Failure;
+export type Ingested = { readonly kind: 'ok'; readonly content: FinishedContent } | Failure;
 
 /** Throws what the body throws (a sender that went away); what had been written by then is dropped. */
 export async function ingest(store: Store, body: Body, log = false): Promise<Ingested> {
-  const writer = store.content.write(log);
-  const md5 = body.wantMd5 || body.md5 !== undefined ? createHash('md5') : undefined;
+  const writer = store.content.write({ log, md5: body.wantMd5 || body.md5 !== undefined });
   try {
     for await (const chunk of body.chunks) {
       if (writer.length + chunk.length > body.lengthMax) {
         return await giveUp(store, await writer.abort(), { kind: 'body-too-large' });
       }
-      md5?.update(chunk);
       const wait = writer.append(chunk);
       if (wait !== undefined) await wait;
     }
@@ -40,10 +35,9 @@ export async function ingest(store: Store, body: Body, log = false): Promise<Ing
       return await giveUp(store, await writer.abort(), { kind: 'body-length' });
     }
     const content = await writer.finish();
-    const digest = md5?.digest();
-    const unequal = compareSums(body, digest, content.crc64);
+    const unequal = compareSums(body, content.md5, content.crc64);
     if (unequal !== undefined) return await giveUp(store, content.pieces, unequal);
-    return { kind: 'ok', content, md5: digest };
+    return { kind: 'ok', content };
   } catch (error) {
     const pieces = await writer.abort();
     await discard(store, pieces).catch(() => undefined);

@@ -49,9 +49,9 @@ export type StageOutcome = { readonly kind: 'ok'; readonly md5: Buffer | undefin
 export async function stageBlock(store: Store, command: StageBlock & { readonly body: Body }): Promise<StageOutcome> {
   const ingested = await ingest(store, command.body, true);
   if (ingested.kind !== 'ok') return ingested;
-  const { content, md5 } = ingested;
+  const { content } = ingested;
   const outcome = await stagePieces(store, command, content.pieces, content.length);
-  if (outcome.kind === 'ok') return { kind: 'ok', md5, crc64: content.crc64 };
+  if (outcome.kind === 'ok') return { kind: 'ok', md5: content.md5, crc64: content.crc64 };
   await discard(store, content.pieces);
   return outcome;
 }

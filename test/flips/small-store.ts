@@ -1,7 +1,6 @@
 // Small stores to damage: every kind of record and of content, closed cleanly or left as a crash leaves them.
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../../src/base/clock.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { loadConfig } from '../../src/base/config.ts';
@@ -9,6 +8,8 @@ import { createIds } from '../../src/base/ids.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import { ContentStore } from '../../src/content/content-store.ts';
 import { fileDisk } from '../../src/content/file-disk.ts';
+import type { Committer } from '../../src/metadata/commit.ts';
+import { keys } from '../../src/metadata/keys.ts';
 import { OptimisticEngine } from '../../src/metadata/optimistic-engine.ts';
 import { pageBytes } from '../../src/metadata/sqlite-file.ts';
 import { SqliteStore } from '../../src/metadata/sqlite-store.ts';
@@ -69,9 +70,11 @@ export async function makeImages(work: string, seed: number): Promise<Image[]> {
   await live.change(1);
   keep('crashed');
   await live.close();
-  // The log begins again and again, and what it held before stays behind the new transactions.
+  // The log begins again, and what it held before stays behind the new transactions.
   live.open(mebibyte / 4);
   await live.change(2);
+  await live.takeUpLog();
+  await live.stageMore();
   if (!live.hasStaleLog()) throw new Error('no stale frames are left in the log');
   keep('crashed later');
   await live.close();
@@ -120,7 +123,11 @@ class LiveStore {
         throw error;
       },
     });
-    const { committer } = this.#metadata;
+    this.#openStore(this.#metadata.committer);
+  }
+
+  #openStore(committer: Committer): void {
+    const paths = dataPaths({ data: this.directory });
     const engine = new OptimisticEngine({ path: paths.metadata, committer, cacheBytes: mebibyte, readersMax: 4 });
     const clock = this.#clock;
     const random = this.#random;
@@ -142,6 +149,16 @@ class LiveStore {
     await this.#open.content.close();
     await this.#open.engine[Symbol.asyncDispose]();
     this.#metadata?.close();
+  }
+
+  /** Lets the next commit take the whole log into the main file: nobody reads while it does. */
+  async takeUpLog(): Promise<void> {
+    await this.#open.content.close();
+    await this.#open.engine[Symbol.asyncDispose]();
+    const { committer } = this.#metadata as SqliteStore;
+    const op = { kind: 'put', key: keys.setting('flips'), value: Buffer.alloc(8) } as const;
+    ok({ kind: (await committer.commit({ seq: 0, reads: [], ranges: [], ops: [op] })).kind }, 'committed');
+    this.#openStore(committer);
   }
 
   hasStaleLog(): boolean {
@@ -200,14 +217,15 @@ class LiveStore {
 
   async change(round: number): Promise<void> {
     for (let index = 0; index < 20; index++) await this.#put(`inline/${index % 7}/${index}`, 30 + index);
-    for (let index = 0; index < 15; index++) {
-      await this.#put(`round ${round}/${index}`, 300 + index * 150);
-      // Readers let go of what they keep, so that the log can begin again.
-      await sleep(30);
-    }
+    for (let index = 0; index < 15; index++) await this.#put(`round ${round}/${index}`, 300 + index * 150);
     for (let index = 0; index < 5; index++) await this.#remove(`small/${40 + round * 10 + index}`);
     await this.#putBlocks(`blocks/of round ${round}`, 35);
     await this.#stage(`staged/in round ${round}`, 3);
+  }
+
+  async stageMore(): Promise<void> {
+    await this.#stage('staged/last', 4);
+    await this.#put('last', 100);
   }
 
   async #put(name: string, bytes: number): Promise<void> {
@@ -264,6 +282,6 @@ function bodyOf(content: Buffer): Body {
   return { chunks: chunks(), length: content.length, lengthMax: content.length, wantMd5: true };
 }
 
-function ok(outcome: { readonly kind: string }): void {
-  if (outcome.kind !== 'ok') throw new Error(`the image could not be made: ${outcome.kind}`);
+function ok(outcome: { readonly kind: string }, wanted = 'ok'): void {
+  if (outcome.kind !== wanted) throw new Error(`the image could not be made: ${outcome.kind}`);
 }
