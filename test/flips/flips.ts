@@ -49,9 +49,11 @@ const weights: readonly [FileKind, number][] = [
   ['meta.db.sums', 8],
 ];
 /** Of the flips in segments, one in so many is also seen by recovery and compaction. */
-const backgroundEvery = 20;
-/** Of the flips in segments, one in so many asks for every content, not just for those that lie there. */
+const backgroundEvery = 40;
+/** One flip in so many is followed by all questions, not just by those that it can change the answers of. */
 const everythingEvery = 25;
+/** Of the stores that open after a flip in their metadata, one in so many is closed and opened again. */
+const reopenEvery = 4;
 const shownMax = 3;
 
 interface Subject {
@@ -77,7 +79,7 @@ export async function runFlips(options: FlipOptions): Promise<FlipCounts> {
     const at = random.below((subject.image.files.get(file) as Buffer).length);
     const bit = random.below(8);
     const run = new Flip(subject, file, at, bit, counts);
-    const verdict = kind === 'segment' ? await run.inSegment(index) : await run.inMetadata(options.afterFlip);
+    const verdict = kind === 'segment' ? await run.inSegment(index) : await run.inMetadata(index, options.afterFlip);
     counts.flips++;
     const outcomes = counts.byFile.get(kind);
     if (outcomes !== undefined) outcomes[verdict.kind]++;
@@ -149,20 +151,22 @@ class Flip {
     this.#counts = counts;
   }
 
-  async inMetadata(afterFlip: ((path: string) => void) | undefined): Promise<Verdict> {
+  async inMetadata(index: number, afterFlip: ((path: string) => void) | undefined): Promise<Verdict> {
     const { image, answers } = this.#subject;
     const path = join(image.directory, this.#file);
+    const all = [...answers.keys()];
+    // Content follows from rows that are as they were, and from segments that nobody touched.
+    const asked = index % everythingEvery === 0 ? all : all.filter(({ kind }) => kind === 'metadata');
     let untouched = false;
     flipBit(path, this.#at, this.#bit);
     afterFlip?.(image.paths.metadata);
     try {
-      const all = [...answers.keys()];
-      const first = await judge(image, (store) => askAll(store, all, answers));
+      const first = await judge(image, (store) => askAll(store, asked, answers));
       untouched = first.kind === 'refusedAtOpen' && afterFlip === undefined;
-      if (first.kind !== 'harmless') return first;
-      // What was taken as harmless must still be so after a checkpoint.
+      if (first.kind !== 'harmless' || index % reopenEvery !== 0) return first;
+      // What was taken as harmless must still be so after the checkpoint of a clean stop.
       this.#counts.openedAgain++;
-      return await judge(image, (store) => askAll(store, all, answers));
+      return await judge(image, (store) => askAll(store, asked, answers));
     } finally {
       // A refused open changed nothing but that bit.
       if (untouched) flipBit(path, this.#at, this.#bit);
@@ -173,18 +177,18 @@ class Flip {
   async inSegment(index: number): Promise<Verdict> {
     const { reading, metadata, answers } = this.#subject;
     if (index % backgroundEvery === 0) return this.#withBackground();
+    const all = [...answers.keys()].filter(({ kind }) => kind === 'content');
+    const asked = index % everythingEvery === 1 ? all : all.filter((question) => this.#mayTouch(question));
+    // Bytes of dropped extents, and what fills up a page.
+    if (asked.length === 0) return { kind: 'harmless' };
     const path = join(reading.directory, this.#file);
     flipBit(path, this.#at, this.#bit);
+    // What a store has read it keeps in memory for a while: each flip is seen by one that has read nothing.
+    const opened = openStore(reading.paths, imageConfig(), metadata.committer);
     try {
-      const all = [...answers.keys()].filter(({ kind }) => kind === 'content');
-      const asked = index % everythingEvery === 1 ? all : all.filter((question) => this.#mayTouch(question));
-      const opened = openStore(reading.paths, imageConfig(), metadata.committer);
-      try {
-        return verdictOf(await askAll(opened.store, asked, answers));
-      } finally {
-        await opened[Symbol.asyncDispose]();
-      }
+      return verdictOf(await askAll(opened.store, asked, answers));
     } finally {
+      await opened[Symbol.asyncDispose]();
       flipBit(path, this.#at, this.#bit);
     }
   }

@@ -70,11 +70,14 @@ export async function questionsOf(store: Store): Promise<Map<Question, string>> 
       metadata(`the list of ${container} by /`, (from) => listAll(from, container, '/')),
     );
     for (const listed of await listAll(store, container, undefined)) {
-      const entry = { ...name, name: listed.name };
-      questions.push(metadata(`blocks of ${listed.name}`, (from) => getBlockLists(from, { ...entry, conditions: {} })));
-      questions.push(await stagedQuestion(store, container, listed.name));
+      const entry = { ...name, name: listed.name, conditions: {} };
+      const lists = await getBlockLists(store, entry);
+      if (lists.kind === 'ok' && lists.committed.length + lists.uncommitted.length > 0)
+        questions.push(metadata(`blocks of ${listed.name}`, (from) => getBlockLists(from, entry)));
+      if (lists.kind === 'ok' && lists.uncommitted.length > 0)
+        questions.push(await stagedQuestion(store, container, listed.name));
       if (listed.kind !== 'entry') continue;
-      questions.push(metadata(`entry ${listed.name}`, (from) => getEntry(from, { ...entry, conditions: {} })));
+      questions.push(metadata(`entry ${listed.name}`, (from) => getEntry(from, entry)));
       const pieces = await store.engine.snapshot((view) => allPieces(view, listed.entry.record));
       const extents = await extentsOf(store, pieces);
       const ask = (from: Store) => contentAnswer(from, container, listed.name);
@@ -147,7 +150,7 @@ async function listAll(store: Store, container: string, delimiter: string | unde
   return items;
 }
 
-/** Every row of the metadata, also what no read of a name looks at. */
+/** Every row of the metadata, also what no read of a name looks at, by a walk and each by its key. */
 function allRows(store: Store): Promise<string> {
   return store.engine.snapshot(async (view) => {
     const hash = createHash('sha256');
@@ -156,7 +159,11 @@ function allRows(store: Store): Promise<string> {
     let start: Uint8Array = Buffer.of(0);
     do {
       rows = await view.scan({ start, end: Buffer.of(0xff) }, { limit: 500 });
-      for (const { key, value } of rows) {
+      const found = await view.getMany(rows.map(({ key }) => key));
+      for (const [index, { key, value }] of rows.entries()) {
+        const again = found[index];
+        if (again === undefined || Buffer.compare(again, value) !== 0)
+          return `${Buffer.from(key).toString('hex')} is not found`;
         hash.update(`${key.length} ${value.length} `).update(key).update(value);
         start = after(key);
       }

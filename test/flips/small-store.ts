@@ -31,6 +31,7 @@ const mebibyte = 1024 * 1024;
 export const account = 'flipaccount';
 const container = 'box';
 export const containers = [container, 'other'] as const;
+const checkpointBytes = mebibyte / 4;
 const segmentBytes = 2 * mebibyte;
 const cause = { by: 'flips', requestId: 'request' };
 const leaseId = '00000000-0000-0000-0000-00000000000a';
@@ -71,7 +72,7 @@ export async function makeImages(work: string, seed: number): Promise<Image[]> {
   keep('crashed');
   await live.close();
   // The log begins again, and what it held before stays behind the new transactions.
-  live.open(mebibyte / 4);
+  live.open(checkpointBytes);
   await live.change(2);
   await live.takeUpLog();
   await live.stageMore();
@@ -111,14 +112,14 @@ class LiveStore {
     this.#clock = { now: () => ++this.#nowMs, sleep: systemClock.sleep };
   }
 
-  open(checkpointBytes = 64 * mebibyte): void {
+  open(checkpointAt = 64 * mebibyte): void {
     const paths = dataPaths({ data: this.directory });
     for (const path of [dirname(paths.metadata), paths.content]) mkdirSync(path, { recursive: true });
     this.#metadata = new SqliteStore({
       path: paths.metadata,
       cacheBytes: mebibyte,
       queueBytesMax: 64 * mebibyte,
-      checkpointBytes,
+      checkpointBytes: checkpointAt,
       onBroken: (error) => {
         throw error;
       },
@@ -156,8 +157,12 @@ class LiveStore {
     await this.#open.content.close();
     await this.#open.engine[Symbol.asyncDispose]();
     const { committer } = this.#metadata as SqliteStore;
-    const op = { kind: 'put', key: keys.setting('flips'), value: Buffer.alloc(8) } as const;
-    ok({ kind: (await committer.commit({ seq: 0, reads: [], ranges: [], ops: [op] })).kind }, 'committed');
+    const key = keys.setting('flips');
+    for (const op of [
+      { kind: 'put', key, value: Buffer.alloc(checkpointBytes + pageBytes) } as const,
+      { kind: 'delete', key } as const,
+    ])
+      ok(await committer.commit({ seq: 0, reads: [], ranges: [], ops: [op] }), 'committed');
     this.#openStore(committer);
   }
 
