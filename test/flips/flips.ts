@@ -1,16 +1,24 @@
 // Flips one bit of a stored file, opens the store, asks for everything, and judges: right, refused, or served silently.
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { systemClock } from '../../src/base/clock.ts';
+import { createIds } from '../../src/base/ids.ts';
+import { systemRandom } from '../../src/base/random.ts';
+import type { ContentStore } from '../../src/content/content-store.ts';
 import { segmentOfFileName } from '../../src/content/extent.ts';
+import { fileDisk } from '../../src/content/file-disk.ts';
+import { ContentReader } from '../../src/content/reader.ts';
+import type { Committer } from '../../src/metadata/commit.ts';
 import { flipBit } from '../../src/metadata/database.testing.ts';
+import { OptimisticEngine } from '../../src/metadata/optimistic-engine.ts';
 import type { SqliteStore } from '../../src/metadata/sqlite-store.ts';
 import { processGarbage } from '../../src/namespace/garbage.ts';
 import { reclaimOnce } from '../../src/namespace/reclaim.ts';
 import { recoverSegments } from '../../src/namespace/recover.ts';
-import { nextSegment } from '../../src/namespace/segments.ts';
+import { createCatalog, nextSegment } from '../../src/namespace/segments.ts';
 import type { Store } from '../../src/namespace/store.ts';
-import { dataPaths } from '../../src/server/data-directory.ts';
-import { openMetadata, openStore } from '../../src/server/engine-room.ts';
+import { type DataPaths, dataPaths } from '../../src/server/data-directory.ts';
+import { type OpenStore, openMetadata, openStore } from '../../src/server/engine-room.ts';
 import { seeded, subSeed } from '../support/seeded.ts';
 import { type Answered, askAll, isDamage, type Question, questionsOf, readName } from './picture.ts';
 import { containers, type Image, imageConfig, makeImages } from './small-store.ts';
@@ -99,7 +107,7 @@ export async function runFlips(options: FlipOptions): Promise<FlipCounts> {
 
 /** Learns what the undamaged image answers, and holds that against what was written. */
 async function subjectOf(image: Image): Promise<Subject> {
-  const answers = await withStore(image, async (store) => {
+  const answers = await withStore(image, openWhole, async (store) => {
     for (const [name, content] of image.written) {
       const found = await readName(store, containers[0], name);
       if (found === undefined || !found.equals(content)) throw new Error(`${image.name}: ${name} was not kept`);
@@ -184,7 +192,7 @@ class Flip {
     const path = join(reading.directory, this.#file);
     flipBit(path, this.#at, this.#bit);
     // What a store has read it keeps in memory for a while: each flip is seen by one that has read nothing.
-    const opened = openStore(reading.paths, imageConfig(), metadata.committer);
+    const opened = openReader(reading.paths, metadata.committer);
     try {
       return verdictOf(await askAll(opened.store, asked, answers));
     } finally {
@@ -202,10 +210,11 @@ class Flip {
       flipBit(join(image.directory, this.#file), this.#at, this.#bit);
       // Rows change under the background; names and what they answer may not.
       const all = [...answers.keys()].filter((question) => question.text !== 'all rows');
-      const first = await judge(image, async (store) => {
+      const changing = async (store: Store): Promise<Answered> => {
         await background(store);
         return askAll(store, all, answers);
-      });
+      };
+      const first = await judge(image, changing, openWhole);
       return first.kind === 'silent' ? first : await judge(image, (store) => askAll(store, all, answers));
     } finally {
       rmSync(image.directory, { recursive: true });
@@ -234,10 +243,36 @@ async function background(store: Store): Promise<void> {
   }
 }
 
-async function judge(image: Image, ask: (store: Store) => Promise<Answered>): Promise<Verdict> {
+type Open = (paths: DataPaths, committer: Committer) => OpenStore;
+
+const openWhole: Open = (paths, committer) => openStore(paths, imageConfig(), committer);
+
+/** The parts of `openStore` that read: the memory for writes would take most of the time of ten thousand stores. */
+const openReader: Open = (paths, committer) => {
+  const engine = new OptimisticEngine({ path: paths.metadata, committer, cacheBytes: 1 << 20, readersMax: 4 });
+  const catalog = createCatalog(engine, systemClock);
+  const reader = new ContentReader({
+    disk: fileDisk,
+    directory: paths.content,
+    catalog,
+    nowMs: () => systemClock.now(),
+    buffersMax: 2,
+  });
+  const ids = createIds(systemClock, systemRandom);
+  const content = reader as unknown as ContentStore;
+  return {
+    store: { engine, content, clock: systemClock, random: systemRandom, ids },
+    [Symbol.asyncDispose]: async () => {
+      await reader.close();
+      await engine[Symbol.asyncDispose]();
+    },
+  };
+};
+
+async function judge(image: Image, ask: (store: Store) => Promise<Answered>, open = openReader): Promise<Verdict> {
   let opened = false;
   try {
-    const answered = await withStore(image, async (store) => {
+    const answered = await withStore(image, open, async (store) => {
       opened = true;
       return await ask(store);
     });
@@ -254,14 +289,14 @@ function verdictOf({ refused, wrong }: Answered): Verdict {
   return { kind: refused > 0 ? 'refusedAtRead' : 'harmless' };
 }
 
-async function withStore<T>(image: Image, work: (store: Store) => Promise<T>): Promise<T> {
+async function withStore<T>(image: Image, open: Open, work: (store: Store) => Promise<T>): Promise<T> {
   let broken: Error | undefined;
   const metadata = openMetadata(image.paths, (error) => {
     broken = error;
   });
   let result: T;
   try {
-    const opened = openStore(image.paths, imageConfig(), metadata.committer);
+    const opened = open(image.paths, metadata.committer);
     try {
       result = await work(opened.store);
     } finally {

@@ -12,7 +12,7 @@ import { createAccount } from '../../namespace/accounts.ts';
 import type { Store } from '../../namespace/store.ts';
 import type { Answer } from '../http/answer.ts';
 import type { RequestBody } from '../http/body.ts';
-import type { BatchPart, BlobCall, Call, ContainerCall } from './call.ts';
+import type { BatchPart, Call, ContainerCall } from './call.ts';
 import { BlobError } from './errors.ts';
 import { parseQuery } from './request.ts';
 import { newestVersion } from './versions.ts';
@@ -117,10 +117,6 @@ export function serviceCall(surface: TestSurface, request: TestRequest = {}): Ca
 
 export function containerCall(surface: TestSurface, container: string, request: TestRequest = {}): ContainerCall {
   return serviceCall(surface, { ...request, container }) as ContainerCall;
-}
-
-export function blobCall(surface: TestSurface, container: string, blob: string, request: TestRequest = {}): BlobCall {
-  return serviceCall(surface, { ...request, container, blob }) as BlobCall;
 }
 
 function bodyOf(body: string | Buffer = ''): RequestBody {
