@@ -52,10 +52,16 @@ export class ContentStore {
     this.#inlineBytesMax = inlineLimit(options.inlineBytesMax);
   }
 
-  /** A new content; with `log` even a small one goes to the log, with `md5` its MD5 is summed. */
-  write(options: { readonly log: boolean; readonly md5: boolean }): ContentWriter {
-    const inlineBytesMax = options.log ? 0 : this.#inlineBytesMax;
-    return new ContentWriter(this.#log, this.#pool, inlineBytesMax, options.md5 ? this.#md5Queue : undefined);
+  /**
+   * A new content; with `log` even a small one goes to the log, with `md5` its MD5 is summed, with `ownsChunks` the memory
+   * of what is appended belongs to the writer.
+   */
+  write(options: { readonly log: boolean; readonly md5: boolean; readonly ownsChunks: boolean }): ContentWriter {
+    return new ContentWriter(this.#log, this.#pool, {
+      inlineBytesMax: options.log ? 0 : this.#inlineBytesMax,
+      md5Queue: options.md5 ? this.#md5Queue : undefined,
+      ownsChunks: options.ownsChunks,
+    });
   }
 
   /** Verified bytes of a range of these pieces. Throws `ContentDamageError` where they are not what was written. */

@@ -14,6 +14,8 @@ export interface Body {
   /** Expected sums, checked before anything is committed. */
   readonly md5?: Buffer;
   readonly crc64?: bigint;
+  /** The chunks are nobody else's: their memory may be given back as soon as they are copied. */
+  readonly ownsChunks?: boolean;
   /** Whether the sum is wanted though none is expected. */
   readonly wantMd5: boolean;
 }
@@ -22,7 +24,7 @@ export type Ingested = { readonly kind: 'ok'; readonly content: FinishedContent 
 
 /** Throws what the body throws (a sender that went away); what had been written by then is dropped. */
 export async function ingest(store: Store, body: Body, log = false): Promise<Ingested> {
-  const writer = store.content.write({ log, md5: body.wantMd5 || body.md5 !== undefined });
+  const writer = store.content.write({ log, md5: body.wantMd5 || body.md5 !== undefined, ownsChunks: body.ownsChunks === true });
   try {
     for await (const chunk of body.chunks) {
       if (writer.length + chunk.length > body.lengthMax) {

@@ -22,6 +22,7 @@ export function uploadBody(call: Call, bytesMax: number, wantMd5: boolean): Body
   }
   return {
     chunks: call.body,
+    ownsChunks: true,
     length,
     lengthMax,
     wantMd5,
