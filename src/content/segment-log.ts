@@ -2,6 +2,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import { assert } from '../base/unreachable.ts';
+import { createMd5State, type Md5Job } from '../codec/md5-lanes.ts';
 import type { SegmentCatalog } from './catalog.ts';
 import { alignUp, type Disk, type DiskFile, directAlignment } from './disk.ts';
 import {
@@ -18,6 +19,8 @@ import {
   writeSegmentHeader,
 } from './extent.ts';
 import type { Slot, SlotPool } from './slot-pool.ts';
+
+const md5BlockBytes = 64;
 
 export interface SegmentLogOptions {
   readonly disk: Disk;
@@ -54,6 +57,8 @@ export interface Written {
   readonly segment: OpenSegment;
   /** CRC-64 of each block of its payload. */
   readonly sums: readonly bigint[];
+  /** Of a small extent, if it was asked for. */
+  readonly md5?: Buffer;
 }
 
 /** A small extent that waits in a gather slot for the next write. */
@@ -62,6 +67,7 @@ interface Waiting {
   readonly length: number;
   /** Where it was first written, if that is elsewhere. */
   readonly logical: Place | undefined;
+  readonly wantMd5: boolean;
   readonly resolve: (written: Written) => void;
   readonly reject: (error: Error) => void;
 }
@@ -89,11 +95,16 @@ export class SegmentLog {
   }
 
   /** Copies a small payload (at most `gatherBytesMax` bytes) behind others into a shared slot; durable when it resolves. */
-  appendSmall(chunks: readonly Uint8Array[], length: number): Promise<Written> {
-    return this.#appendGathered(chunks, length, undefined);
+  appendSmall(chunks: readonly Uint8Array[], length: number, wantMd5 = false): Promise<Written> {
+    return this.#appendGathered(chunks, length, undefined, wantMd5);
   }
 
-  async #appendGathered(chunks: readonly Uint8Array[], length: number, logical: Place | undefined): Promise<Written> {
+  async #appendGathered(
+    chunks: readonly Uint8Array[],
+    length: number,
+    logical: Place | undefined,
+    wantMd5 = false,
+  ): Promise<Written> {
     const header = headerBytes(length);
     const need = extentFootprint(length);
     while (this.#gather === undefined || this.#gather.used + need > this.#gatheredMax) {
@@ -112,7 +123,7 @@ export class SegmentLog {
     }
     gather.slot.bytes.fill(0, position, gather.used);
     return await new Promise<Written>((resolve, reject) => {
-      gather.waiting.push({ at, length, logical, resolve, reject });
+      gather.waiting.push({ at, length, logical, wantMd5, resolve, reject });
       this.#flushing ??= this.#flush();
     });
   }
@@ -198,14 +209,40 @@ export class SegmentLog {
         const piece = this.#seal(segment, extent, offset, one.length, sums, one.logical);
         return { piece, place: { segment: segment.number, offset }, segment, sums };
       });
-      await this.#write(segment, slot.bytes.subarray(0, bytes), position);
+      const write = this.#write(segment, slot.bytes.subarray(0, bytes), position);
+      // While the disk is at it.
+      const sums = this.#md5Sums(slot, waiting);
+      await write;
       await this.#sync(segment);
-      for (let i = 0; i < waiting.length; i++) (waiting[i] as Waiting).resolve(written[i] as Written);
+      for (const [i, one] of waiting.entries()) {
+        const md5 = sums.get(one);
+        one.resolve({ ...(written[i] as Written), ...(md5 && { md5 }) });
+      }
     } catch (error) {
       for (const one of waiting) one.reject(error as Error);
     } finally {
       this.#options.pool.give(slot);
     }
+  }
+
+  /** The MD5 of those that want one, all in one go. */
+  #md5Sums(slot: Slot, waiting: readonly Waiting[]): Map<Waiting, Buffer> {
+    const sums = new Map<Waiting, Buffer>();
+    const wanting = waiting.filter(({ wantMd5 }) => wantMd5);
+    if (wanting.length === 0) return sums;
+    const { md5 } = this.#options.pool;
+    const jobs = wanting.map(({ at, length }) => ({
+      state: createMd5State(),
+      offset: slot.base + at + headerBytes(length),
+      blocks: Math.floor(length / md5BlockBytes),
+    }));
+    md5.hash(jobs.filter(({ blocks }) => blocks > 0));
+    for (const [i, one] of wanting.entries()) {
+      const end = one.at + headerBytes(one.length) + one.length;
+      const tail = slot.bytes.subarray(end - (one.length % md5BlockBytes), end);
+      sums.set(one, md5.finish((jobs[i] as Md5Job).state, tail));
+    }
+    return sums;
   }
 
   /** Of the payload of an extent that begins at `at` of a slot. */

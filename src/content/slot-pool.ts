@@ -2,7 +2,7 @@
 import type { Clock } from '../base/clock.ts';
 import { assert } from '../base/unreachable.ts';
 import { crc64MemoryBytes, createCrc64 } from '../codec/crc64.ts';
-import { createMd5Lanes, md5LanesMemoryBytes } from '../codec/md5-lanes.ts';
+import { createMd5Lanes, type Md5Lanes, md5LanesMemoryBytes } from '../codec/md5-lanes.ts';
 import { alignUp } from './disk.ts';
 import { gatherBytesMax, segmentHeaderBytes } from './extent.ts';
 import { Md5Queue } from './md5-queue.ts';
@@ -31,6 +31,7 @@ export class SlotPool {
   readonly #slotsMax: number;
   readonly #slotBytes: number;
   readonly #kept: number;
+  #md5: Md5Lanes | undefined;
   #made = 0;
 
   /** `slotBytes` is a multiple of 4096. */
@@ -45,10 +46,15 @@ export class SlotPool {
     this.crc64 = createCrc64(this.#memory, 0);
   }
 
-  /** Sums of what lies in the slots. */
+  /** MD5 of what lies in the slots; made when it is first asked for. */
+  get md5(): Md5Lanes {
+    this.#md5 ??= createMd5Lanes(this.#memory, md5From);
+    return this.#md5;
+  }
+
   md5Queue(clock: Clock): Md5Queue {
     const scratch = Buffer.from(this.#memory.buffer, scratchFrom, gatherBytesMax);
-    return new Md5Queue(createMd5Lanes(this.#memory, md5From), clock, scratch, scratchFrom);
+    return new Md5Queue(this.md5, clock, scratch, scratchFrom);
   }
 
   /** Whether `tryTake` would give one. */

@@ -86,7 +86,8 @@ export class ContentWriter {
       const inline = this.#held.length === 1 ? (this.#held[0] as Uint8Array) : Buffer.concat(this.#held);
       return { length: this.#length, inline, pieces: [], crc64: crc64(inline), md5: this.#md5OfHeld() };
     }
-    const heldMd5 = this.#md5 === undefined ? this.#md5OfHeld() : undefined;
+    // Content of one small extent is summed with the others of its write.
+    const isOneExtent = this.#md5 === undefined && this.#md5Queue !== undefined;
     if (this.#slot !== undefined) {
       const slot = this.#slot;
       const used = this.#slotUsed;
@@ -107,11 +108,11 @@ export class ContentWriter {
         if (used > 0) this.#track(append());
         else this.#pool.give(slot);
       }
-    } else if (this.#heldBytes > 0) this.#submitHeld();
+    } else if (this.#heldBytes > 0) this.#submitHeld(isOneExtent);
     const parts = await Promise.all(this.#parts);
     await this.#log.durable(parts);
     const pieces = parts.map(({ piece }) => piece);
-    const md5 = heldMd5 ?? (await this.#md5?.finish());
+    const md5 = isOneExtent ? parts[0]?.md5 : await this.#md5?.finish();
     return { length: this.#length, inline: undefined, pieces, crc64: sumOf(parts), md5 };
   }
 
@@ -157,7 +158,7 @@ export class ContentWriter {
     for (const chunk of held) this.#fill(chunk);
   }
 
-  /** Of content that never filled a slot. */
+  /** Of content that goes inline. */
   #md5OfHeld(): Buffer | undefined {
     if (this.#md5Queue === undefined) return undefined;
     const hash = createHash('md5');
@@ -165,7 +166,7 @@ export class ContentWriter {
     return hash.digest();
   }
 
-  #submitHeld(): void {
+  #submitHeld(wantMd5 = false): void {
     const chunks: Uint8Array[] = [];
     let bytes = 0;
     while (this.#held.length > 0 && bytes < gatherBytesMax) {
@@ -179,7 +180,7 @@ export class ContentWriter {
     this.#heldBytes -= bytes;
     const summed = this.#md5?.addCopied(chunks, bytes);
     const append = async (): Promise<Written> => {
-      const written = await this.#log.appendSmall(chunks, bytes);
+      const written = await this.#log.appendSmall(chunks, bytes, wantMd5);
       await summed;
       for (const chunk of chunks) this.#giveBack(chunk);
       return written;
