@@ -1,5 +1,4 @@
 // The composition root: puts a server together, and does what the command line asks of the data.
-import type { Server } from 'node:http';
 import { type Config, SettingError } from './base/config.ts';
 import { createLogger } from './base/log.ts';
 import { createMetrics, expositionOf } from './base/metrics.ts';
@@ -26,6 +25,7 @@ import {
   settingError,
 } from './server/data-directory.ts';
 import { type OpenStore, openMetadata, openStore } from './server/engine-room.ts';
+import { listen, tryListening } from './server/listening.ts';
 import { Workers } from './server/workers.ts';
 import { adminHandler } from './surfaces/admin/admin.ts';
 import { createHttpListener } from './surfaces/http/listener.ts';
@@ -63,8 +63,10 @@ export async function serve(config: Config): Promise<number> {
   );
   try {
     if (config.dev) await addDevelopmentAccount(local.store);
+    // What the settings make impossible is found here, before there are workers to find it each for itself.
+    await tryListening('blobPort', config);
+    const adminPort = await listen(admin.server, 'adminPort', config);
     blobPort = await workers.start();
-    const adminPort = await listen(admin.server, config);
     const urls = { blob: url(config.host, blobPort), admin: url(config.host, adminPort) };
     process.stdout.write(`causeway ready ${JSON.stringify(urls)}\n`);
     logger.info({ ...urls, workers: config.workers }, 'ready');
@@ -129,6 +131,8 @@ async function onData(config: Config, request: ControlRequest): Promise<AccountO
     const opened = openHere(paths, config);
     await using _ = opened;
     return await runControl(opened.store, request, undefined);
+  } catch (error) {
+    throw error instanceof DamageError ? new SettingError('data', error.message, { cause: error }) : error;
   } finally {
     lock.release();
   }
@@ -189,15 +193,6 @@ async function addDevelopmentAccount(store: Store): Promise<void> {
   const outcome = await create(store, devAccount, [devKey, devKey], { by: 'causeway serve --dev', requestId: '' });
   if (outcome.kind !== 'ok' && outcome.kind !== 'account-exists')
     throw new Error(`the development account: ${outcome.kind}`);
-}
-
-function listen(server: Server, config: Config): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      reject(new SettingError('adminPort', error.code === 'EADDRINUSE' ? 'the port is in use' : error.message));
-    });
-    server.listen(config.adminPort, config.host, () => resolve((server.address() as { port: number }).port));
-  });
 }
 
 function url(host: string, port: number): string {

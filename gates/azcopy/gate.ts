@@ -17,6 +17,7 @@ import {
   totalBytes,
   writeTree,
 } from '../tree.ts';
+import { checkAcross } from './across.ts';
 import { type AzCopy, installAzCopy } from './client.ts';
 import { checkProperties } from './properties.ts';
 import { checkQuickstart } from './quickstart.ts';
@@ -36,6 +37,7 @@ export const gate: Gate = {
     await checkQuickstart(context, azcopy, checks);
     await checkTree(context, azcopy, checks);
     await checkProperties(context, azcopy, checks);
+    await checkAcross(context, azcopy, checks);
     await checkResume(context, azcopy, checks);
     await checkRemove(context, azcopy, checks);
     return checks.rows;

@@ -61,6 +61,15 @@ describe('values', () => {
     assert.equal(load({ flags: { data: '123' } }).data, resolve('123'));
     assert.equal(load({ assignments: ['data=a=b'] }).data, resolve('a=b'));
   });
+  test('a list is a list in a file, and a word with commas on the command line', () => {
+    const hosts = ['.example.org', '127.0.0.1', '::1', 'a.example'];
+    const file = yaml(`copySourceHosts:\n${hosts.map((host) => `  - "${host}"\n`).join('')}`);
+    assert.deepEqual(load({ file }).copySourceHosts, hosts);
+    assert.deepEqual(load({ assignments: [`copySourceHosts=${hosts.join(',')}`] }).copySourceHosts, hosts);
+    assert.deepEqual(load({ assignments: ['copySourceHosts=*'] }).copySourceHosts, ['*']);
+    assert.deepEqual(load({ assignments: ['copySourceHosts='] }).copySourceHosts, []);
+    assert.ok(load().copySourceHosts.includes('.blob.core.windows.net'));
+  });
   test('every setting can be written into a file as its default, under its own name', () => {
     const settings = describeSettings();
     assert.deepEqual(
@@ -110,6 +119,15 @@ describe('a refusal names the setting:', () => {
     ['a tag of its own', { file: yaml('data: !!js/function x\n') }, 'config', /tag/],
     ['a list', { file: yaml('- workers: 1\n') }, 'config', /mapping/],
     ['a word', { file: yaml('workers\n') }, 'config', /mapping/],
+    [
+      'a word for a list',
+      { file: yaml('copySourceHosts: a.example\n') },
+      'copySourceHosts',
+      /must be a list of host names/,
+    ],
+    ['a list of numbers', { file: yaml('copySourceHosts: [1]\n') }, 'copySourceHosts', /must be a list of host names/],
+    ['a host with a scheme', { assignments: ['copySourceHosts=http://a'] }, 'copySourceHosts', /list.*\(in --set\)$/],
+    ['a host with a star', { assignments: ['copySourceHosts=a,*.b'] }, 'copySourceHosts', /list of host names/],
     ['a mapping for a value', { file: yaml('workers: {a: 1}\n') }, 'workers', /whole number/],
   ];
   for (const [what, args, setting, message] of cases) {

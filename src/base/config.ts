@@ -23,6 +23,17 @@ const durationMs = (min = 1, max = timerMsMax) => whole(min, max, ' of milliseco
 const bytes = (min: number, max: number) => whole(min, max, ' of bytes');
 
 const hostName = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i;
+/** A host, or the end of many hosts' names, from a dot on. */
+const hostOrSuffix = (host: string) => host === '*' || isIP(host) !== 0 || hostName.test(host.replace(/^\./, ''));
+const hostsExpected =
+  'must be a list of host names, of their ends such as .blob.core.windows.net, or "*" for every host';
+const azureClouds = [
+  '.blob.core.windows.net',
+  '.blob.storage.azure.net',
+  '.blob.core.usgovcloudapi.net',
+  '.blob.core.chinacloudapi.cn',
+  '.dfs.core.windows.net',
+];
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
 /** A key of the config file is the name here; its description is its line in `causeway help settings`. */
@@ -53,6 +64,12 @@ const schema = z
     stallTimeoutMs: durationMs().default(120_000).describe('a body that makes no progress for this long is cut'),
     keepAliveTimeoutMs: durationMs().default(65_000).describe('time for which an idle connection stays open'),
     drainTimeoutMs: durationMs(0).default(30_000).describe('time for running requests to end when the server stops'),
+    copySourceHosts: z
+      .array(z.string(hostsExpected).refine(hostOrSuffix, hostsExpected), hostsExpected)
+      .max(256, hostsExpected)
+      .readonly()
+      .default(azureClouds)
+      .describe('other servers that copies may be made from'),
     clockSkewMs: durationMs(0).default(900_000).describe('how far the clock of a signed request may be off'),
     scanIntervalMs: durationMs(10).default(5000).describe('pause between rounds of background work'),
     reclaimGraceMs: durationMs(0).default(60_000).describe('how long dropped content stays, for reads under way'),
@@ -105,9 +122,14 @@ export function describeSettings(): { name: SettingName; byDefault: string; mean
   const defaults = schema.parse({});
   return (Object.keys(fields) as SettingName[]).map((name) => ({
     name,
-    byDefault: String(defaults[name]),
+    byDefault: formatValue(defaults[name]),
     meaning: fields[name].description ?? '',
   }));
+}
+
+/** As it may stand in the config file. */
+function formatValue(value: Config[SettingName]): string {
+  return typeof value === 'object' ? `[${value.join(', ')}]` : String(value);
 }
 
 /** The defaults, overridden by the config file, by assignments, and by flags; checked as a whole. */
@@ -174,6 +196,7 @@ function isLoopback(host: string): boolean {
 function typed(name: SettingName, word: string): unknown {
   const kind = fields[name].unwrap();
   if (kind instanceof z.ZodBoolean && (word === 'true' || word === 'false')) return word === 'true';
+  if (kind instanceof z.ZodReadonly) return word === '' ? [] : word.split(',');
   if (kind instanceof z.ZodNumber && /^-?\d{1,15}$/.test(word)) return Number(word);
   return word;
 }

@@ -4,6 +4,8 @@ import { readWords, usage } from './arguments.ts';
 import { type Command, exitCode } from './contract.ts';
 import { refuse } from './refuse.ts';
 
+const columnsMax = 120;
+
 /** Help knows of the other commands only what it is given, so that they may not import each other. */
 export function helpOf(commands: ReadonlyMap<string, Command>): Command {
   const help: Command = {
@@ -51,7 +53,13 @@ Start here:
 function settings(): string {
   const all = describeSettings();
   const width = Math.max(...all.map(({ name }) => name.length)) + 2;
-  const rows = all.map(({ name, byDefault, meaning }) => `  ${name.padEnd(width)}${meaning} (${byDefault})`);
+  // The entries of a list that is longer than a line stand below each other.
+  const below = `\n${' '.repeat(width + 2)}`;
+  const rows = all.map(({ name, byDefault, meaning }) => {
+    const shown =
+      byDefault.length <= columnsMax / 2 ? ` (${byDefault})` : `${below}(${byDefault.replaceAll(', ', `,${below}`)})`;
+    return `  ${name.padEnd(width)}${meaning}${shown}`;
+  });
   return `Settings, as keys of the YAML file of --config or as --set NAME=VALUE; in brackets, the default:
 
 ${rows.join('\n')}

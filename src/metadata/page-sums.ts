@@ -6,7 +6,17 @@
 //   2. the checkpoint.
 // A page that the log holds may be old or new in the main file after a crash. It is not checked there: SQLite reads it
 // from the log, whose frames have checksums of their own (wal-check.ts).
-import { closeSync, fstatSync, fsyncSync, openSync, readFileSync, readSync, renameSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { checkWal, readFully, type WalOutcome, walPath } from './wal-check.ts';
@@ -40,6 +50,10 @@ export function writeSums(dbPath: string, sums: Sums): void {
   try {
     for (let written = 0; written < bytes.length; ) written += writeSync(file, bytes, written);
     fsyncSync(file);
+  } catch (error) {
+    // Of a disk that is full it takes nothing.
+    rmSync(`${path}.tmp`, { force: true });
+    throw error;
   } finally {
     closeSync(file);
   }
@@ -178,8 +192,9 @@ export class PageSums {
       closeSync(main);
       closeSync(log);
     }
-    this.#sums = { pageBytes: wal.pageBytes, pages };
-    writeSums(dbPath, this.#sums);
+    const sums = { pageBytes: wal.pageBytes, pages };
+    writeSums(dbPath, sums);
+    this.#sums = sums;
     return wal;
   }
 }

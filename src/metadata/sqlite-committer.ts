@@ -19,6 +19,8 @@ export interface SqliteCommitterOptions {
   readonly queueBytesMax: number;
   /** Called after a group is durable, with no transaction open: the time for a checkpoint. */
   readonly onGroup?: () => void;
+  /** Called after a group was refused because the disk is full, with no transaction open. */
+  readonly onFull?: () => void;
   /** A commit failed in a way that leaves open what is on the disk: nothing more is taken, and the process should end. */
   readonly onBroken?: (error: Error) => void;
 }
@@ -124,6 +126,7 @@ export class SqliteCommitter implements Committer {
     this.#recent = new RecentWrites({ after: before });
     for (const { resolve } of group) resolve(failed(error.message, error.code));
     // A full disk is found while pages are written; after any other failed commit they may or may not be on the disk.
+    if (error.code === 'ENOSPC') this.#options.onFull?.();
     if (!committing || error.code === 'ENOSPC') return;
     this.#closed = true;
     for (const { resolve } of this.#queue.splice(0)) resolve(failed('the store is broken', 'UNAVAILABLE'));

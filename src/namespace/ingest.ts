@@ -24,7 +24,11 @@ export type Ingested = { readonly kind: 'ok'; readonly content: FinishedContent 
 
 /** Throws what the body throws (a sender that went away); what had been written by then is dropped. */
 export async function ingest(store: Store, body: Body, log = false): Promise<Ingested> {
-  const writer = store.content.write({ log, md5: body.wantMd5 || body.md5 !== undefined, ownsChunks: body.ownsChunks === true });
+  const writer = store.content.write({
+    log,
+    md5: body.wantMd5 || body.md5 !== undefined,
+    ownsChunks: body.ownsChunks === true,
+  });
   try {
     for await (const chunk of body.chunks) {
       if (writer.length + chunk.length > body.lengthMax) {

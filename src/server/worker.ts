@@ -8,6 +8,7 @@ import { BlobSurface } from '../surfaces/blob/surface.ts';
 import { createHttpListener } from '../surfaces/http/listener.ts';
 import { dataPaths } from './data-directory.ts';
 import { openStore } from './engine-room.ts';
+import { listenProblem } from './listening.ts';
 import {
   commitDescriptor,
   type FromWorker,
@@ -56,8 +57,7 @@ process.on('message', (message: ToWorker) => {
 });
 
 listener.server.on('error', (error: NodeJS.ErrnoException) => {
-  const problem = error.code === 'EADDRINUSE' ? 'the port is in use' : error.message;
-  const setting = error.code === 'EADDRNOTAVAIL' || error.code === 'ENOTFOUND' ? 'host' : 'blobPort';
+  const { setting, problem } = listenProblem(error, 'blobPort');
   tell({ kind: 'failed', setting, message: problem });
 });
 listener.server.listen({ port: config.blobPort, host: config.host, backlog: 1024 }, () => {

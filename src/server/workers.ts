@@ -17,6 +17,7 @@ import {
 
 const metricsTimeoutMs = 2000;
 const replaceDelayMs = 200;
+const replaceDelayMaxMs = 10_000;
 
 export class Workers {
   readonly #setup: WorkerSetup;
@@ -28,12 +29,16 @@ export class Workers {
   /** The last metrics of each worker; what the dead have counted is kept. */
   readonly #last = new Map<Worker, MetricsSnapshot>();
   #dead: MetricsSnapshot = [];
+  /** The port that each worker asked for, which may be 0, and the one that all of them have. */
+  readonly #asked = new Map<Worker, number>();
+  #port: number;
   #stopping = false;
   #nextId = 0;
 
   constructor(setup: WorkerSetup, committer: Committer, logger: Logger) {
     this.#setup = setup;
     this.#config = setup.config;
+    this.#port = setup.config.blobPort;
     this.#committer = committer;
     this.#logger = logger;
     cluster.setupPrimary({
@@ -46,9 +51,9 @@ export class Workers {
 
   /** Resolves with the Blob API's port when all listen. Throws `SettingError` if they cannot. */
   async start(): Promise<number> {
-    // A port of 0 is the same one for all workers, also for those that come later (node:cluster, "How it works").
     const ports = await Promise.all(Array.from({ length: this.#config.workers }, () => this.#fork()));
-    return ports[0] as number;
+    this.#port = ports[0] as number;
+    return this.#port;
   }
 
   get allReady(): boolean {
@@ -75,16 +80,23 @@ export class Workers {
   }
 
   async #fork(): Promise<number> {
-    const worker = cluster.fork({ [workerVariable]: JSON.stringify(this.#setup) });
+    const blobPort = this.#portToAsk();
+    const setup: WorkerSetup = { ...this.#setup, config: { ...this.#config, blobPort } };
+    const worker = cluster.fork({ [workerVariable]: JSON.stringify(setup) });
     this.#workers.add(worker);
+    this.#asked.set(worker, blobPort);
     serveCommits(worker.process.stdio[commitDescriptor] as unknown as Duplex, this.#committer);
     return await new Promise<number>((resolve, reject) => {
       worker.on('message', (message: FromWorker) => {
-        if (message.kind === 'ready') {
+        if (message.kind === 'ready' && (this.#port === 0 || message.blobPort === this.#port)) {
           this.#ready.add(worker);
           resolve(message.blobPort);
+        } else if (message.kind === 'ready') {
+          worker.process.kill('SIGKILL');
+          reject(new Error(`a worker listens on port ${message.blobPort} and not on ${this.#port}`));
         } else if (message.kind === 'failed') {
           const { setting, message: problem } = message;
+          worker.process.kill('SIGKILL');
           reject(setting === undefined ? new Error(problem) : new SettingError(setting, problem));
         }
       });
@@ -95,9 +107,17 @@ export class Workers {
     });
   }
 
+  // Workers that ask for the same port share one listener, and those that ask for 0 too (node:cluster, "How it works").
+  // With the last of them the listener goes; then the port is asked for by its number, to be the same again.
+  #portToAsk(): number {
+    const [other] = this.#ready;
+    return (other && this.#asked.get(other)) ?? this.#port;
+  }
+
   #gone(worker: Worker, code: number, signal: string | null): void {
     const wasReady = this.#ready.delete(worker);
     this.#workers.delete(worker);
+    this.#asked.delete(worker);
     const last = this.#last.get(worker);
     this.#last.delete(worker);
     if (last !== undefined) {
@@ -107,10 +127,17 @@ export class Workers {
     }
     if (this.#stopping || !wasReady) return;
     this.#logger.error({ worker: worker.process.pid, code, signal }, 'a worker ended; another takes its place');
+    this.#replace(replaceDelayMs);
+  }
+
+  #replace(delayMs: number): void {
     setTimeout(() => {
       if (this.#stopping) return;
-      this.#fork().catch((error: unknown) => this.#logger.error({ err: error }, 'a worker could not be replaced'));
-    }, replaceDelayMs);
+      this.#fork().catch((error: unknown) => {
+        this.#logger.error({ err: error }, 'a worker could not be replaced; it is tried again');
+        this.#replace(Math.min(replaceDelayMaxMs, delayMs * 2));
+      });
+    }, delayMs);
   }
 
   async #ask(worker: Worker): Promise<void> {

@@ -28,6 +28,10 @@ export interface FlipOptions {
   readonly seed: number;
   readonly first: number;
   readonly flips: number;
+  /** The one kind of file to hit, in place of all. */
+  readonly only?: FileKind;
+  /** Ends the run after so many failures. */
+  readonly failuresMax?: number;
   /** Called after each flip of a bit in the metadata, for a control that hides it from a check. */
   readonly afterFlip?: (path: string) => void;
   readonly onFailure: (line: string) => void;
@@ -82,7 +86,7 @@ export async function runFlips(options: FlipOptions): Promise<FlipCounts> {
   for (let index = options.first; index < options.first + options.flips; index++) {
     const random = seeded(subSeed(options.seed, index));
     const subject = random.pick(subjects);
-    const kind = pickKind(subject, random.below(100));
+    const kind = options.only ?? pickKind(subject, random.below(100));
     const file = random.pick(subject.files.get(kind) as readonly string[]);
     const at = random.below((subject.image.files.get(file) as Buffer).length);
     const bit = random.below(8);
@@ -97,6 +101,7 @@ export async function runFlips(options: FlipOptions): Promise<FlipCounts> {
       `flip ${index} of seed ${options.seed}: store '${subject.image.name}', ${file}, byte ${at}, bit ${bit}: ` +
         `${verdict.wrong.length} wrong answers\n${verdict.wrong.slice(0, shownMax).join('\n')}`,
     );
+    if (counts.silent === options.failuresMax) break;
   }
   for (const { image, reading, metadata } of subjects) {
     metadata.close();

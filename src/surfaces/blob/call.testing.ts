@@ -12,7 +12,8 @@ import { createAccount } from '../../namespace/accounts.ts';
 import type { Store } from '../../namespace/store.ts';
 import type { Answer } from '../http/answer.ts';
 import type { RequestBody } from '../http/body.ts';
-import type { BatchPart, Call, ContainerCall } from './call.ts';
+import { holdNobody } from '../http/hold.ts';
+import type { BatchPart, BlobSettings, Call, ContainerCall } from './call.ts';
 import { BlobError } from './errors.ts';
 import { parseQuery } from './request.ts';
 import { newestVersion } from './versions.ts';
@@ -82,6 +83,14 @@ export interface TestRequest {
   readonly runPart?: (part: BatchPart) => Promise<Answer>;
 }
 
+export const testSettings: BlobSettings = {
+  strictVersions: false,
+  bodyBytesMax: 2 ** 40,
+  clockSkewMs: 900_000,
+  stallTimeoutMs: 10_000,
+  copySourceHosts: [],
+};
+
 export function serviceCall(surface: TestSurface, request: TestRequest = {}): Call {
   const { container, blob } = request;
   const headers: Record<string, string> = { host: '127.0.0.1:10000' };
@@ -96,7 +105,7 @@ export function serviceCall(surface: TestSurface, request: TestRequest = {}): Ca
     target: { account: testAccount, container, blob },
     body: bodyOf(request.body),
     store: surface.store,
-    settings: { strictVersions: false, bodyBytesMax: 2 ** 40, clockSkewMs: 900_000 },
+    settings: testSettings,
     requestId: '00000000-0000-0000-0000-000000000001',
     version: request.version ?? newestVersion,
     nowMs: surface.clock.now(),
@@ -107,6 +116,7 @@ export function serviceCall(surface: TestSurface, request: TestRequest = {}): Ca
     openSource: async () => {
       throw new BlobError('CannotVerifyCopySource');
     },
+    hold: holdNobody,
     runPart:
       request.runPart ??
       (async () => {

@@ -3,12 +3,18 @@ import type { Principal } from '../../identity/authorize.ts';
 import type { Cause } from '../../namespace/journal.ts';
 import type { Store } from '../../namespace/store.ts';
 import type { Answer } from '../http/answer.ts';
+import type { Hold } from '../http/hold.ts';
 import type { ParsedRequest } from './request.ts';
+import type { RemoteAddress } from './source-address.ts';
 
 export interface BlobSettings {
   readonly strictVersions: boolean;
   readonly bodyBytesMax: number;
   readonly clockSkewMs: number;
+  /** How long the server of a copy's source may be silent. */
+  readonly stallTimeoutMs: number;
+  /** Other servers that may be copied from. */
+  readonly copySourceHosts: readonly string[];
 }
 
 /** Who sends, as the listener sees it. */
@@ -28,11 +34,20 @@ export interface Call extends ParsedRequest {
   readonly principal: Principal;
   /** The caller may make what is not there, and not replace what is (a SAS with create and without write). */
   readonly onlyIfNew: boolean;
-  /** Checks a source by the credential that its address carries, or, with `withOwnKey`, by the caller's account key. */
-  readonly openSource: (url: string, withOwnKey: boolean) => Promise<LocalSource>;
+  /**
+   * Checks a source by the credential that its address carries, or, with `withOwnKey`, by the caller's account key. One
+   * on another server is only told to be that: who may read it, its server says.
+   */
+  readonly openSource: (url: string, withOwnKey: boolean) => Promise<Source>;
+  /** Keeps the client's connection while work goes on that it has no part in. */
+  readonly hold: Hold;
   /** Runs a request of a batch through the whole surface, with its own credential. */
   readonly runPart: (part: BatchPart) => Promise<Answer>;
 }
+
+export type Source =
+  | ({ readonly kind: 'local' } & LocalSource)
+  | { readonly kind: 'remote'; readonly address: RemoteAddress };
 
 export interface LocalSource {
   readonly account: string;

@@ -1,40 +1,59 @@
-// Copy Blob, Abort Copy Blob, Copy Blob From URL, Put Blob From URL: content that comes from another blob, shared.
-import { createHash, randomUUID } from 'node:crypto';
+// Copy Blob, Abort Copy Blob, Copy Blob From URL, Put Blob From URL: another blob's content, shared or brought from afar.
+import { randomUUID } from 'node:crypto';
 import { type CopySource, copyEntry } from '../../namespace/copy.ts';
-import { type EntryAttributes, type EntryOutcome, getEntry } from '../../namespace/entries.ts';
-import type { Failure } from '../../namespace/failure.ts';
-import type { Entry } from '../../namespace/records.ts';
+import { type EntryAttributes, type EntryOutcome, getEntry, openForWrite, putEntry } from '../../namespace/entries.ts';
 import type { Answer } from '../http/answer.ts';
 import { blobChange } from './blob-change.ts';
 import type { BlobCall } from './call.ts';
 import { BlobError, failureError } from './errors.ts';
-import { contentHeaders, headerError, md5, metadata, required, tags, tier } from './headers-in.ts';
+import { contentHeaders, headerError, metadata, required, tags, tier } from './headers-in.ts';
 import { stamp } from './headers-out.ts';
+import { blobBytesMax } from './put-blob.ts';
+import { openRemote, remoteTags } from './remote-source.ts';
 import { one } from './request.ts';
-import { copySource, gatherBytes, sourceError, sourceOf } from './source.ts';
+import {
+  type Copied,
+  checkSums,
+  copySource,
+  type FoundSource,
+  type SourceSums,
+  sourceError,
+  sourceOf,
+  sourceSums,
+} from './source.ts';
+import type { RemoteAddress } from './source-address.ts';
 
-/** Copy Blob: inside the server it is done when it is answered. */
+/**
+ * Copy Blob: done when it is answered, also from another server, where Azure would go on with it by itself. So its status
+ * is success at once, and a client that polls for it need not. A source's conditions have a code of their own here.
+ */
 export async function copyBlob(call: BlobCall): Promise<Answer> {
-  const source = await copySource(call, true);
-  return await copyAs(call, source, asynchronousSourceError);
+  try {
+    return await copyAs(call, await copySource(call, true), {});
+  } catch (error) {
+    const isCondition =
+      error instanceof BlobError &&
+      error.errorCode === 'CannotVerifyCopySource' &&
+      (error.status === 412 || error.status === 304);
+    throw isCondition ? new BlobError('SourceConditionNotMet') : error;
+  }
 }
 
 /** Copy Blob From URL. */
 export async function copyBlobFromUrl(call: BlobCall): Promise<Answer> {
   const source = await copySource(call, false);
-  await checkSourceMd5(call, source);
-  return await copyAs(call, source, sourceError);
+  const sums = sourceSums(call);
+  if (source.kind === 'local') await checkSourceSums(call, source.source, sums);
+  return await copyAs(call, source, sums);
 }
 
-async function copyAs(
-  call: BlobCall,
-  source: CopySource,
-  sourceFailure: (failure: Failure) => BlobError,
-): Promise<Answer> {
+async function copyAs(call: BlobCall, source: FoundSource, sums: SourceSums): Promise<Answer> {
   const id = randomUUID();
   const url = required(call.headers, 'x-ms-copy-source');
-  const outcome = await copy(call, source, sourceFailure, (from) => {
-    const { length } = from.record;
+  const outcome = await copy(call, source, sums, (from) => {
+    const { type, length } = from;
+    // The copy would have to be an append or a page blob, as its source is.
+    if (type !== 'block') throw new BlobError('NotImplemented');
     const state = { id, source: withoutQuery(url), status: 'success', completedMs: call.nowMs } as const;
     return { ...inherited(call, from), copy: { ...state, bytes: length, total: length } };
   });
@@ -51,12 +70,13 @@ export async function putBlobFromUrl(call: BlobCall): Promise<Answer> {
   const type = required(call.headers, 'x-ms-blob-type');
   if (type !== 'BlockBlob') throw headerError('x-ms-blob-type', type);
   const source = await copySource(call, false);
-  await checkSourceMd5(call, source);
+  const sums = sourceSums(call);
+  if (source.kind === 'local') await checkSourceSums(call, source.source, sums);
   const takesProperties = call.headers['x-ms-copy-source-blob-properties']?.toLowerCase() !== 'false';
-  const outcome = await copy(call, source, sourceError, (from) => {
+  const outcome = await copy(call, source, sums, (from) => {
     const given = contentHeaders(call.headers, false);
     return {
-      headers: takesProperties ? { ...from.record.headers, ...given } : given,
+      headers: takesProperties ? { ...from.headers, ...given } : given,
       metadata: metadata(call.rawHeaders),
       ...tierAndTags(call, from),
     };
@@ -81,11 +101,21 @@ export async function abortCopy(call: BlobCall): Promise<Answer> {
   throw new BlobError('NoPendingCopyOperation');
 }
 
-async function copy(
+function copy(
+  call: BlobCall,
+  source: FoundSource,
+  sums: SourceSums,
+  attributes: (source: Copied) => EntryAttributes,
+): Promise<EntryOutcome> {
+  return source.kind === 'remote'
+    ? copyRemote(call, source.address, sums, attributes)
+    : copyLocal(call, source.source, attributes);
+}
+
+async function copyLocal(
   call: BlobCall,
   source: CopySource,
-  sourceFailure: (failure: Failure) => BlobError,
-  attributes: (source: Entry) => EntryAttributes,
+  attributes: (source: Copied) => EntryAttributes,
 ): Promise<EntryOutcome> {
   const outcome = await copyEntry(call.store, {
     ...blobChange(call),
@@ -96,49 +126,66 @@ async function copy(
       if (from.record.tier === 'Archive' && (tier(call.headers) ?? 'Archive') === 'Archive') {
         throw new BlobError('BlobArchived');
       }
-      return attributes(from);
+      return attributes(from.record);
     },
   });
-  if (outcome.kind === 'source-failed') throw sourceFailure(outcome.failure);
+  if (outcome.kind === 'source-failed') throw sourceError(outcome.failure);
   return outcome;
 }
 
-function asynchronousSourceError(failure: Failure): BlobError {
-  return failure.kind === 'condition-not-met' || failure.kind === 'not-modified'
-    ? new BlobError('SourceConditionNotMet')
-    : sourceError(failure);
+async function copyRemote(
+  call: BlobCall,
+  address: RemoteAddress,
+  sums: SourceSums,
+  attributes: (source: Copied) => EntryAttributes,
+): Promise<EntryOutcome> {
+  const change = { ...blobChange(call), onlyIfNew: call.onlyIfNew };
+  // Looked at again when it is written; before, it spares bringing what could not be.
+  const target = await call.store.engine.snapshot((view) => openForWrite(call.store, view, change));
+  if (target.kind !== 'ok') return target;
+  return await call.hold(async (gone) => {
+    const kept = takesTags(call) ? await remoteTags(call, address, gone) : undefined;
+    using source = await openRemote(call, address, { range: { kind: 'none' }, lengthMax: blobBytesMax }, gone);
+    const { chunks, length, properties } = source;
+    const body = { chunks, length, lengthMax: length, wantMd5: false, ...sums };
+    return await putEntry(call.store, {
+      ...change,
+      attributes: attributes({ ...properties, ...(kept && { tags: kept }) }),
+      body,
+    });
+  });
 }
 
-/** x-ms-source-content-md5: the bytes are read once to be sure of them. */
-async function checkSourceMd5(call: BlobCall, source: CopySource): Promise<void> {
-  const given = md5(call.headers, 'x-ms-source-content-md5');
-  if (given === undefined) return;
+/** The bytes are read once to be sure of them. */
+async function checkSourceSums(call: BlobCall, source: CopySource, sums: SourceSums): Promise<void> {
+  if (sums.md5 === undefined && sums.crc64 === undefined) return;
   const found = await sourceOf(call, source);
-  const hash = createHash('md5');
-  await gatherBytes(call, found, 0, found.record.length, (bytes) => hash.update(bytes));
-  const computed = hash.digest();
-  if (!computed.equals(given)) throw failureError({ kind: 'md5-mismatch', given, computed });
+  await checkSums(call, found, 0, found.record.length, sums);
 }
 
 /** Metadata of the source stays unless other is given; headers come along. */
-function inherited(call: BlobCall, source: Entry): EntryAttributes {
+function inherited(call: BlobCall, source: Copied): EntryAttributes {
   const own = metadata(call.rawHeaders);
   return {
-    headers: source.record.headers,
-    metadata: Object.keys(own).length > 0 ? own : source.record.metadata,
+    headers: source.headers,
+    metadata: Object.keys(own).length > 0 ? own : source.metadata,
     ...tierAndTags(call, source),
   };
 }
 
 /** Tags are those of the request, or the source's where it says so ("Copy Blob From URL", x-ms-copy-source-tag-option). */
-function tierAndTags(call: BlobCall, source: Entry): Pick<EntryAttributes, 'tier' | 'tags'> {
+function tierAndTags(call: BlobCall, source: Copied): Pick<EntryAttributes, 'tier' | 'tags'> {
   const chosen = tier(call.headers);
-  const given = tags(call.headers);
+  const kept = takesTags(call) ? source.tags : tags(call.headers);
+  return { ...(chosen !== undefined && { tier: chosen }), ...(kept && { tags: kept }) };
+}
+
+function takesTags(call: BlobCall): boolean {
   const option = call.headers['x-ms-copy-source-tag-option'] ?? 'REPLACE';
   if (option !== 'REPLACE' && option !== 'COPY') throw headerError('x-ms-copy-source-tag-option', option);
-  if (option === 'COPY' && given !== undefined) throw headerError('x-ms-tags', call.headers['x-ms-tags']);
-  const kept = option === 'COPY' ? source.record.tags : given;
-  return { ...(chosen !== undefined && { tier: chosen }), ...(kept && { tags: kept }) };
+  const given = call.headers['x-ms-tags'];
+  if (option === 'COPY' && given !== undefined && given !== '') throw headerError('x-ms-tags', given);
+  return option === 'COPY';
 }
 
 function withoutQuery(url: string): string {

@@ -5,7 +5,8 @@ import { parseSas } from '../../identity/sas.ts';
 import { sharedKeyStringToSign } from '../../identity/shared-key.ts';
 import { sasStringToSign } from '../../identity/verify-sas.ts';
 import type { Answer } from '../http/answer.ts';
-import { serviceCall, type TestSurface, testAccount } from './call.testing.ts';
+import { type Hold, holdNobody } from '../http/hold.ts';
+import { serviceCall, type TestSurface, testAccount, testSettings } from './call.testing.ts';
 import type { BlobSettings, Peer } from './call.ts';
 import { BlobDispatcher } from './dispatch.ts';
 import { parseQuery, parseTarget } from './request.ts';
@@ -27,6 +28,7 @@ export interface WholeRequest {
   readonly key?: AccountKey | null;
   readonly account?: string;
   readonly peer?: Partial<Peer>;
+  readonly hold?: Hold;
   /** Changes what is sent after it was signed. */
   readonly tamper?: (headers: Record<string, string>) => void;
 }
@@ -44,8 +46,7 @@ export class TestClient {
 
   constructor(surface: TestSurface, settings: Partial<BlobSettings> = {}) {
     this.surface = surface;
-    const defaults = { strictVersions: false, bodyBytesMax: 2 ** 40, clockSkewMs: 900_000 };
-    this.dispatcher = new BlobDispatcher(surface.store, { ...defaults, ...settings }, logger);
+    this.dispatcher = new BlobDispatcher(surface.store, { ...testSettings, ...settings }, logger);
   }
 
   async send(request: WholeRequest): Promise<Answered> {
@@ -73,6 +74,7 @@ export class TestClient {
       rawHeaders: Object.entries(headers).flat(),
       body: serviceCall(this.surface, { body }).body,
       peer: { address: '127.0.0.1', protocol: 'http', ...request.peer },
+      hold: request.hold ?? holdNobody,
     });
     const code = answer.headers['x-ms-error-code'];
     return {

@@ -5,8 +5,9 @@ import { formatHttpDate } from '../../codec/http-date.ts';
 import { isDamage, isUnavailable, type Store } from '../../namespace/store.ts';
 import type { Answer } from '../http/answer.ts';
 import { BodyCutError, type RequestBody } from '../http/body.ts';
+import { type Hold, holdNobody } from '../http/hold.ts';
 import { Authenticator } from './authenticate.ts';
-import type { BatchPart, BlobCall, BlobSettings, Call, ContainerCall, LocalSource, Peer } from './call.ts';
+import type { BatchPart, BlobCall, BlobSettings, Call, ContainerCall, Peer, Source } from './call.ts';
 import { corsHeaders, preflight } from './cors.ts';
 import { emptyBody } from './empty-body.ts';
 import { BlobError, errorAnswer } from './errors.ts';
@@ -15,6 +16,7 @@ import { findOperation } from './operations.ts';
 import { one, type ParsedRequest, parseQuery, parseTarget, type Target } from './request.ts';
 import { blobServiceOf } from './service-record.ts';
 import { cannotVerifySource, notAuthenticated } from './source.ts';
+import { parseSource } from './source-address.ts';
 import { chooseVersion, impliedVersion, newestVersion } from './versions.ts';
 
 export interface Incoming {
@@ -25,6 +27,7 @@ export interface Incoming {
   readonly rawHeaders: readonly string[];
   readonly body: RequestBody;
   readonly peer: Peer;
+  readonly hold: Hold;
 }
 
 export interface Dispatched {
@@ -127,6 +130,7 @@ export class BlobDispatcher {
       principal,
       onlyIfNew,
       openSource: (url, withOwnKey) => this.#openSource(url, withOwnKey, call, incoming),
+      hold: incoming.hold,
       runPart: async (part) => {
         if (request.isPart) throw new BlobError('InvalidInput');
         return await this.#runPart(part, incoming, seen.version);
@@ -150,12 +154,17 @@ export class BlobDispatcher {
     return blobServiceOf(account?.record.blobService).defaultServiceVersion;
   }
 
-  /** A copy's source must lie here; it is read by the right of its own address, or of the same account's key. */
-  async #openSource(url: string, withOwnKey: boolean, call: Call, incoming: Incoming): Promise<LocalSource> {
-    const parsed = parseSource(url, incoming.headers.host);
+  /** A copy's source that lies here is read by the right of its own address, or of the same account's key. */
+  async #openSource(url: string, withOwnKey: boolean, call: Call, incoming: Incoming): Promise<Source> {
+    const parsed = parseSource(url, incoming.headers.host, this.#settings.copySourceHosts);
+    if (parsed.kind === 'remote') return parsed;
+    if (incoming.headers['x-ms-copy-source-authorization'] !== undefined) {
+      // Only tokens of Microsoft Entra ID go there, and none are served yet.
+      throw cannotVerifySource(new BlobError('InvalidAuthenticationInfo', {}, notAuthenticated, {}, 401));
+    }
     const { target } = parsed;
     if (target.container === undefined || target.blob === undefined) throw new BlobError('InvalidSourceBlobUrl');
-    const source = { account: target.account, container: target.container, blob: target.blob };
+    const { account, container, blob } = target;
     const isSigned = parsed.query.has('sig');
     const { principal: caller } = call;
     const isOwn = caller.kind === 'account-key' && caller.account === target.account;
@@ -173,7 +182,7 @@ export class BlobDispatcher {
     for (const time of ['snapshot', 'versionid']) {
       if (parsed.query.has(time)) throw cannotVerifySource(new BlobError('BlobNotFound'));
     }
-    return source;
+    return { kind: 'local', account, container, blob };
   }
 
   async #runPart(part: BatchPart, incoming: Incoming, version: string): Promise<Answer> {
@@ -184,7 +193,7 @@ export class BlobDispatcher {
     const rawHeaders = Object.entries(part.headers).flat();
     const { method, url } = part;
     const { answer } = await this.dispatch(
-      { method, url, headers, rawHeaders, body: emptyBody, peer: incoming.peer },
+      { method, url, headers, rawHeaders, body: emptyBody, peer: incoming.peer, hold: holdNobody },
       version,
     );
     return answer;
@@ -212,23 +221,4 @@ function parse(incoming: Incoming): ParsedRequest {
   const target = parseTarget(rawPath, incoming.headers.host, query);
   const { method, headers, rawHeaders, body } = incoming;
   return { method, rawPath, query, headers, rawHeaders, target, body };
-}
-
-/** The source's address in the terms of a request to this server; anything else is refused. */
-function parseSource(url: string, host: string | undefined): Pick<ParsedRequest, 'rawPath' | 'query' | 'target'> {
-  const form = /^https?:\/\/([^/?#]+)(\/[^?#]*)?(?:\?([^#]*))?$/i.exec(url);
-  if (form === null) throw headerError('x-ms-copy-source', 'not an absolute URL');
-  const [, authority, rawPath = '/', search = ''] = form as unknown as [string, string, string?, string?];
-  if (!isSameServer(authority, host)) {
-    throw new BlobError('CannotVerifyCopySource', {}, 'The copy source is not on this server.', {}, 400);
-  }
-  const query = parseQuery(search);
-  return { rawPath, query, target: parseTarget(rawPath, authority, query) };
-}
-
-/** The same host and port, or another account of the same host-style suffix. */
-function isSameServer(authority: string, host: string | undefined): boolean {
-  if (host === undefined) return false;
-  const suffix = (name: string): string => name.toLowerCase().replace(/^[a-z0-9]{3,24}\.blob\./, '*.blob.');
-  return suffix(authority) === suffix(host);
 }

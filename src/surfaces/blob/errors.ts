@@ -138,6 +138,8 @@ const codes = {
 
 export type ErrorCode = keyof typeof codes;
 
+export const isErrorCode = (text: string): text is ErrorCode => Object.hasOwn(codes, text);
+
 /** Thrown where parsing a request finds what cannot be served; handled once, by the dispatcher. */
 export class BlobError extends Error {
   readonly errorCode: ErrorCode;

@@ -9,7 +9,7 @@ import { stamp } from './headers-out.ts';
 import { sumHeaders, uploadBody } from './upload-body.ts';
 
 /** 5000 MiB, since version 2019-12-12. */
-const blobBytesMax = 5000 * 1024 * 1024;
+export const blobBytesMax = 5000 * 1024 * 1024;
 
 export async function putBlob(call: BlobCall): Promise<Answer> {
   const { store, headers } = call;

@@ -1,19 +1,30 @@
-// Put Block From URL: a block that is a range of another blob, shared with it.
-import { createHash } from 'node:crypto';
-import { crc64, crc64ToBase64 } from '../../codec/crc64.ts';
+// Put Block From URL: a block that is a range of another blob, shared with it, or brought from another server.
+import { crc64ToBase64 } from '../../codec/crc64.ts';
 import { type HttpRange, parseRange, resolveRange } from '../../codec/http-range.ts';
 import { type CopySource, stageRange } from '../../namespace/copy.ts';
-import { stageBlock } from '../../namespace/uploads.ts';
+import { openForWrite } from '../../namespace/entries.ts';
+import { type StageBlock, stageBlock } from '../../namespace/uploads.ts';
 import type { Answer } from '../http/answer.ts';
 import type { BlobCall } from './call.ts';
 import { BlobError, failureError } from './errors.ts';
-import { crc64 as crcHeader, headerError, md5 } from './headers-in.ts';
+import { headerError } from './headers-in.ts';
+import type { OutHeaders } from './headers-out.ts';
 import { blockBytesMax, stageCommand } from './put-block.ts';
-import { cannotVerifySource, copySource, gatherBytes, sourceError, sourceOf } from './source.ts';
+import { openRemote } from './remote-source.ts';
+import { cannotVerifySource, checkSums, copySource, sourceError, sourceOf, sourceSums } from './source.ts';
+import type { RemoteAddress } from './source-address.ts';
 
 export async function putBlockFromUrl(call: BlobCall): Promise<Answer> {
   const command = stageCommand(call);
-  const wanted = await copySource(call, false);
+  const found = await copySource(call, false);
+  const sums =
+    found.kind === 'remote'
+      ? await stageRemote(call, command, found.address)
+      : await stageLocal(call, command, found.source);
+  return { status: 201, headers: { ...sums, 'x-ms-request-server-encrypted': 'true' } };
+}
+
+async function stageLocal(call: BlobCall, command: StageBlock, wanted: CopySource): Promise<OutHeaders> {
   const entry = await sourceOf(call, wanted);
   if (entry.record.tier === 'Archive') throw cannotVerifySource(new BlobError('BlobArchived'));
   const source: CopySource = { ...wanted, conditions: { ifMatch: entry.record.etag } };
@@ -21,7 +32,7 @@ export async function putBlockFromUrl(call: BlobCall): Promise<Answer> {
   if (range.kind === 'unsatisfiable' || entry.record.length === 0) throw new BlobError('InvalidRange');
   const { start, length } = range.kind === 'part' ? range : { start: 0, length: entry.record.length };
   if (length > blockBytesMax) throw new BlobError('RequestBodyTooLarge');
-  const sums = await sum(call, entry, start, length);
+  const { md5, crc64 } = await checkSums(call, entry, start, length, sourceSums(call));
   const outcome = await stageRange(call.store, { ...command, source, offset: start, length });
   if (outcome.kind === 'source-failed') throw sourceError(outcome.failure);
   if (outcome.kind === 'inline') {
@@ -33,7 +44,26 @@ export async function putBlockFromUrl(call: BlobCall): Promise<Answer> {
     const staged = await stageBlock(call.store, { ...command, body });
     if (staged.kind !== 'ok') throw failureError(staged);
   } else if (outcome.kind !== 'ok') throw failureError(outcome);
-  return { status: 201, headers: { ...sums, 'x-ms-request-server-encrypted': 'true' } };
+  return sumHeaders(md5, crc64);
+}
+
+async function stageRemote(call: BlobCall, command: StageBlock, address: RemoteAddress): Promise<OutHeaders> {
+  const range = sourceRange(call);
+  const sums = sourceSums(call);
+  // Looked at again when the block is staged; before, it spares bringing what could not be.
+  const target = await call.store.engine.snapshot((view) =>
+    openForWrite(call.store, view, { ...command, conditions: {} }),
+  );
+  if (target.kind !== 'ok') throw failureError(target);
+  return await call.hold(async (gone) => {
+    using source = await openRemote(call, address, { range, lengthMax: blockBytesMax }, gone);
+    const { chunks, length } = source;
+    if (length === 0) throw new BlobError('InvalidRange');
+    const body = { chunks, length, lengthMax: length, wantMd5: false, ...sums };
+    const staged = await stageBlock(call.store, { ...command, body });
+    if (staged.kind !== 'ok') throw failureError(staged);
+    return sumHeaders(sums.md5, staged.crc64);
+  });
 }
 
 /** Of what is copied, unlike of what is read, a range that cannot be understood must not be taken for all of it. */
@@ -44,24 +74,8 @@ function sourceRange(call: BlobCall): HttpRange {
   return range;
 }
 
-/** The sums of the range: checked if they were sent, and told to the client, as for bytes that it sends itself. */
-async function sum(call: BlobCall, entry: Awaited<ReturnType<typeof sourceOf>>, offset: number, length: number) {
-  const wantedMd5 = md5(call.headers, 'x-ms-source-content-md5');
-  const wantedCrc = crcHeader(call.headers, 'x-ms-source-content-crc64');
-  if (wantedMd5 !== undefined && wantedCrc !== undefined) throw new BlobError('BothCrc64AndMd5HeaderPresent');
-  const hash = wantedMd5 && createHash('md5');
-  let crc = 0n;
-  await gatherBytes(call, entry, offset, length, (bytes) => {
-    hash?.update(bytes);
-    crc = crc64(bytes, crc);
-  });
-  const computed = hash?.digest();
-  if (wantedMd5 !== undefined && computed !== undefined && !computed.equals(wantedMd5)) {
-    throw failureError({ kind: 'md5-mismatch', given: wantedMd5, computed });
-  }
-  if (wantedCrc !== undefined && wantedCrc !== crc) {
-    throw failureError({ kind: 'crc64-mismatch', given: wantedCrc, computed: crc });
-  }
+/** As for bytes that the client sends itself. */
+function sumHeaders(wantedMd5: Buffer | undefined, crc: bigint): OutHeaders {
   return wantedMd5 === undefined
     ? { 'x-ms-content-crc64': crc64ToBase64(crc) }
     : { 'Content-MD5': wantedMd5.toString('base64') };

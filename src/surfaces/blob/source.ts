@@ -1,29 +1,44 @@
 // Sources of copies: finding them, reading them, and how their failures are told from the target's.
+import { createHash } from 'node:crypto';
+import { crc64 as crc64Of } from '../../codec/crc64.ts';
 import { type CopySource, readSource } from '../../namespace/copy.ts';
 import { readContent } from '../../namespace/entries.ts';
 import type { Failure } from '../../namespace/failure.ts';
-import type { Entry } from '../../namespace/records.ts';
+import type { ContentHeaders, Entry } from '../../namespace/records.ts';
 import type { BlobCall } from './call.ts';
 import { BlobError, failureError } from './errors.ts';
-import { conditions, required } from './headers-in.ts';
+import { conditions, crc64, headerError, md5, required } from './headers-in.ts';
+import type { RemoteAddress } from './source-address.ts';
+
+/** What a copy may take from its source. A record has it; of a source elsewhere it is gathered from answers. */
+export interface Copied {
+  readonly type: string;
+  readonly length: number;
+  readonly headers: ContentHeaders;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly tier?: string;
+  readonly tags?: Readonly<Record<string, string>>;
+}
+
+export type FoundSource =
+  | { readonly kind: 'local'; readonly source: CopySource }
+  | { readonly kind: 'remote'; readonly address: RemoteAddress };
 
 /**
  * What the request copies from. Copy Blob may read with the caller's own key; the operations "From URL" read as anybody
  * would who has the address and nothing else.
  */
-export async function copySource(call: BlobCall, withOwnKey: boolean): Promise<CopySource> {
+export async function copySource(call: BlobCall, withOwnKey: boolean): Promise<FoundSource> {
   const url = required(call.headers, 'x-ms-copy-source');
-  if (call.headers['x-ms-copy-source-authorization'] !== undefined) {
-    // Only tokens of Microsoft Entra ID go here, and none are served yet.
-    throw cannotVerifySource(new BlobError('InvalidAuthenticationInfo', {}, notAuthenticated, {}, 401));
+  const authorization = call.headers['x-ms-copy-source-authorization'];
+  // The value is a secret: it is not repeated.
+  if (authorization !== undefined && !/^Bearer [\x21-\x7e]+$/i.test(authorization)) {
+    throw headerError('x-ms-copy-source-authorization', 'not a bearer token');
   }
-  const local = await call.openSource(url, withOwnKey);
-  return {
-    account: local.account,
-    container: local.container,
-    name: local.blob,
-    conditions: conditions(call.headers, 'x-ms-source-'),
-  };
+  const found = await call.openSource(url, withOwnKey);
+  if (found.kind === 'remote') return found;
+  const { account, container, blob: name } = found;
+  return { kind: 'local', source: { account, container, name, conditions: conditions(call.headers, 'x-ms-source-') } };
 }
 
 export const notAuthenticated =
@@ -42,32 +57,64 @@ export function sourceError(failure: Failure): BlobError {
   return cannotVerifySource(new BlobError('ConditionNotMet', {}, undefined, {}, 304));
 }
 
-/** What the source would have answered a reader, in the terms of the copy's own answer ("Put Block From URL"). */
-export function cannotVerifySource(error: BlobError): BlobError {
-  const { status, errorCode, message } = error;
+/** What a source answers a reader, or would have, in the terms of the copy's own answer ("Put Block From URL"). */
+export function cannotVerifySource(
+  answer: { readonly status: number; readonly errorCode: string | undefined; readonly message: string },
+  ownStatus = answer.status,
+): BlobError {
+  const { errorCode, message } = answer;
+  const status = `${answer.status}`;
   return new BlobError(
     'CannotVerifyCopySource',
     {
-      CopySourceStatusCode: `${status}`,
-      CopySourceErrorCode: errorCode,
+      CopySourceStatusCode: status,
+      ...(errorCode !== undefined && { CopySourceErrorCode: errorCode }),
       CopySourceErrorMessage: message,
     },
     message,
-    { 'x-ms-copy-source-status-code': `${status}`, 'x-ms-copy-source-error-code': errorCode },
-    status,
+    {
+      'x-ms-copy-source-status-code': status,
+      ...(errorCode !== undefined && { 'x-ms-copy-source-error-code': errorCode }),
+    },
+    ownStatus,
   );
 }
 
-/** Passes a range of the source through `each`, in bounded chunks. */
-export async function gatherBytes(
+/** The sums that the source's bytes are expected to have. */
+export interface SourceSums {
+  readonly md5?: Buffer;
+  readonly crc64?: bigint;
+}
+
+/** At most one of them may be given. */
+export function sourceSums(call: BlobCall): SourceSums {
+  const givenMd5 = md5(call.headers, 'x-ms-source-content-md5');
+  const givenCrc64 = crc64(call.headers, 'x-ms-source-content-crc64');
+  if (givenMd5 !== undefined && givenCrc64 !== undefined) throw new BlobError('BothCrc64AndMd5HeaderPresent');
+  return { ...(givenMd5 && { md5: givenMd5 }), ...(givenCrc64 !== undefined && { crc64: givenCrc64 }) };
+}
+
+/** Sums a range of a source that lies here, and throws unless the sums are those that are expected. */
+export async function checkSums(
   call: BlobCall,
   entry: Entry,
   offset: number,
   length: number,
-  each: (bytes: Buffer) => void,
-): Promise<void> {
+  expected: SourceSums,
+): Promise<{ readonly md5: Buffer | undefined; readonly crc64: bigint }> {
+  const hash = expected.md5 && createHash('md5');
+  let crc = 0n;
   for await (const chunk of readContent(call.store, entry, offset, length)) {
-    each(chunk.bytes);
+    hash?.update(chunk.bytes);
+    crc = crc64Of(chunk.bytes, crc);
     chunk.release();
   }
+  const computed = hash?.digest();
+  if (expected.md5 !== undefined && computed !== undefined && !computed.equals(expected.md5)) {
+    throw failureError({ kind: 'md5-mismatch', given: expected.md5, computed });
+  }
+  if (expected.crc64 !== undefined && expected.crc64 !== crc) {
+    throw failureError({ kind: 'crc64-mismatch', given: expected.crc64, computed: crc });
+  }
+  return { md5: computed, crc64: crc };
 }

@@ -6,6 +6,7 @@ import { durationBuckets, type Metrics } from '../../base/metrics.ts';
 import type { Store } from '../../namespace/store.ts';
 import { type Answer, send } from '../http/answer.ts';
 import { RequestBody } from '../http/body.ts';
+import { holdOpen } from '../http/hold.ts';
 import type { BlobSettings } from './call.ts';
 import { BlobDispatcher, type Dispatched, type Incoming } from './dispatch.ts';
 
@@ -77,6 +78,7 @@ function incomingOf(request: IncomingMessage, response: ServerResponse): Incomin
     rawHeaders: request.rawHeaders,
     body: new RequestBody(request, expected ? () => response.writeContinue() : undefined),
     peer: { address: plainAddress(socket.remoteAddress), protocol: socket.encrypted === true ? 'https' : 'http' },
+    hold: holdOpen(request, response),
   };
 }
 

@@ -22,12 +22,18 @@ export function createHttpListener(
   handle: (request: IncomingMessage, response: ServerResponse) => void,
 ): HttpListener {
   let draining = false;
+  /** The last request of each connection. */
+  const exchanges = new WeakMap<Socket, { readonly request: IncomingMessage; readonly response: ServerResponse }>();
   const serve = (request: IncomingMessage, response: ServerResponse): void => {
     // Surfaces say the date that they stamp their answers with.
     response.sendDate = false;
     // While it drains every answer closes its connection.
     if (draining) response.shouldKeepAlive = false;
-    handle(request, response);
+    const before = exchanges.get(request.socket)?.response;
+    exchanges.set(request.socket, { request, response });
+    // Pipelined requests take effect one after the other (RFC 9112, 9.3.2), where Node would hand them out together.
+    if (before === undefined || before.closed) handle(request, response);
+    else before.once('close', () => handle(request, response));
   };
   const server = createServer(
     {
@@ -50,7 +56,11 @@ export function createHttpListener(
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
     const status = error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request';
-    socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+    const refuse = () => socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+    const last = exchanges.get(socket as Socket);
+    // What follows a whole request is refused after that one's answer, or it would be taken for it.
+    if (last?.request.complete === true && !last.response.closed) last.response.once('close', refuse);
+    else refuse();
   });
   const drain = async (timeoutMs: number): Promise<void> => {
     draining = true;

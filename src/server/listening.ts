@@ -1,0 +1,42 @@
+// Listening where the settings say, and what it means when that cannot be.
+import { createServer, type Server } from 'node:net';
+import { type Config, SettingError } from '../base/config.ts';
+
+type PortSetting = 'blobPort' | 'adminPort';
+
+/** Resolves with the port. Throws `SettingError`. */
+export function listen(server: Server, setting: PortSetting, config: Config): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error) => {
+      const found = listenProblem(error, setting);
+      reject(new SettingError(found.setting, found.problem, { cause: error }));
+    });
+    server.listen(config[setting], config.host, () => resolve((server.address() as { port: number }).port));
+  });
+}
+
+/** Throws `SettingError` if nobody could listen there now. */
+export async function tryListening(setting: PortSetting, config: Config): Promise<void> {
+  const server = createServer();
+  await listen(server, setting, config);
+  await new Promise((resolve) => server.close(resolve));
+}
+
+/** Which setting is to blame for what an attempt to listen said. */
+export function listenProblem(
+  error: NodeJS.ErrnoException,
+  setting: PortSetting,
+): { readonly setting: PortSetting | 'host'; readonly problem: string } {
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return { setting, problem: 'the port is in use' };
+    case 'EACCES':
+      return { setting, problem: 'no right to listen on this port' };
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return { setting: 'host', problem: 'not an address of this machine' };
+    default:
+      return { setting, problem: error.message };
+  }
+}

@@ -1,0 +1,26 @@
+// Work that takes longer than a connection may be silent: the client is not cut meanwhile, and its going away ends the work.
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+/** Runs work whose pace is not the client's, and that has bounds of its own; the signal aborts when the client goes away. */
+export type Hold = <T>(work: (gone: AbortSignal) => Promise<T>) => Promise<T>;
+
+/** Nobody is held for work that is over soon, or that nobody waits for on a connection. */
+export const holdNobody: Hold = (work) => work(new AbortController().signal);
+
+export function holdOpen(request: IncomingMessage, response: ServerResponse): Hold {
+  return async (work) => {
+    const { socket } = request;
+    const timeoutMs = socket.timeout ?? 0;
+    const controller = new AbortController();
+    const leave = (): void => controller.abort();
+    if (response.destroyed || socket.destroyed) leave();
+    response.once('close', leave);
+    socket.setTimeout(0);
+    try {
+      return await work(controller.signal);
+    } finally {
+      response.off('close', leave);
+      socket.setTimeout(timeoutMs);
+    }
+  };
+}
