@@ -1,7 +1,7 @@
 // How an entry's record names its bytes: inline, a few pieces within the record, or rows of their own for a long list.
 import type { LogPiece } from '../content/extent.ts';
 import type { Content } from '../content/writer.ts';
-import type { Txn, View } from '../metadata/engine.ts';
+import { decodeCounter, type Txn, type View } from '../metadata/engine.ts';
 import { after, keys } from '../metadata/keys.ts';
 import {
   type BlockItem,
@@ -65,6 +65,20 @@ export function shareExtents(txn: Txn, pieces: readonly LogPiece[]): void {
   for (const piece of pieces) txn.add(keys.extentOwners(piece.segment, piece.offset), 1n);
 }
 
+/** Whether nobody else names this content as a whole; single extents of it may well have further owners. */
+export async function isOnlyOwner(view: View, record: Pick<EntryRecord, 'contentId'>): Promise<boolean> {
+  if (record.contentId === undefined) return true;
+  return decodeCounter(await view.get(keys.contentOwners(Buffer.from(record.contentId, 'hex')))) === 0n;
+}
+
+/** Removes the rows of a long content whose pieces have other owners now. */
+export function forgetContent(txn: Txn, contentId: string): void {
+  const id = Buffer.from(contentId, 'hex');
+  txn.deleteRange(keys.piecesOf(id));
+  txn.deleteRange(keys.blocksOf(id));
+  txn.delete(keys.contentOwners(id));
+}
+
 /** An owner goes: what it named is looked at later, in the background, however long it is. */
 export function dropContent(store: Store, txn: Txn, record: Pick<EntryRecord, 'pieces' | 'contentId'>): void {
   const { pieces, contentId } = record;
@@ -80,12 +94,18 @@ export function dropPieces(store: Store, txn: Txn, pieces: readonly LogPiece[]):
   }
 }
 
-/** The pieces from `offset` on, in runs that each come with the content offset where they begin. */
+export interface PieceRun {
+  /** Where in the content it begins. */
+  readonly at: number;
+  readonly pieces: LogPiece[];
+}
+
+/** The pieces from `offset` on. */
 export async function* piecesFrom(
   view: View,
   record: EntryRecord,
   offset: number,
-): AsyncGenerator<{ at: number; pieces: LogPiece[] }, void, undefined> {
+): AsyncGenerator<PieceRun, void, undefined> {
   if (record.pieces !== undefined) yield { at: 0, pieces: unpackPieces(record.pieces) };
   if (record.contentId === undefined) return;
   const id = Buffer.from(record.contentId, 'hex');

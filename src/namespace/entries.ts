@@ -5,7 +5,7 @@ import type { Content } from '../content/writer.ts';
 import type { Awaitable, Txn, View } from '../metadata/engine.ts';
 import { keys } from '../metadata/keys.ts';
 import { type ContainerName, countUsage, readContainer } from './containers.ts';
-import { type ContentFields, dropContent, nameContent, piecesFrom } from './contents.ts';
+import { type ContentFields, dropContent, nameContent, type PieceRun, piecesFrom } from './contents.ts';
 import type { Failure } from './failure.ts';
 import { type Body, discard, ingest } from './ingest.ts';
 import { appendJournal, type Cause } from './journal.ts';
@@ -117,16 +117,27 @@ export async function* readContent(
   while (next < end) {
     // One look at a time: a snapshot is not held open at a client's pace.
     const from = next;
-    const run = await store.engine.snapshot(async (view) => {
-      for await (const found of piecesFrom(view, entry.record, from)) return found;
-      return undefined;
-    });
-    if (run === undefined) throw new Error('the content went away while it was read');
-    const runLength = run.pieces.reduce((sum, piece) => sum + piece.length, 0);
-    const take = Math.min(end, run.at + runLength) - next;
-    yield* store.content.read(run.pieces, next - run.at, take);
-    next += take;
+    const runs = await store.engine.snapshot((view) => readRuns(view, entry.record, from, end));
+    if (runs.length === 0) throw new Error('the content went away while it was read');
+    for (const run of runs) {
+      const runLength = run.pieces.reduce((sum, piece) => sum + piece.length, 0);
+      const take = Math.min(end, run.at + runLength) - next;
+      yield* store.content.read(run.pieces, next - run.at, take);
+      next += take;
+    }
   }
+}
+
+/** Thirty-two gigabytes in pieces of a megabyte: so far a read goes on whatever becomes of the entry meanwhile. */
+const runsReadMax = 64;
+
+async function readRuns(view: View, record: EntryRecord, from: number, end: number): Promise<PieceRun[]> {
+  const runs: PieceRun[] = [];
+  for await (const run of piecesFrom(view, record, from)) {
+    if (run.at >= end || runs.length === runsReadMax) break;
+    runs.push(run);
+  }
+  return runs;
 }
 
 export type PutOutcome =
@@ -226,6 +237,7 @@ export async function replaceContent(
   command: EntryWrite,
   target: WriteTarget,
   named: { readonly fields: ContentFields; readonly inline: Uint8Array | undefined },
+  passedOn = false,
 ): Promise<EntryOutcome> {
   const { container, existing } = target;
   const { attributes } = command;
@@ -246,7 +258,7 @@ export async function replaceContent(
     ...(attributes.tags && { tags: attributes.tags }),
   };
   const place = await makePlace(store, txn, Buffer.from(container.id, 'hex'), command.name);
-  if (old !== undefined) dropContent(store, txn, old);
+  if (old !== undefined && !passedOn) dropContent(store, txn, old);
   countUsage(txn, container, record.length - (old?.length ?? 0));
   const entry: Entry = { record, inline: named.inline };
   putRecord(store, txn, command, place, entry, 'entry-written');

@@ -4,7 +4,15 @@ import type { Content } from '../content/writer.ts';
 import type { Txn, View } from '../metadata/engine.ts';
 import { keys } from '../metadata/keys.ts';
 import { readContainer } from './containers.ts';
-import { allPieces, committedBlocks, dropPieces, nameContent, shareExtents } from './contents.ts';
+import {
+  allPieces,
+  committedBlocks,
+  dropPieces,
+  forgetContent,
+  isOnlyOwner,
+  nameContent,
+  shareExtents,
+} from './contents.ts';
 import {
   containerNotFound,
   type EntryAccess,
@@ -24,6 +32,7 @@ import {
   type BlockRecord,
   decodeRecord,
   type Entry,
+  type EntryRecord,
   encodeRecord,
   packPieces,
   type UploadRecord,
@@ -129,13 +138,17 @@ export function commitBlocks(
     const upload = await readUpload(txn, Buffer.from(target.container.id, 'hex'), command.name);
     const staged = await stagedBlocks(txn, upload);
     const committed = await committedPieces(txn, target.existing);
-    const chosen = chooseBlocks(command.blocks, staged, committed);
+    const chosen = chooseBlocks(command.blocks, staged, committed.blocks);
     if (chosen === undefined) return { kind: 'block-list-invalid' };
-    shareExtents(txn, chosen.shared);
+    shareExtents(txn, chosen.again);
     dropPieces(store, txn, chosen.unused);
+    const old = target.existing?.record;
+    const passesOn = old !== undefined && chosen.kept.length > 0 && (await isOnlyOwner(txn, old));
+    if (passesOn) passOn(store, txn, old, committed.pieces, chosen.kept);
+    else shareExtents(txn, chosen.kept);
     dropUpload(txn, Buffer.from(target.container.id, 'hex'), command.name, upload);
     const content: Content = { length: chosen.length, inline: undefined, pieces: chosen.pieces };
-    return replaceContent(store, txn, command, target, nameContent(store, txn, content, chosen.items));
+    return replaceContent(store, txn, command, target, nameContent(store, txn, content, chosen.items), passesOn);
   });
 }
 
@@ -161,26 +174,60 @@ export function getBlockLists(store: Store, access: EntryAccess): Promise<BlockL
   });
 }
 
+/**
+ * The old content's pieces go over to the new one: what both have keeps its owner, so that a list which mostly repeats
+ * the one before, the usual one, changes no count. Only the difference is shared or dropped.
+ */
+function passOn(
+  store: Store,
+  txn: Txn,
+  old: EntryRecord,
+  before: readonly LogPiece[],
+  kept: readonly LogPiece[],
+): void {
+  const owners = new Map<string, { readonly piece: LogPiece; more: number }>();
+  const count = (piece: LogPiece, by: number): void => {
+    const id = `${piece.segment}:${piece.offset}`;
+    const found = owners.get(id);
+    if (found === undefined) owners.set(id, { piece, more: by });
+    else found.more += by;
+  };
+  for (const piece of kept) count(piece, 1);
+  for (const piece of before) count(piece, -1);
+  const dropped: LogPiece[] = [];
+  for (const { piece, more } of owners.values()) {
+    for (let i = 0; i < more; i++) shareExtents(txn, [piece]);
+    for (let i = 0; i > more; i--) dropped.push(piece);
+  }
+  dropPieces(store, txn, dropped);
+  if (old.contentId !== undefined) forgetContent(txn, old.contentId);
+}
+
 /** Each committed block with its pieces: the content's pieces, cut where the block list says. */
-async function committedPieces(view: View, entry: Entry | undefined): Promise<Map<string, StagedBlock>> {
+async function committedPieces(
+  view: View,
+  entry: Entry | undefined,
+): Promise<{ readonly blocks: Map<string, StagedBlock>; readonly pieces: readonly LogPiece[] }> {
   const blocks = new Map<string, StagedBlock>();
   const items = entry && (await committedBlocks(view, entry.record));
-  if (entry === undefined || items === undefined) return blocks;
+  if (entry === undefined || items === undefined) return { blocks, pieces: [] };
   const pieces = await allPieces(view, entry.record);
   let next = 0;
   for (const [id, length, count] of items) {
     blocks.set(id, { length, pieces: pieces.slice(next, next + count) });
     next += count;
   }
-  return blocks;
+  return { blocks, pieces };
 }
 
 interface Chosen {
   readonly items: BlockItem[];
   readonly pieces: LogPiece[];
   readonly length: number;
-  /** Pieces that get one more owner: committed blocks that stay, staged ones that are listed again. */
-  readonly shared: LogPiece[];
+  /** Pieces of staged blocks that are listed again: one more owner for each time. */
+  readonly again: LogPiece[];
+  /** Pieces of committed blocks that stay, as often as they are listed. */
+  readonly kept: LogPiece[];
   /** Pieces of staged blocks that were not listed. */
   readonly unused: LogPiece[];
 }
@@ -190,14 +237,15 @@ function chooseBlocks(
   staged: ReadonlyMap<string, StagedBlock>,
   committed: ReadonlyMap<string, StagedBlock>,
 ): Chosen | undefined {
-  const chosen: Chosen & { length: number } = { items: [], pieces: [], length: 0, shared: [], unused: [] };
+  const chosen: Chosen & { length: number } = { items: [], pieces: [], length: 0, again: [], kept: [], unused: [] };
   const used = new Set<string>();
   for (const { id, from } of listed) {
     const fresh = from === 'committed' ? undefined : staged.get(id);
     const block = fresh ?? (from === 'uncommitted' ? undefined : committed.get(id));
     if (block === undefined) return undefined;
-    if (fresh === undefined || used.has(id)) chosen.shared.push(...block.pieces);
-    if (fresh !== undefined) used.add(id);
+    if (fresh === undefined) for (const piece of block.pieces) chosen.kept.push(piece);
+    else if (used.has(id)) for (const piece of block.pieces) chosen.again.push(piece);
+    else used.add(id);
     chosen.items.push([id, block.length, block.pieces.length]);
     for (const piece of block.pieces) chosen.pieces.push(piece);
     chosen.length += block.length;

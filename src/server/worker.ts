@@ -40,7 +40,9 @@ const background = runBackground(
     segmentBytes: config.segmentBytes,
     onError: (task, error) => logger.warn({ task, err: error }, 'a background task failed and is tried again'),
     onDamage: (segment, what) => logger.error({ segment, what }, 'a segment is damaged and is kept as it is'),
-    onRecovered: (counts) => logger.info({ ...counts }, 'segments of an earlier run were looked over'),
+    onRecovered: (counts) => {
+      if (counts.segments > 0) logger.info({ ...counts }, 'segments of an earlier run were looked over');
+    },
     onReclaimed: (counts) => logger.debug({ ...counts }, 'space was reclaimed'),
     durations: {
       graceMs: config.reclaimGraceMs,
