@@ -39,7 +39,7 @@ const smallBytesMax = 64 * 1024 * 1024;
 const windowBytes = 512 * 1024;
 const headerBytesMax = headerBytes(payloadBytesMax);
 const filesMax = 256;
-const fileIdleMs = 30_000;
+const fileIdleMs = 5_000;
 
 export class ContentReader {
   readonly #disk: Disk;

@@ -173,7 +173,7 @@ async function recover(
 /** Every worker for itself: a file that is held open keeps its space, also when it is deleted. */
 async function closeIdle(store: Store, durations: BackgroundDurations, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
-    await store.clock.sleep(durations.graceMs, signal);
+    await store.clock.sleep(durations.pauseMs, signal);
     await store.content.closeIdle().catch(() => undefined);
   }
 }
