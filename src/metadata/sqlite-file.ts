@@ -107,7 +107,7 @@ export class SqliteReader implements View {
     this.#scanBack = this.#db.prepare('SELECT k, v FROM kv WHERE k >= ? AND k < ? ORDER BY k DESC LIMIT ?');
     this.#seq = this.#db.prepare('SELECT seq FROM state WHERE id = 1');
     this.#begin = this.#db.prepare('BEGIN');
-    this.#end = this.#db.prepare('COMMIT');
+    this.#end = this.#db.prepare('ROLLBACK');
     for (const statement of [this.#get, this.#scan, this.#scanBack, this.#seq]) statement.setReturnArrays(true);
   }
 
@@ -131,7 +131,13 @@ export class SqliteReader implements View {
 
   /** Lets the picture go: one that is held keeps the log from beginning again. */
   end(): void {
-    if (this.#db.isTransaction) this.#end.run();
+    if (!this.#db.isTransaction) return;
+    try {
+      this.#end.run();
+    } catch (error) {
+      // Of a damaged file SQLite may refuse even this; the read that needs the damaged page is what reports it.
+      if (this.#db.isTransaction) throw error;
+    }
   }
 
   /** The number of the last commit in this picture. */
