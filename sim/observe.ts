@@ -1,7 +1,8 @@
 // What stands under a name, from the store and from the model, in a form that can be compared.
 import { crc32 } from 'node:zlib';
 import { getContainer } from '../src/namespace/containers.ts';
-import { getEntry, readContent } from '../src/namespace/entries.ts';
+import { getEntry } from '../src/namespace/entries.ts';
+import { readContent } from '../src/namespace/read.ts';
 import type { Entry, Lease } from '../src/namespace/records.ts';
 import type { Store } from '../src/namespace/store.ts';
 import { getBlockLists } from '../src/namespace/uploads.ts';

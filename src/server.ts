@@ -2,16 +2,10 @@
 import { type Config, SettingError } from './base/config.ts';
 import { createLogger } from './base/log.ts';
 import { createMetrics, expositionOf } from './base/metrics.ts';
-import type { AccountListOutcome, AccountOutcome } from './cli/contract.ts';
+import type { ManagementAnswer } from './cli/contract.ts';
 import { DamageError } from './metadata/engine.ts';
 import type { SqliteStore } from './metadata/sqlite-store.ts';
-import {
-  createAccount as create,
-  isAccountName,
-  listAccounts as list,
-  newAccountKey,
-  rotateKey as rotate,
-} from './namespace/accounts.ts';
+import { createAccount } from './namespace/accounts.ts';
 import { fsck as check } from './namespace/fsck.ts';
 import { nextSegment } from './namespace/segments.ts';
 import type { Store } from './namespace/store.ts';
@@ -26,6 +20,7 @@ import {
 } from './server/data-directory.ts';
 import { type OpenStore, openMetadata, openStore } from './server/engine-room.ts';
 import { listen, tryListening } from './server/listening.ts';
+import { managementSources, runForCommandLine, runForControl } from './server/management.ts';
 import { Workers } from './server/workers.ts';
 import { adminHandler } from './surfaces/admin/admin.ts';
 import { createHttpListener } from './surfaces/http/listener.ts';
@@ -33,7 +28,6 @@ import { createHttpListener } from './surfaces/http/listener.ts';
 /** The account and key that the Azure tools know as the development storage: public knowledge, and loopback only. */
 const devAccount = 'devstoreaccount1';
 const devKey = 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==';
-const byCommand = { by: 'causeway account', requestId: '' } as const;
 
 /** Serves until SIGTERM or SIGINT; resolves with the exit code. Throws `SettingError` for what a setting makes impossible. */
 export async function serve(config: Config): Promise<number> {
@@ -54,12 +48,13 @@ export async function serve(config: Config): Promise<number> {
   const sources = {
     ready: () => workers.allReady,
     metrics: async () => expositionOf([await metrics.snapshot(), ...(await workers.metrics())]),
+    ...managementSources(local.store, logger),
   };
   const admin = createHttpListener(config, adminHandler(sources));
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopped.resolve(0));
   let blobPort = 0;
   const control = await startControl(paths.root, (request) =>
-    runControl(local.store, request, blobPort === 0 ? undefined : url(config.host, blobPort)),
+    runForControl(local.store, logger, request, blobPort === 0 ? undefined : url(config.host, blobPort)),
   );
   try {
     if (config.dev) await addDevelopmentAccount(local.store);
@@ -81,16 +76,31 @@ export async function serve(config: Config): Promise<number> {
   }
 }
 
-export async function createAccount(config: Config, name: string): Promise<AccountOutcome> {
-  return (await onData(config, { kind: 'create-account', name })) as AccountOutcome;
-}
-
-export async function listAccounts(config: Config): Promise<AccountListOutcome> {
-  return (await onData(config, { kind: 'list-accounts' })) as AccountListOutcome;
-}
-
-export async function rotateKey(config: Config, name: string, which: 1 | 2): Promise<AccountOutcome> {
-  return (await onData(config, { kind: 'rotate-key', name, which })) as AccountOutcome;
+/** Runs a management command through the server that runs on the data, or else on the data itself. */
+export async function manage(config: Config, command: string, input: object): Promise<ManagementAnswer> {
+  const request: ControlRequest = { command, input };
+  const paths = dataPaths(config);
+  prepareDirectory(paths);
+  const lock = lockDirectory(paths);
+  if (lock === undefined) {
+    const answered = await callControl(paths.root, request);
+    return (
+      (answered as ManagementAnswer | undefined) ?? {
+        kind: 'refused',
+        code: 'NoAnswer',
+        message: 'the server on the data does not answer',
+      }
+    );
+  }
+  try {
+    const opened = openHere(paths, config);
+    await using _ = opened;
+    return await runForCommandLine(opened.store, request, undefined);
+  } catch (error) {
+    throw error instanceof DamageError ? new SettingError('data', error.message, { cause: error }) : error;
+  } finally {
+    lock.release();
+  }
 }
 
 /** Walks every name to its bytes. 0: sound, 1: damage was found. */
@@ -111,28 +121,6 @@ export async function fsck(config: Config, report: { out: (line: string) => void
     if (!(error instanceof DamageError)) throw error;
     report.out(error.message);
     return 1;
-  } finally {
-    lock.release();
-  }
-}
-
-/** Does it through the server that runs on the data, or else on the data itself. */
-async function onData(config: Config, request: ControlRequest): Promise<AccountOutcome | AccountListOutcome> {
-  const paths = dataPaths(config);
-  prepareDirectory(paths);
-  const lock = lockDirectory(paths);
-  if (lock === undefined) {
-    const answered = await callControl(paths.root, request);
-    return (
-      (answered as AccountOutcome | undefined) ?? { kind: 'refused', message: 'the server on the data does not answer' }
-    );
-  }
-  try {
-    const opened = openHere(paths, config);
-    await using _ = opened;
-    return await runControl(opened.store, request, undefined);
-  } catch (error) {
-    throw error instanceof DamageError ? new SettingError('data', error.message, { cause: error }) : error;
   } finally {
     lock.release();
   }
@@ -161,36 +149,8 @@ function openHere(paths: DataPaths, config: Config): OpenStore {
   };
 }
 
-async function runControl(
-  store: Store,
-  request: ControlRequest,
-  at: string | undefined,
-): Promise<AccountOutcome | AccountListOutcome> {
-  switch (request.kind) {
-    case 'create-account': {
-      if (!isAccountName(request.name)) return { kind: 'account-name-invalid' };
-      const outcome = await create(store, request.name, [newAccountKey(store), newAccountKey(store)], byCommand);
-      if (outcome.kind === 'account-exists') return { kind: 'account-exists' };
-      if (outcome.kind !== 'ok') return { kind: 'refused', message: `the store refused: ${outcome.kind}` };
-      return answerOf(request.name, outcome.account.keys[0], at);
-    }
-    case 'rotate-key': {
-      const outcome = await rotate(store, request.name, request.which, byCommand);
-      if (outcome.kind === 'account-not-found') return { kind: 'account-not-found' };
-      if (outcome.kind !== 'ok') return { kind: 'refused', message: `the store refused: ${outcome.kind}` };
-      return answerOf(request.name, outcome.account.keys[request.which - 1] as string, at);
-    }
-    case 'list-accounts':
-      return { kind: 'accounts', names: (await list(store)).map(({ name }) => name) };
-  }
-}
-
-function answerOf(name: string, key: string, at: string | undefined): AccountOutcome {
-  return { kind: 'account', name, key, ...(at !== undefined && { blobEndpoint: `${at}/${name}` }) };
-}
-
 async function addDevelopmentAccount(store: Store): Promise<void> {
-  const outcome = await create(store, devAccount, [devKey, devKey], { by: 'causeway serve --dev', requestId: '' });
+  const outcome = await createAccount(store, devAccount, [devKey, devKey], { by: 'causeway serve --dev', requestId: '' });
   if (outcome.kind !== 'ok' && outcome.kind !== 'account-exists')
     throw new Error(`the development account: ${outcome.kind}`);
 }

@@ -14,6 +14,8 @@ export interface LogPiece {
   readonly sum: number;
   readonly start: number;
   readonly length: number;
+  /** The payload is sealed: `start` and `length` count bytes of its plaintext, `extentLength` what is stored. */
+  readonly sealed?: true;
 }
 
 /** Where an extent lies now. */

@@ -13,6 +13,8 @@ import {
   readExtentHeader,
   segmentFileName,
 } from './extent.ts';
+import { type Envelope, envelopeBytes, openEnvelope, readEnvelope, type Unsealer } from './seal.ts';
+import { type FrameKey, frameAt, frameStart, openedLength, openFrame } from './seal-frames.ts';
 import { type Slot, SlotPool } from './slot-pool.ts';
 
 /** Stored bytes are not what was written: they are refused, never served. */
@@ -50,6 +52,7 @@ export class ContentReader {
   readonly #small = new Map<number, { readonly sum: number; readonly bytes: Buffer }>();
   #smallBytes = 0;
   readonly #windows: SlotPool;
+  #framesOpened = 0;
 
   constructor(options: {
     disk: Disk;
@@ -66,7 +69,13 @@ export class ContentReader {
   }
 
   /** The bytes from `offset`, `length` of them, in chunks of bounded size. Throws `ContentDamageError`. */
-  async *read(pieces: readonly LogPiece[], offset: number, length: number): AsyncGenerator<ReadChunk, void, undefined> {
+  async *read(
+    pieces: readonly LogPiece[],
+    offset: number,
+    length: number,
+    unsealer?: Unsealer,
+  ): AsyncGenerator<ReadChunk, void, undefined> {
+    let opener: ExtentOpener | undefined;
     let skip = offset;
     let left = length;
     for (const piece of pieces) {
@@ -76,7 +85,10 @@ export class ContentReader {
         continue;
       }
       const take = Math.min(left, piece.length - skip);
-      yield* this.#readPiece(piece, piece.start + skip, take);
+      if (piece.sealed === true) {
+        opener ??= new ExtentOpener(unsealer);
+        yield* this.#readSealedPiece(piece, piece.start + skip, take, opener);
+      } else yield* this.#readPiece(piece, piece.start + skip, take);
       skip = 0;
       left -= take;
     }
@@ -93,6 +105,26 @@ export class ContentReader {
     const from = piece.start + offset;
     const kept = this.#small.get(id);
     if (kept !== undefined && kept.sum === piece.sum) return kept.bytes.subarray(from, from + length);
+    return (await this.#takeUp(piece, id)).subarray(from, from + length);
+  }
+
+  /** The same of a sealed piece. It is kept as it is stored: without its key, what is in memory says nothing either. */
+  async readSmallSealed(piece: LogPiece, offset: number, length: number, unsealer?: Unsealer): Promise<Buffer> {
+    const id = piece.segment * 2 ** 30 + piece.offset / extentAlignment;
+    const kept = this.#small.get(id);
+    const payload = kept !== undefined && kept.sum === piece.sum ? kept.bytes : await this.#takeUp(piece, id);
+    const key = await new ExtentOpener(unsealer).open(piece, payload);
+    const bytes = Buffer.allocUnsafeSlow(key.length);
+    this.#framesOpened++;
+    if (openFrame(key, 0, payload.subarray(envelopeBytes), bytes, 0) === undefined) throw damage(piece, unopened);
+    return bytes.subarray(piece.start + offset, piece.start + offset + length);
+  }
+
+  get framesOpened(): number {
+    return this.#framesOpened;
+  }
+
+  async #takeUp(piece: LogPiece, id: number): Promise<Buffer> {
     const { cached, place } = await this.#locate(piece);
     try {
       const head = headerBytes(piece.extentLength);
@@ -102,7 +134,7 @@ export class ContentReader {
       const payload = bytes.subarray(head);
       if (crc64(payload) !== checkHeader(bytes, piece).blockSums[0]) throw damage(piece, 'it fails its checksum');
       this.#keep(id, piece.sum, payload);
-      return payload.subarray(from, from + length);
+      return payload;
     } finally {
       cached.users--;
       cached.usedMs = this.#nowMs();
@@ -166,6 +198,72 @@ export class ContentReader {
           const base = firstBlock * blockBytes;
           const next = Math.min(end, until);
           yield { bytes: payload.subarray(at - base, next - base), release: chunk.release };
+          at = next;
+        } catch (error) {
+          chunk.release();
+          throw error;
+        }
+      }
+    } finally {
+      cached.users--;
+      cached.usedMs = this.#nowMs();
+    }
+  }
+
+  /**
+   * Whole frames into a window, opened there one after the other. A frame's tag vouches for more than its block's sum does,
+   * so the sums are left to those who read without a key.
+   */
+  async *#readSealedPiece(
+    piece: LogPiece,
+    from: number,
+    length: number,
+    opener: ExtentOpener,
+  ): AsyncGenerator<ReadChunk, void, undefined> {
+    const { cached, place } = await this.#locate(piece);
+    try {
+      const file = await cached.file;
+      const head = headerBytes(piece.extentLength);
+      let key: FrameKey | undefined;
+      let at = from;
+      const end = from + length;
+      while (at < end) {
+        const chunk = this.#take();
+        try {
+          const first = frameAt(at);
+          const room = Math.min(chunk.buffer.length, windowBytes + headerBytesMax);
+          // The first read of an extent from its beginning brings the header and the envelope along.
+          const withHeader = key === undefined && first === 0;
+          if (key === undefined && !withHeader) {
+            const target = chunk.buffer.subarray(0, head + envelopeBytes);
+            if ((await file.read(target, place.offset)) !== target.length) throw damage(piece, shortened);
+            checkHeader(target, piece);
+            key = await opener.open(piece, target.subarray(head));
+          }
+          const frames = Math.max(1, Math.floor((room - (withHeader ? head : 0)) / blockBytes));
+          const last = Math.min(frameAt(end - 1), first + frames - 1);
+          const start = withHeader ? place.offset : place.offset + head + first * blockBytes;
+          const stop = place.offset + head + Math.min(piece.extentLength, (last + 1) * blockBytes);
+          const target = chunk.buffer.subarray(0, stop - start);
+          if ((await file.read(target, start)) !== target.length) throw damage(piece, shortened);
+          if (key === undefined) {
+            checkHeader(target, piece);
+            key = await opener.open(piece, target.subarray(head));
+          }
+          const payload = withHeader ? target.subarray(head) : target;
+          const base = frameStart(first);
+          let opened = 0;
+          for (let frame = first; frame <= last; frame++) {
+            const block = (frame - first) * blockBytes;
+            const skip = frame === 0 ? envelopeBytes : 0;
+            this.#framesOpened++;
+            const stored = payload.subarray(block + skip, block + blockBytes);
+            const bytes = openFrame(key, frame, stored, target, opened);
+            if (bytes === undefined) throw damage(piece, unopened);
+            opened += bytes;
+          }
+          const next = Math.min(end, base + opened);
+          yield { bytes: target.subarray(at - base, next - base), release: chunk.release };
           at = next;
         } catch (error) {
           chunk.release();
@@ -262,6 +360,46 @@ export class ContentReader {
       if (sum !== header.blockSums[block]) throw damage(piece, `block ${block} fails its checksum`);
     }
   }
+}
+
+const shortened = 'its segment ends before it';
+const unopened = 'its seal is broken';
+
+/** Opens the envelopes of a content's extents; those of one data key are unwrapped once. */
+class ExtentOpener {
+  readonly #unsealer: Unsealer | undefined;
+  #last: { readonly envelope: Envelope; readonly key: Buffer } | undefined;
+
+  constructor(unsealer: Unsealer | undefined) {
+    this.#unsealer = unsealer;
+  }
+
+  async open(piece: LogPiece, payload: Buffer): Promise<FrameKey> {
+    const envelope = readEnvelope(payload);
+    const length = openedLength(piece.extentLength);
+    if (envelope === undefined || length === undefined || envelope.length !== length) {
+      throw damage(piece, 'its envelope is damaged');
+    }
+    const { extentIndex } = envelope;
+    const last = this.#last;
+    if (last !== undefined && isSameKey(last.envelope, envelope)) return { key: last.key, extentIndex, length };
+    if (this.#unsealer === undefined) throw new Error('sealed content is read without a key');
+    const dataKey = await this.#unsealer.dataKey(envelope);
+    const key = dataKey && openEnvelope(envelope, dataKey);
+    if (key === undefined) throw damage(piece, 'its key is not the one that it was sealed with');
+    this.#last = { envelope, key };
+    return { key, extentIndex, length };
+  }
+}
+
+function isSameKey(one: Envelope, other: Envelope): boolean {
+  return (
+    one.streamId.equals(other.streamId) &&
+    one.wrapped.equals(other.wrapped) &&
+    one.commitment.equals(other.commitment) &&
+    one.keyId.equals(other.keyId) &&
+    one.kind === other.kind
+  );
 }
 
 /** A buffer to read into: in the pool's memory, where it is checked in place, or beside it. */

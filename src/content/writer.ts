@@ -1,9 +1,12 @@
 // One content on its way in: checksummed in one pass, kept inline if it is small, else in the log; durable when it ends.
 import { createHash } from 'node:crypto';
+import type { Random } from '../base/random.ts';
 import { assert } from '../base/unreachable.ts';
 import { crc64, crc64Combine } from '../codec/crc64.ts';
 import { blockBytes, gatherBytesMax, headerBytes, type LogPiece, payloadBytesMax } from './extent.ts';
 import type { Md5Queue, Md5Stream } from './md5-queue.ts';
+import { ContentKey, envelopeBytes, type Sealer } from './seal.ts';
+import { frameStart, sealedBytesMax, sealedGatherBytesMax, sealedLength, sealExtent } from './seal-frames.ts';
 import type { SegmentLog, Written } from './segment-log.ts';
 import type { Slot, SlotPool } from './slot-pool.ts';
 
@@ -29,6 +32,8 @@ export interface WriterOptions {
   readonly md5Queue: Md5Queue | undefined;
   /** Nobody else looks at the chunks: the memory of one that was copied is given back at once. */
   readonly ownsChunks: boolean;
+  /** Whose key seals the content; it is never inline then. */
+  readonly seal: { readonly sealer: Sealer; readonly random: Random } | undefined;
 }
 
 /**
@@ -42,6 +47,17 @@ export class ContentWriter {
   readonly #log: SegmentLog;
   readonly #pool: SlotPool;
   readonly #inlineBytesMax: number;
+  /** So many bytes are held before they get a slot, or make up an extent without one. */
+  readonly #heldBytesMax: number;
+  /** The most that is one block when it is stored, and so shares a write. */
+  readonly #tailBytesMax: number;
+  /** A slot takes this many, from there on. */
+  readonly #slotBytesMax: number;
+  readonly #slotFrom: number;
+  readonly #key: ContentKey | undefined;
+  #nextExtent = 0;
+  /** Of sealed content: the sum of its plaintext, for the blocks' sums are of what is stored. */
+  #plainSum = 0n;
   #held: Uint8Array[] = [];
   #heldBytes = 0;
   #slot: Slot | undefined;
@@ -58,7 +74,13 @@ export class ContentWriter {
   constructor(log: SegmentLog, pool: SlotPool, options: WriterOptions) {
     this.#log = log;
     this.#pool = pool;
-    this.#inlineBytesMax = options.inlineBytesMax;
+    const { seal } = options;
+    this.#key = seal && new ContentKey(seal.sealer, seal.random);
+    this.#inlineBytesMax = seal === undefined ? options.inlineBytesMax : 0;
+    this.#heldBytesMax = seal === undefined ? gatherBytesMax : sealedGatherBytesMax;
+    this.#tailBytesMax = seal === undefined ? blockBytes : frameStart(1);
+    this.#slotBytesMax = seal === undefined ? payloadBytesMax : sealedBytesMax;
+    this.#slotFrom = headerBytes(payloadBytesMax) + (seal === undefined ? 0 : envelopeBytes);
     this.#md5Queue = options.md5Queue;
     this.#ownsChunks = options.ownsChunks;
   }
@@ -74,7 +96,7 @@ export class ContentWriter {
     if (this.#slot === undefined) {
       this.#held.push(chunk);
       this.#heldBytes += chunk.length;
-      if (this.#heldBytes <= gatherBytesMax) return undefined;
+      if (this.#heldBytes <= this.#heldBytesMax) return undefined;
       this.#unhold();
     } else this.#fill(chunk);
     return this.#inFlight.size < writesInFlightMax ? undefined : this.#waitForRoom();
@@ -91,16 +113,19 @@ export class ContentWriter {
     if (this.#slot !== undefined) {
       const slot = this.#slot;
       const used = this.#slotUsed;
-      if (used > blockBytes) this.#submitSlot();
+      if (used > this.#tailBytesMax) this.#submitSlot();
       else {
-        const from = headerBytes(payloadBytesMax);
+        const from = this.#slotFrom;
         const tail = slot.bytes.subarray(from, from + used);
         this.#slot = undefined;
         const summed = used > 0 ? this.#md5?.add(slot.base + from, tail) : undefined;
+        const extent = this.#nextExtent++;
         const append = async (): Promise<Written> => {
           try {
             await summed;
-            return await this.#log.appendSmall([tail], used);
+            return this.#key === undefined
+              ? await this.#log.appendSmall([tail], used)
+              : await this.#appendSealed(this.#key, slot.bytes, from - envelopeBytes, used, extent);
           } finally {
             this.#pool.give(slot);
           }
@@ -113,7 +138,8 @@ export class ContentWriter {
     await this.#log.durable(parts);
     const pieces = parts.map(({ piece }) => piece);
     const md5 = isOneExtent ? parts[0]?.md5 : await this.#md5?.finish();
-    return { length: this.#length, inline: undefined, pieces, crc64: sumOf(parts), md5 };
+    const crc = this.#key === undefined ? sumOf(parts) : this.#plainSum;
+    return { length: this.#length, inline: undefined, pieces, crc64: crc, md5 };
   }
 
   /**
@@ -147,7 +173,7 @@ export class ContentWriter {
     const slot = this.#pool.tryTake();
     if (slot === undefined) {
       // Whole extents only: what follows must begin at a block of the MD5.
-      while (this.#heldBytes >= gatherBytesMax) this.#submitHeld();
+      while (this.#heldBytes >= this.#heldBytesMax) this.#submitHeld();
       return;
     }
     this.#slot = slot;
@@ -169,9 +195,9 @@ export class ContentWriter {
   #submitHeld(wantMd5 = false): void {
     const chunks: Uint8Array[] = [];
     let bytes = 0;
-    while (this.#held.length > 0 && bytes < gatherBytesMax) {
+    while (this.#held.length > 0 && bytes < this.#heldBytesMax) {
       const first = this.#held[0] as Uint8Array;
-      const room = gatherBytesMax - bytes;
+      const room = this.#heldBytesMax - bytes;
       chunks.push(first.length <= room ? first : first.subarray(0, room));
       if (first.length <= room) this.#held.shift();
       else this.#held[0] = first.subarray(room);
@@ -180,7 +206,9 @@ export class ContentWriter {
     this.#heldBytes -= bytes;
     const summed = this.#md5?.addCopied(chunks, bytes);
     const append = async (): Promise<Written> => {
-      const written = await this.#log.appendSmall(chunks, bytes, wantMd5);
+      const written = await (this.#key === undefined
+        ? this.#log.appendSmall(chunks, bytes, wantMd5)
+        : this.#appendHeldSealed(this.#key, chunks, bytes, wantMd5));
       await summed;
       for (const chunk of chunks) this.#giveBack(chunk);
       return written;
@@ -195,29 +223,32 @@ export class ContentWriter {
         // The slot just filled went to the disk and no other is free.
         this.#held.push(rest);
         this.#heldBytes += rest.length;
-        if (this.#heldBytes > gatherBytesMax) this.#unhold();
+        if (this.#heldBytes > this.#heldBytesMax) this.#unhold();
         else if (this.#pool.hasFree) this.#unhold();
         return;
       }
       const slot = this.#slot;
-      const room = Math.min(payloadBytesMax - this.#slotUsed, blockBytes - (this.#slotUsed % blockBytes));
+      const left = this.#slotBytesMax - this.#slotUsed;
+      const room = Math.min(left, blockBytes - (this.#slotUsed % blockBytes));
       const part = rest.length <= room ? rest : rest.subarray(0, room);
-      const from = headerBytes(payloadBytesMax) + this.#slotUsed;
+      const from = this.#slotFrom + this.#slotUsed;
       slot.bytes.set(part, from);
-      const begun = this.#slotUsed % blockBytes !== 0;
-      const last = this.#blockSums.length - 1;
-      const crc = this.#pool.crc64.update(
-        begun ? (this.#blockSums[last] as bigint) : 0n,
-        slot.base + from,
-        part.length,
-      );
-      if (begun) this.#blockSums[last] = crc;
-      else this.#blockSums.push(crc);
+      if (this.#key === undefined) this.#sumBlock(slot.base + from, part.length);
+      else this.#plainSum = this.#pool.crc64.update(this.#plainSum, slot.base + from, part.length);
       this.#slotUsed += part.length;
-      if (this.#slotUsed === payloadBytesMax) this.#submitSlot();
+      if (this.#slotUsed === this.#slotBytesMax) this.#submitSlot();
       rest = rest.subarray(part.length);
     }
     this.#giveBack(chunk);
+  }
+
+  /** Bytes that are put at the end of the slot, all of one block. */
+  #sumBlock(offset: number, length: number): void {
+    const begun = this.#slotUsed % blockBytes !== 0;
+    const last = this.#blockSums.length - 1;
+    const crc = this.#pool.crc64.update(begun ? (this.#blockSums[last] as bigint) : 0n, offset, length);
+    if (begun) this.#blockSums[last] = crc;
+    else this.#blockSums.push(crc);
   }
 
   #giveBack(chunk: Uint8Array): void {
@@ -234,10 +265,50 @@ export class ContentWriter {
     const sums = this.#blockSums;
     this.#slotUsed = 0;
     this.#blockSums = [];
-    const from = headerBytes(payloadBytesMax);
+    const from = this.#slotFrom;
+    const key = this.#key;
+    const extent = this.#nextExtent++;
     const summed = this.#md5?.add(slot.base + from, slot.bytes.subarray(from, from + used));
-    const write = (): Promise<Written> => this.#log.writeSlot(slot, used, sums);
+    const write = (): Promise<Written> =>
+      key === undefined ? this.#log.writeSlot(slot, used, sums) : this.#writeSealed(key, slot, used, extent);
     this.#track(summed === undefined ? write() : summed.then(write));
+  }
+
+  async #writeSealed(key: ContentKey, slot: Slot, length: number, extent: number): Promise<Written> {
+    const from = headerBytes(payloadBytesMax);
+    const payload = sealExtent(key, slot.bytes, from, length, extent);
+    const sums: bigint[] = [];
+    for (let at = 0; at < payload; at += blockBytes) {
+      sums.push(this.#pool.crc64.update(0n, slot.base + from + at, Math.min(blockBytes, payload - at)));
+    }
+    return asSealed(await this.#log.writeSlot(slot, payload, sums), length);
+  }
+
+  /** A small extent: `bytes` have room for the envelope at `at` and for the tag behind the plaintext. */
+  async #appendSealed(key: ContentKey, bytes: Buffer, at: number, length: number, extent: number): Promise<Written> {
+    const payload = sealExtent(key, bytes, at, length, extent);
+    return asSealed(await this.#log.appendSmall([bytes.subarray(at, at + payload)], payload), length);
+  }
+
+  async #appendHeldSealed(
+    key: ContentKey,
+    chunks: readonly Uint8Array[],
+    length: number,
+    wantMd5: boolean,
+  ): Promise<Written> {
+    const extent = this.#nextExtent++;
+    const bytes = Buffer.allocUnsafe(sealedLength(length));
+    let at = envelopeBytes;
+    for (const chunk of chunks) {
+      bytes.set(chunk, at);
+      at += chunk.length;
+    }
+    const plain = bytes.subarray(envelopeBytes, at);
+    this.#plainSum = crc64(plain, this.#plainSum);
+    // The lanes would sum what is stored.
+    const md5 = wantMd5 ? createHash('md5').update(plain).digest() : undefined;
+    const written = await this.#appendSealed(key, bytes, 0, length, extent);
+    return md5 === undefined ? written : { ...written, md5 };
   }
 
   #track(part: Promise<Written>): void {
@@ -255,6 +326,10 @@ export class ContentWriter {
   async #waitForRoom(): Promise<void> {
     while (this.#inFlight.size >= writesInFlightMax) await Promise.race(this.#inFlight).catch(() => undefined);
   }
+}
+
+function asSealed(written: Written, length: number): Written {
+  return { ...written, piece: { ...written.piece, length, sealed: true } };
 }
 
 /** The CRC-64 of all parts in a row, from those of their blocks. */

@@ -1,12 +1,25 @@
 // The one decision: may this principal do this to that. Deny by default.
+import { type Access, type Holder, weigh } from './assignments.ts';
 import { type BlobPermission, hasAnyPermission, type PermissionSet, permissionSet } from './permissions.ts';
 import type { AccountResourceType } from './sas.ts';
 import type { Grant } from './verify-sas.ts';
 
 export type Principal =
   | { readonly kind: 'account-key'; readonly account: string }
-  | { readonly kind: 'sas'; readonly grant: Grant }
+  /** With a `delegator` it may no more than that one may, who is asked about at each use. */
+  | { readonly kind: 'sas'; readonly grant: Grant; readonly delegators?: readonly Holder[] }
+  | EntraPrincipal
   | { readonly kind: 'anonymous' };
+
+/** Who holds a token of Entra ID. Ids are GUIDs in lower case. */
+export interface EntraPrincipal extends Holder {
+  readonly kind: 'entra';
+  readonly tid: string;
+  readonly appId?: string;
+  readonly upn?: string;
+  /** Roles of the application: shown, never decided by. */
+  readonly appRoles: readonly string[];
+}
 
 export interface Resource {
   readonly account: string;
@@ -24,6 +37,8 @@ export type Decision =
   | { readonly kind: 'allowed' }
   /** Only if no blob is there: whoever carries it out must make that a condition of the write. */
   | { readonly kind: 'allowed-only-if-new' }
+  /** A condition speaks of the blob that is there: its tags are to be read, and the question put again with them. */
+  | { readonly kind: 'needs-blob' }
   | { readonly kind: 'denied'; readonly reason: DenialReason };
 
 export type DenialReason =
@@ -36,7 +51,11 @@ export type DenialReason =
   /** Nothing public there: the service says ResourceNotFound for reads, NoAuthenticationInformation (401) otherwise */
   | 'anonymous'
   /** A key or signature of another account */
-  | 'account';
+  | 'account'
+  /** AuthorizationPermissionMismatch: no role that is assigned allows it */
+  | 'role'
+  /** AuthenticationFailed: only who holds a token may do this */
+  | 'token-only';
 
 interface Rule {
   /** Types of resource (srt) of which an account SAS must have one. */
@@ -49,12 +68,15 @@ interface Rule {
   readonly serviceSas: boolean;
   /** The least public access that lets anyone do it. */
   readonly public: 'never' | 'blob' | 'container';
+  /** Nobody may but by a token. */
+  readonly tokenOnly: boolean;
 }
 
 interface RuleOptions {
   readonly serviceSas?: boolean;
   readonly public?: 'blob' | 'container';
   readonly ifNew?: readonly BlobPermission[];
+  readonly tokenOnly?: boolean;
 }
 
 function rule(
@@ -68,6 +90,7 @@ function rule(
     ifNew: permissionSet(...(options.ifNew ?? [])),
     serviceSas: options.serviceSas ?? types === 'object',
     public: options.public ?? 'never',
+    tokenOnly: options.tokenOnly ?? false,
   };
 }
 
@@ -86,6 +109,7 @@ const rules = {
   'service/batch': rule(['service', 'container', 'object'], ['write', 'delete', 'deleteVersion', 'permanentDelete'], {
     serviceSas: true,
   }),
+  'service/delegation-key': rule('service', [], { tokenOnly: true }),
   'container/create': rule('container', ['create', 'write']),
   'container/read': rule('container', ['read'], { public: 'container' }),
   'container/write': rule('container', ['write']),
@@ -93,8 +117,9 @@ const rules = {
   'container/undelete': rule('container', ['create', 'write']),
   'container/list': rule('container', ['list'], { serviceSas: true, public: 'container' }),
   'container/filter': rule('container', ['filter'], { serviceSas: true }),
-  /** Get and Set Container ACL: only with the account's key. */
+  /** Get and Set Container ACL: never by a signature. */
   'container/acl': rule('container', []),
+  'container/set-acl': rule('container', []),
   'container/lease': rule('container', ['write']),
   'container/break-lease': rule('container', ['write', 'delete']),
   'blob/read': rule('object', ['read'], { public: 'blob' }),
@@ -119,16 +144,42 @@ export type Action = keyof typeof rules;
 
 export const actions = Object.keys(rules) as readonly Action[];
 
-export function authorize(principal: Principal, action: Action, resource: Resource): Decision {
+const noAccess: Access = { assignments: [], roles: [] };
+
+/** `access` is what is assigned in the account, for principals whose rights are roles: without it they have none. */
+export function authorize(
+  principal: Principal,
+  action: Action,
+  resource: Resource,
+  access: Access = noAccess,
+): Decision {
   const needed: Rule = rules[action];
+  if (needed.tokenOnly && principal.kind !== 'entra') return denied('token-only');
   switch (principal.kind) {
+    case 'entra':
+      return authorizeHolder(principal, action, resource, access);
     case 'account-key':
       return principal.account === resource.account ? { kind: 'allowed' } : denied('account');
     case 'anonymous':
       return isPublic(needed, resource) ? { kind: 'allowed' } : denied('anonymous');
     case 'sas':
-      return authorizeGrant(principal.grant, needed, resource);
+      return (principal.delegators ?? []).reduce(
+        (decision, delegator) => both(decision, () => authorizeHolder(delegator, action, resource, access)),
+        authorizeGrant(principal.grant, needed, resource),
+      );
   }
+}
+
+function authorizeHolder(holder: Holder, action: Action, resource: Resource, access: Access): Decision {
+  const weighed = weigh(holder, action, resource, access);
+  return weighed === 'denied' ? denied('role') : { kind: weighed };
+}
+
+/** The narrower of two. */
+function both(first: Decision, second: () => Decision): Decision {
+  if (first.kind === 'denied' || first.kind === 'needs-blob') return first;
+  const next = second();
+  return first.kind === 'allowed-only-if-new' && next.kind === 'allowed' ? first : next;
 }
 
 function authorizeGrant(grant: Grant, needed: Rule, resource: Resource): Decision {

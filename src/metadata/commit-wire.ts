@@ -9,7 +9,7 @@ import type { Op } from './read-set.ts';
   bytes     length (u32), bytes
   op        kind (u8), then: 0 put key value | 1 delete key | 2 deleteRange start end | 3 add key delta (i64)
             | 4 add with max: key delta max | 5 putStamped prefix place (u32) value
-  outcome   kind (u8): 0 committed | 1 conflict | 2 counter limit: key | 3 failed: message code
+  outcome   kind (u8): 0 committed: seq (f64) | 1 conflict | 2 counter limit: key | 3 failed: message code
 */
 
 const opKinds = { put: 0, delete: 1, deleteRange: 2, add: 3, addMax: 4, putStamped: 5 } as const;
@@ -175,6 +175,7 @@ function decodeOp(input: Reader): Op {
 export function encodeOutcome(id: number, outcome: CommitOutcome): Buffer {
   const out = new Writer(id);
   out.u8(outcomeKinds.indexOf(outcome.kind));
+  if (outcome.kind === 'committed') out.f64(outcome.seq);
   if (outcome.kind === 'counter-limit') out.bytes(outcome.key);
   if (outcome.kind === 'failed') {
     out.bytes(Buffer.from(outcome.message));
@@ -188,6 +189,7 @@ export function decodeOutcome(body: Buffer): CommitOutcome {
   const kind = outcomeKinds[input.u8()];
   switch (kind) {
     case 'committed':
+      return { kind, seq: input.f64() };
     case 'conflict':
       return { kind };
     case 'counter-limit':

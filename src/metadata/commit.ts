@@ -8,7 +8,8 @@ export interface CommitRequest extends Footprint {
 }
 
 export type CommitOutcome =
-  | { readonly kind: 'committed' }
+  /** `seq` is its commit number, that of its stamps. */
+  | { readonly kind: 'committed'; readonly seq: number }
   /** Something that was read has changed since: run the work again. */
   | { readonly kind: 'conflict' }
   | { readonly kind: 'counter-limit'; readonly key: Key }

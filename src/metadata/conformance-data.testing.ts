@@ -338,5 +338,36 @@ export function checkCountersAndStamps(name: string, check: Check): void {
         Array.from({ length: 40 }, (_, n) => `${n}`),
       );
     });
+
+    check('who makes a stamped key is told it when it is durable, and only then', async (engine) => {
+      const told: string[] = [];
+      const tell = (found: Key) => told.push(Buffer.from(found).toString('latin1'));
+      await race(
+        engine,
+        // All read what all write: every one but the first is run again.
+        [1, 2, 3].map((n) => async (txn, meet) => {
+          const before = await txn.get(key('n'));
+          await meet();
+          txn.put(key('n'), value(`${shown(before)}${n}`));
+          const stamps = [txn.stamp(key('log/'), tell), txn.stamp(key('log/')), txn.stamp(key('log/'), tell)] as const;
+          txn.put(stamps[2], value('last'));
+          txn.put(stamps[0], value('first'));
+        }),
+      );
+      await assert.rejects(
+        engine.transact((txn) => {
+          txn.put(txn.stamp(key('log/'), tell), value('never'));
+          throw new Error('given up');
+        }),
+      );
+      const items = await engine.snapshot((view) =>
+        view.scan({ start: key('log/'), end: key('log0') }, { limit: 100 }),
+      );
+      assert.equal(items.length, 6);
+      assert.deepEqual(
+        told,
+        items.map((item) => shown(item.key)),
+      );
+    });
   });
 }

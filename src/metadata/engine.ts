@@ -59,8 +59,11 @@ export interface Txn extends View {
    * Read a counter with `get` and `decodeCounter`.
    */
   add(key: Key, delta: bigint, max?: bigint): void;
-  /** A key under `prefix` that sorts after every stamped key of that prefix which committed before. */
-  stamp(prefix: Key): StampedKey;
+  /**
+   * A key under `prefix` that sorts after every stamped key of that prefix which committed before. `committed` is told
+   * the whole key when the transaction is durable, before `transact` resolves; never if it does not commit.
+   */
+  stamp(prefix: Key, committed?: (key: Key) => void): StampedKey;
 }
 
 export interface Engine extends AsyncDisposable {

@@ -26,6 +26,14 @@ import type { Key, Range } from './engine.ts';
   W    upload id (16) block id                  BlockRecord: one staged block             namespace/uploads
   X    container id (16)                        a deleted container still to be emptied   namespace/containers
   Y    container id (16)                        counter: bytes of content of a container  namespace/entries
+  Z    account 00 container 00 version           ContainerRecord of a deleted container    namespace/containers
+  a    account                                  AccessRecord: roles and who has them      namespace/access
+  d    due ms (6) id (16)                       DueRecord: what is to be done then        namespace/due
+  e    account 00 scope                         ScopeRecord: an encryption scope          namespace/scopes
+  f    follower                                 FollowerRecord: where it stands           namespace/followers
+  g    content id (16) region (6)               the pages of a megabyte of a page blob    namespace/pages
+  i    account 00 key 00 value 00 container 00 name  an index tag of a current blob       namespace/tags
+  q    parent id (16) name 00 ticks (8)         EntryRecord: a snapshot, version or deleted blob  namespace/times
 
   Ids are 16 bytes, numbers big endian. A container's id is the id of its root directory. Because a directory's name
   ends in "/", a walk in key order yields full names in their byte order. Names never contain 00.
@@ -53,6 +61,14 @@ const tags = {
   block: 0x57,
   emptying: 0x58,
   usage: 0x59,
+  deletedContainer: 0x5a,
+  access: 0x61,
+  due: 0x64,
+  scope: 0x65,
+  follower: 0x66,
+  pages: 0x67,
+  tag: 0x69,
+  past: 0x71,
 } as const;
 
 function key(tag: number, ...parts: readonly (Uint8Array | string)[]): Buffer {
@@ -74,6 +90,18 @@ function key(tag: number, ...parts: readonly (Uint8Array | string)[]): Buffer {
 function u32(value: number): Buffer {
   const bytes = Buffer.allocUnsafe(4);
   bytes.writeUInt32BE(value);
+  return bytes;
+}
+
+function u48(value: number): Buffer {
+  const bytes = Buffer.allocUnsafe(6);
+  bytes.writeUIntBE(value, 0, 6);
+  return bytes;
+}
+
+function u64(value: bigint): Buffer {
+  const bytes = Buffer.allocUnsafe(8);
+  bytes.writeBigUInt64BE(value);
   return bytes;
 }
 
@@ -157,6 +185,8 @@ export const keys = {
   prune: (directory: Uint8Array): Buffer => key(tags.prune, directory),
   allPrune: (): Range => prefixRange(key(tags.prune)),
   setting: (name: string): Buffer => key(tags.setting, name),
+  settings: (prefix: string): Range => prefixRange(key(tags.setting, prefix)),
+  settingNameOf: (found: Key): string => utf8(found, 1),
   upload: (container: Uint8Array, blob: string): Buffer => key(tags.upload, container, blob, nul),
   /** From the name `from`, which is not before `prefix`. */
   uploadsFrom: (container: Uint8Array, prefix: string, from: string): Range => ({
@@ -182,6 +212,51 @@ export const keys = {
   allUsage: (): Range => prefixRange(key(tags.usage)),
   allEmptying: (): Range => prefixRange(key(tags.emptying)),
   usage: (container: Uint8Array): Buffer => key(tags.usage, container),
+  deletedContainer: (account: string, container: string, version: string): Buffer =>
+    key(tags.deletedContainer, account, nul, container, nul, version),
+  deletedContainers: (account: string, prefix = ''): Range =>
+    prefixRange(key(tags.deletedContainer, account, nul, prefix)),
+  allDeletedContainers: (): Range => prefixRange(key(tags.deletedContainer)),
+  /** The container's name and version in a key of `deletedContainer`. */
+  deletedContainerOf: (account: string, found: Key): { container: string; version: string } => {
+    const [container = '', version = ''] = utf8(found, 2 + Buffer.byteLength(account)).split('\0');
+    return { container, version };
+  },
+  access: (account: string): Buffer => key(tags.access, account),
+  due: (dueMs: number, id: Uint8Array): Buffer => key(tags.due, u48(dueMs), id),
+  /** What is due before this time. */
+  dueBefore: (ms: number): Range => ({ start: key(tags.due), end: key(tags.due, u48(ms)) }),
+  allDue: (): Range => prefixRange(key(tags.due)),
+  scope: (account: string, scope: string): Buffer => key(tags.scope, account, nul, scope),
+  scopes: (account: string): Range => prefixRange(key(tags.scope, account, nul)),
+  scopeNameOf: (account: string, found: Key): string => utf8(found, 2 + Buffer.byteLength(account)),
+  follower: (name: string): Buffer => key(tags.follower, name),
+  followers: (): Range => prefixRange(key(tags.follower)),
+  pages: (content: Uint8Array, region: number): Buffer => key(tags.pages, content, u48(region)),
+  pagesOf: (content: Uint8Array): Range => prefixRange(key(tags.pages, content)),
+  allPages: (): Range => prefixRange(key(tags.pages)),
+  regionOf: (found: Key): number =>
+    Buffer.from(found.buffer, found.byteOffset, found.byteLength).readUIntBE(found.length - 6, 6),
+  /** Text before `value` chooses rows; what is left out makes the key of a range. */
+  tag: (account: string, name: string, value: string, container: string, blob: string): Buffer =>
+    key(tags.tag, account, nul, name, nul, value, nul, container, nul, blob),
+  tagValues: (account: string, name: string): Range => prefixRange(key(tags.tag, account, nul, name, nul)),
+  tagFrom: (account: string, name: string, value: string): Buffer => key(tags.tag, account, nul, name, nul, value),
+  tagBlobs: (account: string, name: string, value: string): Range =>
+    prefixRange(key(tags.tag, account, nul, name, nul, value, nul)),
+  tagBlobsIn: (account: string, name: string, value: string, container: string): Range =>
+    prefixRange(key(tags.tag, account, nul, name, nul, value, nul, container, nul)),
+  allTags: (): Range => prefixRange(key(tags.tag)),
+  /** The parts of a key of `tag`. */
+  tagOf: (found: Key): { account: string; name: string; value: string; container: string; blob: string } => {
+    const [account = '', name = '', value = '', container = '', blob = ''] = utf8(found, 1).split('\0');
+    return { account, name, value, container, blob };
+  },
+  past: (parent: Uint8Array, name: string, ticks: bigint): Buffer => key(tags.past, parent, name, nul, u64(ticks)),
+  pastOf: (parent: Uint8Array, name: string): Range => prefixRange(key(tags.past, parent, name, nul)),
+  pastBelow: (parent: Uint8Array, prefix = ''): Range => prefixRange(key(tags.past, parent, prefix)),
+  allPast: (): Range => prefixRange(key(tags.past)),
+  pastNameOf: (found: Key): string => utf8(found.subarray(0, found.length - 9), 17),
   /** The id that follows the tag. */
   idOf: (found: Key): Buffer => Buffer.from(found.subarray(1, 17)),
 } as const;

@@ -37,7 +37,8 @@ interface State {
 interface Pending {
   readonly snapshotSeq: number;
   readonly footprint: Footprint;
-  resolve(outcome: 'committed' | 'conflict'): void;
+  /** With the commit number. */
+  resolve(outcome: number | 'conflict'): void;
   reject(error: unknown): void;
 }
 
@@ -86,7 +87,12 @@ export class MemoryEngine implements Engine {
         } finally {
           footprint = txn.finish();
         }
-        if (footprint.ops.length === 0 || (await this.#commit(seq, footprint)) === 'committed') return result;
+        if (footprint.ops.length === 0) return result;
+        const outcome = await this.#commit(seq, footprint);
+        if (outcome !== 'conflict') {
+          txn.tell(outcome);
+          return result;
+        }
       }
       throw new ContentionError(`a transaction met conflicts ${attemptsMax} times`);
     });
@@ -142,12 +148,12 @@ export class MemoryEngine implements Engine {
     };
   }
 
-  #commit(snapshotSeq: number, footprint: Footprint): Promise<'committed' | 'conflict'> {
+  #commit(snapshotSeq: number, footprint: Footprint): Promise<number | 'conflict'> {
     if (this.#stage === 'crashed') return Promise.reject(this.#gone());
     if (this.#queue.length >= (this.#options.queueMax ?? 100_000)) {
       return Promise.reject(new ContentionError('too many transactions wait to commit'));
     }
-    const { promise, resolve, reject } = Promise.withResolvers<'committed' | 'conflict'>();
+    const { promise, resolve, reject } = Promise.withResolvers<number | 'conflict'>();
     this.#queue.push({ snapshotSeq, footprint, resolve, reject });
     if (!this.#committing) {
       this.#committing = true;
@@ -197,8 +203,9 @@ export class MemoryEngine implements Engine {
         return () => pending.reject(error);
       }
       this.#lastSeq += 1;
-      this.#recent.note(this.#lastSeq, footprint.ops);
-      return () => pending.resolve('committed');
+      const seq = this.#lastSeq;
+      this.#recent.note(seq, footprint.ops);
+      return () => pending.resolve(seq);
     });
     return { state: { map, seq: this.#lastSeq }, settle };
   }

@@ -68,7 +68,10 @@ export class OptimisticEngine implements Engine {
       // A transaction that writes nothing saw one consistent picture: there is nothing to validate.
       if (footprint.ops.length === 0) return result;
       const outcome = await this.#options.committer.commit({ seq, ...footprint });
-      if (outcome.kind === 'committed') return result;
+      if (outcome.kind === 'committed') {
+        txn.tell(outcome.seq);
+        return result;
+      }
       if (outcome.kind !== 'conflict') throw errorOf(outcome);
       await backOff(attempt);
     }

@@ -130,6 +130,8 @@ export class TxnBuffer implements Txn {
   /** The keys that have been deleted by range; `#own` stands above it. */
   readonly #deleted = new SpanMap();
   readonly #places = new Map<StampedKey, number>();
+  /** Who is to be told of a stamped key. */
+  #told: { readonly key: StampedKey; readonly tell: (key: Key) => void }[] | undefined;
   #sorted: readonly OwnWrite[] | undefined;
   #ended = false;
 
@@ -227,12 +229,21 @@ export class TxnBuffer implements Txn {
     this.#ops.push(max === undefined ? { kind: 'add', key, delta } : { kind: 'add', key, delta, max });
   }
 
-  stamp(prefix: Key): StampedKey {
+  stamp(prefix: Key, committed?: (key: Key) => void): StampedKey {
     this.#live();
     if (prefix.length + stampBytes > keyBytesMax) throw new RangeError('a stamped key would be above the limit');
     const key = new StampedKey(prefix);
     this.#place(key);
+    if (committed !== undefined) {
+      this.#told ??= [];
+      this.#told.push({ key, tell: committed });
+    }
     return key;
+  }
+
+  /** The transaction is durable as commit number `seq`. */
+  tell(seq: number): void {
+    for (const { key, tell } of this.#told ?? []) tell(stampKey(key.prefix, seq, this.#place(key)));
   }
 
   /** Ends the transaction: every later call throws, so that a forgotten `await` cannot escape the record. */

@@ -28,7 +28,6 @@ export interface SqliteCommitterOptions {
 const groupTransactionsMax = 512;
 const groupBytesMax = 32 * 1024 * 1024;
 const conflict = { kind: 'conflict' } as const;
-const committed = { kind: 'committed' } as const;
 
 export class SqliteCommitter implements Committer {
   readonly db: DatabaseSync;
@@ -151,7 +150,7 @@ export class SqliteCommitter implements Committer {
     this.#seq++;
     for (const op of request.ops) this.#write(op, counters);
     this.#recent.note(this.#seq, request.ops);
-    return committed;
+    return { kind: 'committed', seq: this.#seq };
   }
 
   #write(op: Op, counters: GroupCounters): void {

@@ -3,7 +3,7 @@ import type { View } from '../metadata/engine.ts';
 import { keys } from '../metadata/keys.ts';
 import type { Failure } from './failure.ts';
 import { appendJournal, type Cause } from './journal.ts';
-import { type AccountRecord, decodeRecord, encodeRecord } from './records.ts';
+import { type AccountRecord, type ContainerRecord, decodeRecord, encodeRecord } from './records.ts';
 import { change, type Store } from './store.ts';
 
 export type AccountOutcome = { readonly kind: 'ok'; readonly account: AccountRecord } | Failure;
@@ -51,7 +51,7 @@ export function changeAccount(
   });
 }
 
-async function readAccount(view: View, name: string): Promise<AccountRecord | undefined> {
+export async function readAccount(view: View, name: string): Promise<AccountRecord | undefined> {
   const found = await view.get(keys.account(name));
   return found && decodeRecord<AccountRecord>(found);
 }
@@ -73,12 +73,55 @@ export function rotateKey(store: Store, name: string, which: 1 | 2, cause: Cause
   });
 }
 
-export function listAccounts(store: Store): Promise<{ name: string; createdMs: number }[]> {
+export function listAccounts(
+  store: Store,
+  page: { readonly from?: string; readonly limit?: number } = {},
+): Promise<{ name: string; createdMs: number }[]> {
   return store.engine.snapshot(async (view) => {
-    const rows = await view.scan(keys.accounts(), { limit: accountsMax });
+    const { start, end } = keys.accounts();
+    const rows = await view.scan(
+      { start: page.from === undefined ? start : keys.account(page.from), end },
+      { limit: page.limit ?? accountsMax },
+    );
     return rows.map((row) => ({
       name: Buffer.from(row.key.subarray(1)).toString('utf8'),
       createdMs: decodeRecord<AccountRecord>(row.value).createdMs,
     }));
   });
+}
+
+/** Containers that the server keeps for itself; what stands in them is no reason to keep an account. */
+const systemContainers: ReadonlySet<string> = new Set(['$blobchangefeed', '$logs']);
+
+export type DeleteAccountOutcome =
+  | { readonly kind: 'ok' }
+  | { readonly kind: 'account-not-empty'; readonly container: string; readonly isDeleted: boolean }
+  | Extract<Failure, { kind: 'account-not-found' | 'no-space' | 'contended' }>;
+
+/** Only an account without containers goes, also without deleted ones that could come back. */
+export async function deleteAccount(store: Store, name: string, cause: Cause): Promise<DeleteAccountOutcome> {
+  const outcome = await change<DeleteAccountOutcome>(store, async (txn) => {
+    if ((await readAccount(txn, name)) === undefined) return { kind: 'account-not-found' };
+    const rows = await txn.scan(keys.containers(name), { limit: systemContainers.size + 1 });
+    for (const row of rows) {
+      const container = keys.containerNameOf(name, row.key);
+      if (!systemContainers.has(container)) return { kind: 'account-not-empty', container, isDeleted: false };
+    }
+    const [deleted] = await txn.scan(keys.deletedContainers(name), { limit: 1 });
+    if (deleted !== undefined) {
+      const { container } = keys.deletedContainerOf(name, deleted.key);
+      return { kind: 'account-not-empty', container, isDeleted: true };
+    }
+    for (const row of rows) {
+      const { id } = decodeRecord<ContainerRecord>(row.value);
+      txn.delete(row.key);
+      txn.put(keys.emptying(Buffer.from(id, 'hex')), encodeRecord({ account: name }));
+    }
+    txn.delete(keys.access(name));
+    txn.deleteRange(keys.scopes(name));
+    txn.delete(keys.account(name));
+    appendJournal(store, txn, { operation: 'account-deleted', account: name, ...cause });
+    return { kind: 'ok' };
+  });
+  return outcome as DeleteAccountOutcome;
 }

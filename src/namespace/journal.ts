@@ -1,12 +1,13 @@
 // The ordered record of every change: one row, in the same transaction as the change.
-import type { Txn } from '../metadata/engine.ts';
+import { stampBytes, type Txn, type View } from '../metadata/engine.ts';
 import { keys } from '../metadata/keys.ts';
-import { encodeRecord } from './records.ts';
+import { decodeRecord, encodeRecord } from './records.ts';
 import type { Store } from './store.ts';
 
 export type JournalOperation =
   | 'account-created'
   | 'account-changed'
+  | 'account-deleted'
   | 'container-created'
   | 'container-deleted'
   | 'container-changed'
@@ -33,8 +34,26 @@ export interface JournalRecord {
 export interface Cause {
   readonly by: string;
   readonly requestId: string;
+  /** Told the id of each record of the change, when it is durable. */
+  readonly noted?: (journalId: string) => void;
 }
 
-export function appendJournal(store: Store, txn: Txn, record: Omit<JournalRecord, 'atMs'>): void {
-  txn.put(txn.stamp(keys.journal()), encodeRecord({ ...record, atMs: store.clock.now() }));
+type Appended = Omit<JournalRecord, 'atMs'> & Pick<Cause, 'noted'>;
+
+export function appendJournal(store: Store, txn: Txn, { noted, ...record }: Appended): void {
+  const key = txn.stamp(keys.journal(), noted && ((committed) => noted(journalIdOf(committed))));
+  txn.put(key, encodeRecord({ ...record, atMs: store.clock.now() }));
+}
+
+/** How a record of the journal is named elsewhere: its stamp, in hexadecimal digits. Ids sort as the records do. */
+export function journalIdOf(key: Uint8Array): string {
+  return Buffer.from(key.buffer, key.byteOffset + key.byteLength - stampBytes, stampBytes).toString('hex');
+}
+
+/** The record of an id; undefined if it is none, or the record was trimmed. */
+export async function readJournal(view: View, journalId: string): Promise<JournalRecord | undefined> {
+  const stamp = Buffer.from(journalId, 'hex');
+  if (stamp.length !== stampBytes) return undefined;
+  const found = await view.get(Buffer.concat([keys.journal(), stamp]));
+  return found && decodeRecord<JournalRecord>(found);
 }

@@ -9,6 +9,77 @@ export interface AccountRecord {
   readonly keys: readonly [string, string];
   /** Set Blob Service Properties, as the surface that owns them stored them. */
   readonly blobService?: unknown;
+  /** Base64: what user delegation keys are made from. A new one ends all that were given out. */
+  readonly delegationSecret?: string;
+  readonly settings?: AccountSettings;
+}
+
+/** What Azure sets through its management plane. Absent is off, or Azure's default where that is said. */
+export interface AccountSettings {
+  readonly versioning?: boolean;
+  readonly changeFeed?: boolean;
+  /** Days for which deleted blobs, snapshots and versions are kept. */
+  readonly softDeleteDays?: number;
+  /** Whether a soft-deleted snapshot or version may be deleted for good before its time. */
+  readonly permanentDelete?: boolean;
+  readonly containerSoftDeleteDays?: number;
+  /** Days back to which a container can be restored; needs versioning, the change feed and soft delete. */
+  readonly restoreDays?: number;
+  readonly lastAccessTracking?: boolean;
+  /** Whether the account's keys, and signatures made with them, are taken (on by default). */
+  readonly sharedKeyAccess?: boolean;
+  /** Whether containers may be public (on by default). */
+  readonly publicAccess?: boolean;
+  /** Tier of blobs that name none: Hot by default. */
+  readonly defaultTier?: 'Hot' | 'Cool' | 'Cold';
+  /** How long a rehydration from Archive takes, by its priority. */
+  readonly rehydrationStandardS?: number;
+  readonly rehydrationHighS?: number;
+  readonly networkRules?: NetworkRules;
+  /** A second, over all workers; absent is no limit but the server's. */
+  readonly requestsPerS?: number;
+  readonly bytesPerS?: number;
+  /** The encryption scope of content that names none; absent: it is not encrypted. */
+  readonly encryptionScope?: string;
+}
+
+export interface NetworkRules {
+  /** What happens to an address that no range holds. */
+  readonly defaultAction: 'allow' | 'deny';
+  /** Addresses and CIDR ranges that are allowed. */
+  readonly ranges: readonly string[];
+}
+
+/** Who may do what in an account, by tokens of Entra ID. */
+export interface AccessRecord {
+  readonly assignments: readonly RoleAssignmentRecord[];
+  /** Roles of the account's own. */
+  readonly roles: readonly CustomRoleRecord[];
+}
+
+export interface RoleAssignmentRecord {
+  readonly id: string;
+  /** Object id of a user, a group, a service principal or a managed identity. */
+  readonly principal: string;
+  /** The name of a built-in role or of a custom one. */
+  readonly role: string;
+  /** Absent: the whole account. */
+  readonly container?: string;
+  /** Names of blobs below the container that begin so. */
+  readonly prefix?: string;
+  /** An attribute condition (ABAC, version 2.0), as it was given. */
+  readonly condition?: string;
+  readonly createdMs: number;
+}
+
+export interface CustomRoleRecord {
+  readonly name: string;
+  readonly description?: string;
+  /** As Azure writes them, `*` allowed: Microsoft.Storage/storageAccounts/blobServices/... */
+  readonly actions: readonly string[];
+  readonly notActions: readonly string[];
+  readonly dataActions: readonly string[];
+  readonly notDataActions: readonly string[];
 }
 
 export interface StoredPolicy {
@@ -31,6 +102,26 @@ export interface ContainerRecord {
   readonly lease?: Lease;
   /** Most bytes of content that the container may hold. */
   readonly quotaBytes?: number;
+  /** Time-based retention of everything in it. */
+  readonly immutability?: ContainerImmutability;
+  /** Tags of its legal holds; while there is one, nothing in it changes or goes. */
+  readonly legalHolds?: readonly string[];
+  /** Its versions may have policies and holds of their own. */
+  readonly versionImmutability?: boolean;
+  /** Encryption scope of what names none, and whether a request may name another. */
+  readonly encryptionScope?: string;
+  readonly denyScopeOverride?: boolean;
+  /** A deleted container: which deletion it was, when, and when it goes for good. */
+  readonly deletion?: { readonly version: string; readonly deletedMs: number; readonly purgeMs: number };
+}
+
+export interface ContainerImmutability {
+  readonly days: number;
+  readonly state: 'unlocked' | 'locked';
+  /** Appending to what is retained: to append blobs, or also to block blobs by lists that only add. */
+  readonly protectedAppends?: 'append' | 'all';
+  /** How often it was extended since it was locked. */
+  readonly extensions?: number;
 }
 
 /** A lease as it was last changed; what it is now follows from the time: see `leases.ts`. */
@@ -66,9 +157,11 @@ export interface CopyState {
 /** One committed block: its id (base64 as it came), its length, how many pieces it is. */
 export type BlockItem = readonly [id: string, length: number, pieces: number];
 
+export type EntryType = 'block' | 'append' | 'page';
+
 export interface EntryRecord {
   readonly id: string;
-  readonly type: 'block';
+  readonly type: EntryType;
   readonly etag: string;
   readonly createdMs: number;
   readonly modifiedMs: number;
@@ -84,7 +177,51 @@ export interface EntryRecord {
   readonly copy?: CopyState;
   readonly tier?: string;
   readonly tierChangedMs?: number;
+  /** On its way out of Archive. */
+  readonly rehydration?: Rehydration;
   readonly tags?: Readonly<Record<string, string>>;
+  /** Its version id, a time as `formatTicks` writes it; absent where it was written without versioning. */
+  readonly version?: string;
+  /** An append blob: blocks so far, and whether it takes no more. */
+  readonly appendedBlocks?: number;
+  readonly isSealed?: true;
+  /** A page blob's sequence number. */
+  readonly sequence?: number;
+  readonly immutability?: EntryImmutability;
+  readonly legalHold?: true;
+  readonly lastAccessMs?: number;
+  readonly encryption?: EntryEncryption;
+  /** Of what is no longer, or never was, the current state: see `times.ts`. */
+  readonly past?: Past;
+}
+
+/** A snapshot, an earlier version, or a deleted blob. */
+export interface Past {
+  readonly kind: 'snapshot' | 'version' | 'base';
+  /** Its snapshot time or version id; of a deleted blob, when it was deleted. */
+  readonly time: string;
+  /** Until when it was the current state. */
+  readonly replacedMs?: number;
+  /** Soft-deleted: when, and when it goes for good. */
+  readonly deletedMs?: number;
+  readonly purgeMs?: number;
+}
+
+export interface Rehydration {
+  readonly tier: 'Hot' | 'Cool' | 'Cold';
+  readonly priority: 'Standard' | 'High';
+  readonly doneMs: number;
+}
+
+export interface EntryImmutability {
+  readonly untilMs: number;
+  readonly mode: 'unlocked' | 'locked';
+}
+
+/** With which key the content is encrypted: of an encryption scope, or the customer's own, known by its SHA-256 (base64). */
+export interface EntryEncryption {
+  readonly scope?: string;
+  readonly keySha256?: string;
 }
 
 /** An entry with the bytes that ride in its record. */
@@ -130,6 +267,18 @@ export interface GarbageRecord {
   readonly uploadId?: string;
 }
 
+/** What is to be done at a time; the row's key begins with it. */
+export type DueRecord =
+  | {
+      readonly kind: 'purge-past';
+      readonly container: string;
+      readonly parent: string;
+      readonly leaf: string;
+      readonly time: string;
+    }
+  | { readonly kind: 'purge-container'; readonly account: string; readonly container: string; readonly version: string }
+  | { readonly kind: 'rehydrate'; readonly container: string; readonly parent: string; readonly leaf: string };
+
 /** A directory that may have lost its last child: where it stands, without a final "/". */
 export interface PruneRecord {
   readonly container: string;
@@ -173,9 +322,13 @@ export function decodeEntry(bytes: Uint8Array): Entry {
 
 export const numbersAPiece = 6;
 
+/** A sealed piece is told by the sign of its `extentLength`, which no extent has as 0. */
 export function packPieces(pieces: readonly LogPiece[]): number[] {
   const numbers: number[] = [];
-  for (const p of pieces) numbers.push(p.segment, p.offset, p.extentLength, p.sum, p.start, p.length);
+  for (const p of pieces) {
+    const extentLength = p.sealed === true ? -p.extentLength : p.extentLength;
+    numbers.push(p.segment, p.offset, extentLength, p.sum, p.start, p.length);
+  }
   return numbers;
 }
 
@@ -190,7 +343,8 @@ export function unpackPieces(numbers: readonly number[]): LogPiece[] {
       number,
       number,
     ];
-    pieces.push({ segment, offset, extentLength, sum, start, length });
+    if (extentLength < 0) pieces.push({ segment, offset, extentLength: -extentLength, sum, start, length, sealed: true });
+    else pieces.push({ segment, offset, extentLength, sum, start, length });
   }
   return pieces;
 }

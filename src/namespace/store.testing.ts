@@ -9,7 +9,8 @@ import { ContentStore } from '../content/content-store.ts';
 import { fileDisk } from '../content/file-disk.ts';
 import { MemoryEngine } from '../metadata/memory-engine.ts';
 import { createContainer } from './containers.ts';
-import { deleteEntry, getEntry, putEntry, readContent } from './entries.ts';
+import { deleteEntry, getEntry, putEntry } from './entries.ts';
+import { readContent } from './read.ts';
 import { createCatalog } from './segments.ts';
 import type { Store } from './store.ts';
 

@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { seededRandom } from '../base/random.ts';
 import { copyEntry } from './copy.ts';
-import { deleteEntry, getEntry, readContent } from './entries.ts';
+import { deleteEntry, getEntry } from './entries.ts';
 import { fsck } from './fsck.ts';
 import { processGarbage } from './garbage.ts';
+import { readContent } from './read.ts';
 import { account, cause, TestStore } from './store.testing.ts';
 import { commitBlocks, type ListedBlock, stageBlock } from './uploads.ts';
 

@@ -3,23 +3,28 @@ import { existsSync, unlinkSync } from 'node:fs';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 
-export type ControlRequest =
-  | { readonly kind: 'create-account'; readonly name: string }
-  | { readonly kind: 'rotate-key'; readonly name: string; readonly which: 1 | 2 }
-  | { readonly kind: 'list-accounts' };
+/** A management command, by its name in the table of surfaces/admin. */
+export interface ControlRequest {
+  readonly command: string;
+  readonly input: object;
+}
 
 const socketName = 'control.sock';
 const requestBytesMax = 64 * 1024;
-const timeoutMs = 10_000;
+const answerBytesMax = 16 * 1024 * 1024;
+/** A command may wait for a key vault. */
+const timeoutMs = 60_000;
 
 /** One request a connection: a line of JSON in, a line of JSON out. The caller holds the directory's lock. */
 export async function startControl(root: string, run: (request: ControlRequest) => Promise<object>): Promise<Server> {
   if (existsSync(join(root, socketName))) unlinkSync(join(root, socketName));
   const server = createServer((socket) => {
     socket.setTimeout(timeoutMs, () => socket.destroy());
-    void readLine(socket)
+    void readLine(socket, requestBytesMax)
       .then(async (line) => {
-        if (line !== undefined) socket.end(`${JSON.stringify(await run(JSON.parse(line) as ControlRequest))}\n`);
+        if (line === undefined) return void socket.destroy();
+        const request = requestOf(line);
+        socket.end(`${JSON.stringify(request === undefined ? unreadable : await run(request))}\n`);
       })
       .catch(() => socket.destroy());
   });
@@ -31,13 +36,24 @@ export async function startControl(root: string, run: (request: ControlRequest) 
   return server;
 }
 
+const unreadable = { kind: 'refused', code: 'InvalidInput', message: 'the request is not one that the server knows' };
+
+function requestOf(line: string): ControlRequest | undefined {
+  try {
+    const { command, input } = JSON.parse(line) as { command?: unknown; input?: unknown };
+    return typeof command === 'string' && typeof input === 'object' && input !== null ? { command, input } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Undefined when no server answers. */
 export async function callControl(root: string, request: ControlRequest): Promise<object | undefined> {
   try {
     const socket = await inDirectory(root, async () => createConnection(socketName));
     socket.setTimeout(timeoutMs, () => socket.destroy());
     socket.write(`${JSON.stringify(request)}\n`);
-    const line = await readLine(socket);
+    const line = await readLine(socket, answerBytesMax);
     socket.destroy();
     return line === undefined ? undefined : (JSON.parse(line) as object);
   } catch {
@@ -54,15 +70,15 @@ async function inDirectory<T>(root: string, work: () => Promise<T>): Promise<T> 
   return await result;
 }
 
-function readLine(socket: Socket): Promise<string | undefined> {
+function readLine(socket: Socket, bytesMax: number): Promise<string | undefined> {
   return new Promise((resolve, reject) => {
     let text = '';
     socket.setEncoding('utf8');
     socket.on('data', (chunk: string) => {
+      const end = chunk.indexOf('\n');
+      if (end !== -1) resolve(text + chunk.slice(0, end));
       text += chunk;
-      const end = text.indexOf('\n');
-      if (end !== -1) resolve(text.slice(0, end));
-      else if (text.length > requestBytesMax) resolve(undefined);
+      if (text.length > bytesMax) resolve(undefined);
     });
     socket.on('end', () => resolve(undefined));
     socket.on('error', reject);

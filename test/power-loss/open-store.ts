@@ -1,8 +1,9 @@
 // Opens a data directory in this process, as `serve` and `fsck` do, and reads and repairs it without a server.
 import { loadConfig } from '../../src/base/config.ts';
-import { getEntry, readContent } from '../../src/namespace/entries.ts';
+import { getEntry } from '../../src/namespace/entries.ts';
 import { fsck } from '../../src/namespace/fsck.ts';
 import { processGarbage } from '../../src/namespace/garbage.ts';
+import { readContent } from '../../src/namespace/read.ts';
 import { reclaimOnce } from '../../src/namespace/reclaim.ts';
 import { recoverSegments } from '../../src/namespace/recover.ts';
 import { nextSegment } from '../../src/namespace/segments.ts';

@@ -11,6 +11,7 @@ import type { BatchPart, BlobCall, BlobSettings, Call, ContainerCall, Peer, Sour
 import { corsHeaders, preflight } from './cors.ts';
 import { emptyBody } from './empty-body.ts';
 import { BlobError, errorAnswer } from './errors.ts';
+import type { Visit } from './gate.ts';
 import { headerError, refuseUnsupported } from './headers-in.ts';
 import { findOperation } from './operations.ts';
 import { one, type ParsedRequest, parseQuery, parseTarget, type Target } from './request.ts';
@@ -28,6 +29,8 @@ export interface Incoming {
   readonly body: RequestBody;
   readonly peer: Peer;
   readonly hold: Hold;
+  /** Absent where nothing is limited. */
+  readonly visit?: Visit;
 }
 
 export interface Dispatched {

@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto';
 import { crc64 as crc64Of } from '../../codec/crc64.ts';
 import { type CopySource, readSource } from '../../namespace/copy.ts';
-import { readContent } from '../../namespace/entries.ts';
 import type { Failure } from '../../namespace/failure.ts';
+import { readContent } from '../../namespace/read.ts';
 import type { ContentHeaders, Entry } from '../../namespace/records.ts';
 import type { BlobCall } from './call.ts';
 import { BlobError, failureError } from './errors.ts';

@@ -1,62 +1,129 @@
-// The HTTP listener that every HTTP surface stands on: limits, timeouts, and an end that lets requests finish.
+// The HTTP listener that every HTTP surface stands on: limits, timeouts, TLS, and an end that lets requests finish.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
+import { ConnectionCounts } from './connections.ts';
+import type { CertificatePair } from './tls.ts';
 
 export interface ListenerLimits {
   readonly connectionsMax: number;
+  /** Of one client's address; absent: all that there are. */
+  readonly connectionsPerAddressMax?: number;
+  readonly headerBytesMax?: number;
+  readonly headersMax?: number;
   readonly headersTimeoutMs: number;
   readonly stallTimeoutMs: number;
   readonly keepAliveTimeoutMs: number;
+  readonly tlsHandshakeTimeoutMs?: number;
+}
+
+/** What is wrong with bytes that are no request. */
+export type Fault = 'malformed' | 'headers-too-large' | 'headers-late';
+
+/** What such bytes are answered: the surface's own form. */
+export interface Refusal {
+  readonly status: number;
+  readonly reason: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+export interface ListenerOptions {
+  readonly tls?: CertificatePair;
+  readonly refusal?: (fault: Fault) => Refusal;
 }
 
 export interface HttpListener {
   readonly server: Server;
+  readonly connections: ConnectionCounts;
+  /** Handshakes from now on show this certificate; connections go on. Nothing without TLS. */
+  renew(pair: CertificatePair): void;
   /** Takes no more connections, lets requests end for at most `timeoutMs`, then cuts the rest. */
   drain(timeoutMs: number): Promise<void>;
 }
 
-const headerBytesMax = 64 * 1024;
+const headerBytesByDefault = 64 * 1024;
+const headersByDefault = 200;
+const tlsHandshakeTimeoutByDefaultMs = 10_000;
+/** Requests of a connection that wait for the one before: whoever sends more than that ahead is cut. */
+const pipelinedMax = 64;
+/** How long a connection that was refused may take to read why. */
+const lingerMs = 1000;
+const tlsVersionMin = 'TLSv1.2';
+
+interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  /** Whether this one and those before it, in a row, have not been answered: how many. */
+  readonly waiting: number;
+}
 
 export function createHttpListener(
   limits: ListenerLimits,
   handle: (request: IncomingMessage, response: ServerResponse) => void,
+  { tls, refusal = plainRefusal }: ListenerOptions = {},
 ): HttpListener {
   let draining = false;
   /** The last request of each connection. */
-  const exchanges = new WeakMap<Socket, { readonly request: IncomingMessage; readonly response: ServerResponse }>();
+  const exchanges = new WeakMap<Socket, Exchange>();
   const serve = (request: IncomingMessage, response: ServerResponse): void => {
     // Surfaces say the date that they stamp their answers with.
     response.sendDate = false;
     // While it drains every answer closes its connection.
     if (draining) response.shouldKeepAlive = false;
-    const before = exchanges.get(request.socket)?.response;
-    exchanges.set(request.socket, { request, response });
+    const before = exchanges.get(request.socket);
     // Pipelined requests take effect one after the other (RFC 9112, 9.3.2), where Node would hand them out together.
-    if (before === undefined || before.closed) handle(request, response);
-    else before.once('close', () => handle(request, response));
+    if (before === undefined || before.response.closed) {
+      exchanges.set(request.socket, { request, response, waiting: 0 });
+      handle(request, response);
+      return;
+    }
+    if (before.waiting >= pipelinedMax) return void request.socket.destroy();
+    exchanges.set(request.socket, { request, response, waiting: before.waiting + 1 });
+    before.response.once('close', () => {
+      // The connection may have ended meanwhile, and what is left of it is nobody's wish any more.
+      if (!request.socket.destroyed) handle(request, response);
+    });
   };
-  const server = createServer(
-    {
-      maxHeaderSize: headerBytesMax,
-      // A body may take as long as it makes progress; what falls silent is cut by the socket's timeout below.
-      requestTimeout: 0,
-      headersTimeout: limits.headersTimeoutMs,
-      keepAliveTimeout: limits.keepAliveTimeoutMs,
-      connectionsCheckingInterval: 5000,
-      highWaterMark: 256 * 1024,
-      noDelay: true,
-    },
-    serve,
-  );
+  const options = {
+    maxHeaderSize: limits.headerBytesMax ?? headerBytesByDefault,
+    // A body may take as long as it makes progress; what falls silent is cut by the socket's timeout below.
+    requestTimeout: 0,
+    headersTimeout: limits.headersTimeoutMs,
+    keepAliveTimeout: limits.keepAliveTimeoutMs,
+    connectionsCheckingInterval: Math.min(5000, Math.max(100, limits.headersTimeoutMs)),
+    highWaterMark: 256 * 1024,
+    noDelay: true,
+  };
+  const handshakeTimeout = limits.tlsHandshakeTimeoutMs ?? tlsHandshakeTimeoutByDefaultMs;
+  const secure =
+    tls && createTlsServer({ ...options, ...tls, minVersion: tlsVersionMin, handshakeTimeout } as object, serve);
+  const server: Server = secure ?? createServer(options, serve);
   // Whoever waits to be asked for a body is asked when somebody reads it, and not at all where it is refused before.
   server.on('checkContinue', serve);
+  server.maxHeadersCount = limits.headersMax ?? headersByDefault;
   server.maxConnections = limits.connectionsMax;
+  // Without it the primary would pass one connection too many from worker to worker for ever.
+  (server as { dropMaxConnection?: boolean }).dropMaxConnection = true;
+  const connections = new ConnectionCounts(limits.connectionsPerAddressMax ?? limits.connectionsMax);
+  server.on('connection', (socket: Socket) => {
+    if (!connections.admit(socket)) socket.destroy();
+  });
+  // A handshake that fails, or never ends, is the client's affair; its socket must go.
+  secure?.on('tlsClientError', (_error, socket) => socket.destroy());
+  const refused = new WeakSet<object>();
   server.timeout = limits.stallTimeoutMs;
   server.on('timeout', (socket: Socket) => socket.destroy());
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
-    const status = error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request';
-    const refuse = () => socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+    // What is sent after the refused bytes is refused with them.
+    if (refused.has(socket)) return;
+    refused.add(socket);
+    const refuse = () => {
+      socket.end(wire(refusal(faultOf(error.code))));
+      // Closed at once, with bytes unread, the refusal itself would be lost; without an end, the sender could go on for ever.
+      setTimeout(() => socket.destroy(), lingerMs).unref();
+    };
     const last = exchanges.get(socket as Socket);
     // What follows a whole request is refused after that one's answer, or it would be taken for it.
     if (last?.request.complete === true && !last.response.closed) last.response.once('close', refuse);
@@ -72,5 +139,28 @@ export function createHttpListener(
     clearTimeout(timer);
     clearInterval(idle);
   };
-  return { server, drain };
+  const renew = (pair: CertificatePair): void => secure?.setSecureContext({ ...pair, minVersion: tlsVersionMin });
+  return { server, connections, renew, drain };
+}
+
+function faultOf(code: string | undefined): Fault {
+  if (code === 'HPE_HEADER_OVERFLOW') return 'headers-too-large';
+  return code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 'headers-late' : 'malformed';
+}
+
+const statuses = {
+  malformed: [400, 'Bad Request'],
+  'headers-too-large': [431, 'Request Header Fields Too Large'],
+  'headers-late': [408, 'Request Timeout'],
+} as const satisfies Record<Fault, readonly [number, string]>;
+
+export function plainRefusal(fault: Fault): Refusal {
+  const [status, reason] = statuses[fault];
+  return { status, reason, headers: {}, body: '' };
+}
+
+function wire({ status, reason, headers, body }: Refusal): string {
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  const length = `Content-Length: ${Buffer.byteLength(body)}\r\n`;
+  return `HTTP/1.1 ${status} ${reason}\r\nConnection: close\r\n${length}${lines.join('')}\r\n${body}`;
 }

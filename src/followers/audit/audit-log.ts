@@ -1,0 +1,209 @@
+// The audit log of one process: a bounded queue off the way of requests, written in groups, that never drops in silence.
+import type { CounterFamily, Metrics } from '../../base/metrics.ts';
+import { type ChainOptions, ChainWriter, ownRecord } from './chain-writer.ts';
+import type { AuditRecord, OwnRecord } from './record.ts';
+
+export interface AuditLogOptions extends ChainOptions {
+  readonly chain: string;
+  readonly metrics: Metrics;
+  /** When the queue is full and its disk fails: refuse requests, or go on and record how many records are missing. */
+  readonly onFailure: 'refuse' | 'continue';
+  /** A record is on the disk, and the anchor behind it, about this long after its request. */
+  readonly flushMs: number;
+  readonly queueRecordsMax: number;
+  readonly queueBytesMax: number;
+  readonly onError: (error: Error) => void;
+}
+
+const groupRecordsMax = 1000;
+const retryMs = 1000;
+/** For the end of a log on a disk that fails. */
+const closeAttemptsMax = 3;
+
+interface Gap {
+  records: number;
+  readonly fromMs: number;
+  toMs: number;
+}
+
+export class AuditLog {
+  readonly #options: AuditLogOptions;
+  readonly #writer: ChainWriter;
+  readonly #counters: AuditCounters;
+  readonly #ended: Promise<void>;
+  #queue: string[] = [];
+  #queueBytes = 0;
+  #waiting: (() => void)[] = [];
+  #gap: Gap | undefined;
+  #failing = false;
+  #stopping = false;
+  #wake: (() => void) | undefined;
+
+  constructor(options: AuditLogOptions) {
+    this.#options = options;
+    this.#writer = new ChainWriter(options.chain, options);
+    this.#counters = countersOf(options.metrics, {
+      queued: () => this.#queue.length,
+      failing: () => (this.#failing ? 1 : 0),
+    });
+    this.#ended = this.#run();
+  }
+
+  /**
+   * Asked before a request is served. Undefined: go on at once. Else there is no room for its record: it waits, and
+   * goes on if the answer is true; false refuses it. Those under way still find room, so the queue's limit is passed by
+   * no more records than there are requests at once.
+   */
+  room(): Promise<boolean> | undefined {
+    return this.#isFull ? this.#waitForRoom() : undefined;
+  }
+
+  note(record: AuditRecord): void {
+    if (this.#failing && this.#isFull && this.#options.onFailure === 'continue') {
+      this.#drop();
+      return;
+    }
+    this.#push(JSON.stringify(record));
+  }
+
+  /** A record of the log's own, of which there are few. */
+  noteOwn(record: OwnRecord): void {
+    this.#push(ownRecord(record));
+  }
+
+  /** Writes what waits, ends the chain and anchors it; what a disk that fails does not take is lost, and told. */
+  async close(): Promise<void> {
+    this.#stopping = true;
+    this.#wake?.();
+    await this.#ended;
+  }
+
+  get #isFull(): boolean {
+    return this.#queue.length >= this.#options.queueRecordsMax || this.#queueBytes >= this.#options.queueBytesMax;
+  }
+
+  #push(json: string): void {
+    this.#queue.push(json);
+    this.#queueBytes += json.length;
+    if (this.#queue.length === 1 || this.#queue.length === groupRecordsMax) this.#wake?.();
+  }
+
+  async #waitForRoom(): Promise<boolean> {
+    this.#counters.waits.add();
+    while (this.#isFull) {
+      if (this.#failing && this.#options.onFailure === 'continue') return true;
+      if (this.#failing || this.#stopping) {
+        this.#counters.refused.add();
+        return false;
+      }
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+    return true;
+  }
+
+  #drop(): void {
+    const nowMs = this.#options.clock.now();
+    this.#gap ??= { records: 0, fromMs: nowMs, toMs: nowMs };
+    this.#gap.records++;
+    this.#gap.toMs = nowMs;
+    this.#counters.dropped.add();
+  }
+
+  async #run(): Promise<void> {
+    let attempts = 0;
+    for (;;) {
+      await this.#untilDue();
+      try {
+        await this.#writer.write(() => this.#take());
+        this.#recovered();
+        if (this.#writer.isAhead) await this.#writer.anchor();
+        if (this.#stopping && this.#queue.length === 0) {
+          await this.#writer.close();
+          return;
+        }
+        attempts = 0;
+      } catch (error) {
+        this.#failed(error as Error);
+        attempts++;
+        if (this.#stopping && attempts >= closeAttemptsMax) return;
+        await this.#sleep(retryMs);
+      }
+    }
+  }
+
+  /** The first record of a group waits for others, for a while or until there are many. */
+  async #untilDue(): Promise<void> {
+    while (!this.#stopping && this.#queue.length === 0 && !this.#writer.hasUnwritten && !this.#writer.isAhead) {
+      await this.#sleep(undefined);
+    }
+    if (this.#stopping || this.#queue.length >= groupRecordsMax) return;
+    await this.#sleep(this.#options.flushMs);
+  }
+
+  /** Until it is woken, or for a time. */
+  #sleep(ms: number | undefined): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        this.#wake = undefined;
+        resolve();
+      };
+      const timer = ms === undefined ? undefined : setTimeout(done, ms).unref();
+      this.#wake = done;
+    });
+  }
+
+  #take(): string[] {
+    const taken = this.#queue.length > groupRecordsMax ? this.#queue.splice(0, groupRecordsMax) : this.#queue;
+    if (taken === this.#queue) this.#queue = [];
+    for (const json of taken) this.#queueBytes -= json.length;
+    this.#counters.records.add(taken.length);
+    const gap = this.#gap;
+    if (gap === undefined) return taken;
+    this.#gap = undefined;
+    const [From, To] = [new Date(gap.fromMs).toISOString(), new Date(gap.toMs).toISOString()];
+    return [...taken, ownRecord({ Type: 'AuditGap', TimeGenerated: To, Records: gap.records, From, To })];
+  }
+
+  #recovered(): void {
+    this.#failing = false;
+    this.#wakeWaiting();
+  }
+
+  #failed(error: Error): void {
+    if (!this.#failing) this.#options.onError(error);
+    this.#failing = true;
+    this.#counters.failures.add();
+    this.#wakeWaiting();
+  }
+
+  #wakeWaiting(): void {
+    for (const go of this.#waiting.splice(0)) go();
+  }
+}
+
+type Counter = ReturnType<CounterFamily<never>['of']>;
+interface AuditCounters {
+  readonly records: Counter;
+  readonly waits: Counter;
+  readonly refused: Counter;
+  readonly dropped: Counter;
+  readonly failures: Counter;
+}
+
+function countersOf(metrics: Metrics, read: { queued: () => number; failing: () => number }): AuditCounters {
+  const counter = (name: string, help: string) => metrics.counter(`causeway_audit_${name}_total`, { help }).of({});
+  metrics.gauge('causeway_audit_queued_records', { help: 'Audit records that wait to be written.', read: read.queued });
+  metrics.gauge('causeway_audit_failing', {
+    help: '1 while the audit log cannot be written.',
+    merge: 'max',
+    read: read.failing,
+  });
+  return {
+    records: counter('records', 'Audit records taken to be written.'),
+    waits: counter('waits', 'Requests that waited because the audit queue was full.'),
+    refused: counter('refused', 'Requests refused because their audit record had no room.'),
+    dropped: counter('dropped_records', 'Audit records that were not kept, as a gap record in the log says.'),
+    failures: counter('failures', 'Writes of the audit log that failed.'),
+  };
+}

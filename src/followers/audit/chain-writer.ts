@@ -1,0 +1,149 @@
+// Writes one chain: seals records, appends them to its files, and moves its anchor behind them.
+import type { Clock } from '../../base/clock.ts';
+import type { Engine } from '../../metadata/engine.ts';
+import { moveAnchor, openAnchor } from './anchors.ts';
+import { type ChainPoint, noHash, sealLine } from './chain.ts';
+import { type AuditDisk, type AuditFile, filePath } from './files.ts';
+import type { Head, OwnRecord } from './record.ts';
+
+export interface ChainOptions {
+  readonly engine: Engine;
+  readonly clock: Clock;
+  readonly disk: AuditDisk;
+  /** The directory of all chains. */
+  readonly root: string;
+  /** Size and age at which the next file is begun. */
+  readonly fileBytesMax: number;
+  readonly fileAgeMs: number;
+  /** Told when a file begins and when the chain ends, to be noted where whoever changes files cannot reach. */
+  readonly onHead: (head: Head) => void;
+}
+
+/** The most other chains that an opening names; older ones are named by those. */
+const othersMax = 1000;
+
+interface OpenFile {
+  readonly number: number;
+  readonly handle: AuditFile;
+  readonly openedMs: number;
+  bytes: number;
+}
+
+/** What is sealed and not yet known to be on the disk: it is written again, as it is, until it is there. */
+interface Unwritten {
+  readonly bytes: Buffer;
+  readonly head: ChainPoint;
+}
+
+/**
+ * `write` may be called again after it failed, and goes on where it stood. Calls must not overlap. The chain is made by
+ * its first write, so a process that audits nothing leaves nothing behind.
+ */
+export class ChainWriter {
+  readonly chain: string;
+  readonly #options: ChainOptions;
+  #others: readonly Head[] | undefined;
+  #file: OpenFile | undefined;
+  #unwritten: Unwritten | undefined;
+  #head: ChainPoint = { seq: 0, hash: noHash };
+  #anchoredSeq = 0;
+
+  constructor(chain: string, options: ChainOptions) {
+    this.chain = chain;
+    this.#options = options;
+  }
+
+  /** Whether records are on the disk that the anchor does not cover. */
+  get isAhead(): boolean {
+    return this.#head.seq > this.#anchoredSeq;
+  }
+
+  get hasUnwritten(): boolean {
+    return this.#unwritten !== undefined;
+  }
+
+  /** Makes what is left of a write that failed durable, and then what `take` gives: JSON objects, one a record. */
+  async write(take: () => readonly string[]): Promise<void> {
+    if (this.#unwritten !== undefined) await this.#writeOut(this.#unwritten);
+    const header = await this.#fileToWrite();
+    const records = take();
+    const jsons = header === undefined ? records : [header, ...records];
+    if (jsons.length === 0) return;
+    let head = this.#head;
+    let lines = '';
+    for (const json of jsons) {
+      const sealed = sealLine(head, json);
+      lines += sealed.line;
+      head = { seq: sealed.seq, hash: sealed.hash };
+    }
+    this.#unwritten = { bytes: Buffer.from(lines), head };
+    await this.#writeOut(this.#unwritten);
+    if (header !== undefined) this.#options.onHead({ chain: this.chain, ...this.#head });
+  }
+
+  async #writeOut({ bytes, head }: Unwritten): Promise<void> {
+    const file = this.#file as OpenFile;
+    await file.handle.write(bytes, file.bytes);
+    await file.handle.sync();
+    file.bytes += bytes.length;
+    this.#head = head;
+    this.#unwritten = undefined;
+  }
+
+  /** Only behind what is durable in the files. */
+  async anchor(closed = false): Promise<void> {
+    const file = this.#file;
+    if (file === undefined) return;
+    const { seq, hash } = this.#head;
+    const place = { seq, hash, file: file.number, bytes: file.bytes };
+    await moveAnchor(this.#options.engine, this.chain, closed ? { ...place, closed } : place);
+    this.#anchoredSeq = seq;
+  }
+
+  /** The last record and the last anchor. */
+  async close(): Promise<void> {
+    if (this.#file === undefined) return;
+    await this.write(() => [ownRecord({ Type: 'AuditClosed', TimeGenerated: this.#now() })]);
+    await this.anchor(true);
+    this.#options.onHead({ chain: this.chain, ...this.#head });
+    await this.#file.handle.close();
+  }
+
+  /** The first record of a file that is begun for it. */
+  async #fileToWrite(): Promise<string | undefined> {
+    const { clock, engine, disk, root, fileBytesMax, fileAgeMs } = this.#options;
+    const nowMs = clock.now();
+    const before = this.#file;
+    if (before !== undefined && before.bytes < fileBytesMax && nowMs - before.openedMs < fileAgeMs) return undefined;
+    this.#others ??= headsOf(await openAnchor(engine, this.chain, nowMs));
+    const number = (before?.number ?? 0) + 1;
+    const handle = await disk.create(filePath(root, this.chain, number));
+    await before?.handle.close();
+    this.#file = { number, handle, openedMs: nowMs, bytes: 0 };
+    return ownRecord({
+      Type: 'AuditFile',
+      TimeGenerated: this.#now(),
+      Chain: this.chain,
+      File: number,
+      Previous: this.#head.hash,
+      ...(number === 1 && { Others: this.#others }),
+    });
+  }
+
+  #now(): string {
+    return new Date(this.#options.clock.now()).toISOString();
+  }
+}
+
+export function ownRecord(record: OwnRecord): string {
+  return JSON.stringify(record);
+}
+
+/** Those that have records which are kept. */
+function headsOf(anchors: Awaited<ReturnType<typeof openAnchor>>): Head[] {
+  return anchors
+    .filter(({ seq, from }) => seq > 0 && from.seq <= seq)
+    .sort((a, b) => a.openedMs - b.openedMs)
+    .slice(-othersMax)
+    .map(({ chain, seq, hash }) => ({ chain, seq, hash }));
+}

@@ -1,0 +1,65 @@
+// The bytes of an entry on their way out, wherever its record says that they are.
+import type { LogPiece } from '../content/extent.ts';
+import { type ReadChunk, smallExtentBytes } from '../content/reader.ts';
+import type { Awaitable, View } from '../metadata/engine.ts';
+import { type PieceRun, piecesFrom } from './contents.ts';
+import { type Entry, type EntryRecord, numbersAPiece, unpackPieces } from './records.ts';
+import type { Store } from './store.ts';
+
+/** A range of an entry as one buffer, where the content is short enough for that: `readContent` does for all. */
+export function readShortContent(
+  store: Store,
+  entry: Entry,
+  offset: number,
+  length: number,
+): Awaitable<Buffer> | undefined {
+  if (entry.inline !== undefined) {
+    const { buffer, byteOffset } = entry.inline;
+    return Buffer.from(buffer, byteOffset + offset, length);
+  }
+  const { pieces } = entry.record;
+  if (pieces?.length !== numbersAPiece) return undefined;
+  const [piece] = unpackPieces(pieces) as [LogPiece];
+  return piece.extentLength <= smallExtentBytes ? store.content.readSmall(piece, offset, length) : undefined;
+}
+
+/** Verified bytes of a range of an entry, in chunks of bounded size. Throws `ContentDamageError`. */
+export async function* readContent(
+  store: Store,
+  entry: Entry,
+  offset: number,
+  length: number,
+): AsyncGenerator<ReadChunk, void, undefined> {
+  if (length === 0) return;
+  if (entry.inline !== undefined) {
+    const bytes = entry.inline.subarray(offset, offset + length);
+    yield { bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), release: () => undefined };
+    return;
+  }
+  const end = offset + length;
+  let next = offset;
+  while (next < end) {
+    // One look at a time: a snapshot is not held open at a client's pace.
+    const from = next;
+    const runs = await store.engine.snapshot((view) => readRuns(view, entry.record, from, end));
+    if (runs.length === 0) throw new Error('the content went away while it was read');
+    for (const run of runs) {
+      const runLength = run.pieces.reduce((sum, piece) => sum + piece.length, 0);
+      const take = Math.min(end, run.at + runLength) - next;
+      yield* store.content.read(run.pieces, next - run.at, take);
+      next += take;
+    }
+  }
+}
+
+/** Thirty-two gigabytes in pieces of a megabyte: so far a read goes on whatever becomes of the entry meanwhile. */
+const runsReadMax = 64;
+
+async function readRuns(view: View, record: EntryRecord, from: number, end: number): Promise<PieceRun[]> {
+  const runs: PieceRun[] = [];
+  for await (const run of piecesFrom(view, record, from)) {
+    if (run.at >= end || runs.length === runsReadMax) break;
+    runs.push(run);
+  }
+  return runs;
+}

@@ -1,0 +1,50 @@
+// Management commands in the primary: for the control socket, for a command line without a server, and for the admin API.
+import { randomUUID } from 'node:crypto';
+import type { Logger } from '../base/log.ts';
+import type { ManagementAnswer } from '../cli/contract.ts';
+import { verifyAdminToken } from '../namespace/admin-tokens.ts';
+import { isDamage, type Store } from '../namespace/store.ts';
+import type { AdminSources } from '../surfaces/admin/admin.ts';
+import { runCommand, runRow } from '../surfaces/admin/commands.ts';
+import type { ControlRequest } from './control.ts';
+
+/** `at` is the address of the Blob API of the server that runs, if one does. */
+export async function runForCommandLine(
+  store: Store,
+  { command, input }: ControlRequest,
+  at: string | undefined,
+): Promise<ManagementAnswer> {
+  const cause = { by: `causeway ${command}`, requestId: randomUUID() };
+  const outcome = await runCommand({ store, cause }, command, input);
+  if (outcome.kind === 'refused') return outcome;
+  return { kind: 'done', value: outcome.value, ...(at !== undefined && { blob: at }) };
+}
+
+/** The same for the control socket of a server: what fails there is told, and noted in the log. */
+export async function runForControl(
+  store: Store,
+  logger: Logger,
+  request: ControlRequest,
+  at: string | undefined,
+): Promise<ManagementAnswer> {
+  const command = /^[a-z][a-z -]{0,40}$/.test(request.command) ? request.command : 'unknown';
+  try {
+    const answer = await runForCommandLine(store, request, at);
+    logger.info({ command, ...(answer.kind === 'refused' && { errorCode: answer.code }) }, 'management command');
+    return answer;
+  } catch (error) {
+    logger.error({ err: error, command }, 'a management command failed');
+    const message = isDamage(error) ? 'stored data is damaged: run causeway fsck' : "the server failed: see the server's log";
+    return { kind: 'refused', code: 'InternalError', message };
+  }
+}
+
+export function managementSources(store: Store, logger: Logger): Omit<AdminSources, 'ready' | 'metrics'> {
+  return {
+    clock: store.clock,
+    verifyToken: (token) => verifyAdminToken(store, token),
+    run: (row, input, cause) => runRow({ store, cause }, row, input),
+    note: (request) => logger.info(request, 'admin request'),
+    failed: (error, requestId) => logger.error({ err: error, requestId }, 'an admin request failed'),
+  };
+}

@@ -1,0 +1,126 @@
+// Commands on containers: quota, retention, legal holds, immutable versions, encryption scope.
+import { z } from 'zod';
+import {
+  changePolicies,
+  legalHoldsMax,
+  type PolicyChanges,
+  type PolicyOutcome,
+  retentionDaysMax,
+} from '../../namespace/container-policies.ts';
+import { getContainer } from '../../namespace/containers.ts';
+import type { ContainerRecord } from '../../namespace/records.ts';
+import {
+  accountField,
+  type CommandContext,
+  type CommandOutcome,
+  command,
+  containerField,
+  done,
+  isoTime,
+  type ManagementCommand,
+  refusalOf,
+  refuse,
+  switchField,
+  wholeField,
+} from './command.ts';
+
+const at = { account: accountField, container: containerField } as const;
+
+export const policyFields = {
+  quotaBytes: wholeField(1, Number.MAX_SAFE_INTEGER).nullable(),
+  retentionDays: wholeField(1, retentionDaysMax).nullable(),
+  retentionLock: z.literal(true, 'must be true: a lock is not taken off'),
+  protectedAppends: z.enum(['append', 'all'], 'must be append, all, or null').nullable(),
+  versionImmutability: z.literal(true, 'must be true: it is not switched off again'),
+  encryptionScope: z
+    .string('must be the name of an encryption scope')
+    .regex(/^[A-Za-z0-9-]{3,63}$/, 'must be the name of an encryption scope')
+    .nullable(),
+  denyScopeOverride: switchField,
+} as const;
+
+const holdTags = z
+  .array(
+    z.string('must be text').regex(/^[A-Za-z0-9]{3,23}$/, 'must be 3 to 23 letters and digits'),
+    'must be a list of tags',
+  )
+  .max(legalHoldsMax, `must be at most ${legalHoldsMax} tags`)
+  .optional();
+
+function containerView({ account, container }: { account: string; container: string }, record: ContainerRecord) {
+  const { immutability } = record;
+  return {
+    account,
+    name: container,
+    created: isoTime(record.createdMs),
+    modified: isoTime(record.modifiedMs),
+    publicAccess: record.publicAccess,
+    legalHolds: record.legalHolds ?? [],
+    retentionExtensions: immutability?.extensions ?? 0,
+    settings: {
+      quotaBytes: record.quotaBytes || null,
+      retentionDays: immutability?.days ?? null,
+      retentionLock: immutability?.state === 'locked',
+      protectedAppends: immutability?.protectedAppends ?? null,
+      versionImmutability: record.versionImmutability ?? false,
+      encryptionScope: record.encryptionScope ?? null,
+      denyScopeOverride: record.denyScopeOverride ?? false,
+    } satisfies { [Name in keyof typeof policyFields]: unknown },
+  };
+}
+
+export const containerCommands: readonly ManagementCommand[] = [
+  command({
+    name: 'container show',
+    method: 'GET',
+    path: '/v1/accounts/{account}/containers/{container}',
+    summary: 'shows what is set on a container',
+    input: z.strictObject(at),
+    async run({ store }, input) {
+      const outcome = await getContainer(store, { ...input, conditions: {} });
+      if (outcome.kind === 'ok') return done(containerView(input, outcome.record));
+      if (outcome.kind === 'container-not-found') return refusalOf(outcome.kind, input);
+      throw new Error(`showing a container: ${outcome.kind}`);
+    },
+  }),
+  command({
+    name: 'container set',
+    method: 'PATCH',
+    path: '/v1/accounts/{account}/containers/{container}',
+    summary: 'changes the settings that are given; null takes one away',
+    input: z.strictObject({ ...at, ...z.strictObject(policyFields).partial().shape }),
+    run: (context, { account, container, ...changes }) =>
+      change(context, { account, container }, withoutUndefined(changes)),
+  }),
+  command({
+    name: 'container legal-hold',
+    method: 'POST',
+    path: '/v1/accounts/{account}/containers/{container}/legal-holds',
+    summary: 'adds tags of legal holds to a container, and clears others',
+    input: z.strictObject({ ...at, add: holdTags, clear: holdTags }),
+    run: (context, { account, container, add, clear }) =>
+      change(context, { account, container }, withoutUndefined({ addLegalHolds: add, clearLegalHolds: clear })),
+  }),
+];
+
+async function change(
+  { store, cause }: CommandContext,
+  at: { account: string; container: string },
+  changes: PolicyChanges,
+): Promise<CommandOutcome> {
+  const outcome: PolicyOutcome = await changePolicies(store, at, changes, cause);
+  switch (outcome.kind) {
+    case 'ok':
+      return done(containerView(at, outcome.record));
+    case 'policy-refused':
+      return refuse('PolicyRefused', outcome.message);
+    default:
+      return refusalOf(outcome.kind, at);
+  }
+}
+
+type Given<T> = { [Name in keyof T]?: Exclude<T[Name], undefined> };
+
+function withoutUndefined<T extends object>(input: T): Given<T> {
+  return Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined)) as Given<T>;
+}

@@ -1,0 +1,195 @@
+// Whether a request is let in now: the share of its account, then the limits of account and principal.
+import type { Random } from '../../base/random.ts';
+import type { Principal } from '../../identity/authorize.ts';
+import type { AccountSettings } from '../../namespace/records.ts';
+import { Admission, type Asked, type Ticket } from '../http/admission.ts';
+import { groupOf } from '../http/connections.ts';
+import { type Rate, type RateOutcome, Rates } from '../http/rates.ts';
+import { BlobError } from './errors.ts';
+
+export interface GateSettings {
+  /** The limits are those of all workers together. */
+  readonly workers: number;
+  readonly accountRequestsPerS: number;
+  readonly accountBytesPerS: number;
+  readonly principalRequestsPerS: number;
+  readonly principalBytesPerS: number;
+  readonly requestsInServiceMax: number;
+  readonly requestsContendedMax: number;
+  readonly requestsQueuedMax: number;
+}
+
+export const openGate: GateSettings = {
+  workers: 1,
+  accountRequestsPerS: 0,
+  accountBytesPerS: 0,
+  principalRequestsPerS: 0,
+  principalBytesPerS: 0,
+  requestsInServiceMax: 512,
+  requestsContendedMax: 32,
+  requestsQueuedMax: 1024,
+};
+
+/** Who asks for what, as far as the gate wants to know. */
+export interface Visitor {
+  readonly account: string;
+  readonly settings: AccountSettings | undefined;
+  readonly principal: Principal;
+  /** Of a SAS: its signature. */
+  readonly signature: string | undefined;
+  readonly address: string;
+}
+
+/** Those whom no account knows wait together, and not in the queue of the account that they name. */
+const strangers = '?';
+const refusalDelayMs = 100;
+const retryAfterMaxS = 30;
+
+export class Gate {
+  readonly #settings: GateSettings;
+  readonly #random: Random;
+  readonly #nowMs: () => number;
+  readonly admission: Admission;
+  readonly #accounts = new Rates();
+  readonly #principals = new Rates();
+  readonly #principalRate: Rate;
+
+  constructor(settings: GateSettings, random: Random, nowMs: () => number = () => performance.now()) {
+    this.#settings = settings;
+    this.#random = random;
+    this.#nowMs = nowMs;
+    this.#principalRate = this.#share(settings.principalRequestsPerS, settings.principalBytesPerS);
+    const { requestsInServiceMax: inServiceMax, requestsContendedMax: contendedMax } = settings;
+    const limits = { inServiceMax, contendedMax, queuedMax: settings.requestsQueuedMax, refusalDelayMs };
+    this.admission = new Admission(limits, nowMs);
+  }
+
+  visit(request: Omit<Asked, 'account'>, isUpload: boolean): Visit {
+    return new Visit(this, request, isUpload);
+  }
+
+  /** What the account has of a second, in this worker. */
+  rateOf(settings: AccountSettings | undefined): Rate {
+    const { accountRequestsPerS, accountBytesPerS } = this.#settings;
+    return this.#share(settings?.requestsPerS ?? accountRequestsPerS, settings?.bytesPerS ?? accountBytesPerS);
+  }
+
+  /** Throws ServerBusy. Answers the names that the bytes are charged to. */
+  take(visitor: Visitor, isUpload: boolean): Charged {
+    const nowMs = this.#nowMs();
+    const accountRate = this.rateOf(visitor.settings);
+    const ofAccount = this.#accounts.take(visitor.account, accountRate, nowMs);
+    if (ofAccount.kind === 'over') throw this.#busy(ofAccount, isUpload);
+    if (this.#principalRate.requestsPerS === 0 && this.#principalRate.bytesPerS === 0) {
+      return isUnlimited(accountRate) ? nobody : { account: visitor.account, principal: undefined };
+    }
+    const principal = nameOf(visitor);
+    const ofPrincipal = this.#principals.take(principal, this.#principalRate, nowMs);
+    if (ofPrincipal.kind === 'over') {
+      this.#accounts.giveBack(visitor.account);
+      throw this.#busy(ofPrincipal, isUpload);
+    }
+    return { account: visitor.account, principal };
+  }
+
+  charge({ account, principal }: Charged, requests: number, bytes: number): void {
+    if (account !== undefined) this.#accounts.charge(account, requests, bytes);
+    if (principal !== undefined) this.#principals.charge(principal, requests, bytes);
+  }
+
+  #busy(over: Extract<RateOutcome, { kind: 'over' }>, isUpload: boolean): BlobError {
+    const what = over.what === 'requests' ? 'Operations per second is' : isUpload ? 'Ingress is' : 'Egress is';
+    return busy(`${what} over the account limit.`, over.waitMs, this.#random);
+  }
+
+  full(): BlobError {
+    return busy('Too many requests of this account are waiting.', 1000, this.#random);
+  }
+
+  #share(requestsPerS: number, bytesPerS: number): Rate {
+    const { workers } = this.#settings;
+    return { requestsPerS: requestsPerS / workers, bytesPerS: bytesPerS / workers };
+  }
+}
+
+interface Charged {
+  readonly account: string | undefined;
+  readonly principal: string | undefined;
+}
+
+const nobody: Charged = { account: undefined, principal: undefined };
+
+const isUnlimited = ({ requestsPerS, bytesPerS }: Rate): boolean => requestsPerS === 0 && bytesPerS === 0;
+
+/** One request's stay: from being let in to its answer being out. */
+export class Visit {
+  readonly #gate: Gate;
+  readonly #request: Omit<Asked, 'account'>;
+  readonly #isUpload: boolean;
+  #ticket: Ticket | undefined;
+  #charged: Charged = nobody;
+
+  constructor(gate: Gate, request: Omit<Asked, 'account'>, isUpload: boolean) {
+    this.#gate = gate;
+    this.#request = request;
+    this.#isUpload = isUpload;
+  }
+
+  /** Throws ServerBusy; nothing to wait for where there is room. */
+  enter(visitor: Visitor): undefined | Promise<void> {
+    const entered = this.#gate.admission.enter({ ...this.#request, account: visitor.account });
+    if (entered instanceof Promise) {
+      return entered.then((ticket) => {
+        if (ticket === undefined) throw this.#gate.full();
+        this.#begin(ticket, visitor);
+      });
+    }
+    this.#begin(entered, visitor);
+    return undefined;
+  }
+
+  /** Before somebody is refused whom nothing has let in: refusals are work too. False: there is no room even for that. */
+  async enterAsStranger(): Promise<boolean> {
+    if (this.#ticket !== undefined) return true;
+    this.#ticket = await this.#gate.admission.enter({ ...this.#request, account: strangers });
+    return this.#ticket !== undefined;
+  }
+
+  get isIn(): boolean {
+    return this.#ticket !== undefined;
+  }
+
+  /** A request within this one. */
+  countPart(): void {
+    this.#gate.charge(this.#charged, 1, 0);
+  }
+
+  leave(): void {
+    this.#ticket?.leave();
+    if (this.#charged !== nobody) this.#gate.charge(this.#charged, 0, this.#request.moved() - this.#request.bytes);
+  }
+
+  #begin(ticket: Ticket, visitor: Visitor): void {
+    this.#ticket = ticket;
+    this.#charged = this.#gate.take(visitor, this.#isUpload);
+    // What is announced is charged now, or a hundred large uploads would begin before the first has paid.
+    this.#gate.charge(this.#charged, 0, this.#request.bytes);
+  }
+}
+
+function busy(message: string, waitMs: number, random: Random): BlobError {
+  // Not all at the same moment again.
+  const seconds = Math.min(retryAfterMaxS, Math.ceil(waitMs / 1000)) + random.below(3);
+  return new BlobError('ServerBusy', {}, message, { 'Retry-After': `${Math.max(1, seconds)}` });
+}
+
+function nameOf({ account, principal, signature, address }: Visitor): string {
+  switch (principal.kind) {
+    case 'account-key':
+      return `key ${principal.account}`;
+    case 'sas':
+      return `sas ${account} ${signature}`;
+    case 'anonymous':
+      return `address ${groupOf(address)}`;
+  }
+}
