@@ -1,7 +1,8 @@
 // The operations of the namespace as the simulation calls them: what each does to the store, and to the model.
 import type { Random } from '../src/base/random.ts';
 import { copyEntry, stageRange } from '../src/namespace/copy.ts';
-import { changeEntry, deleteEntry, getEntry, leaseEntry, putEntry } from '../src/namespace/entries.ts';
+import { changeEntry, getEntry, leaseEntry, putEntry } from '../src/namespace/entries.ts';
+import { deleteEntry } from '../src/namespace/times.ts';
 import type { Body } from '../src/namespace/ingest.ts';
 import type { LeaseAction } from '../src/namespace/leases.ts';
 import { listEntries } from '../src/namespace/list.ts';
@@ -179,8 +180,8 @@ export function change(id: EntryId, guard: Guard, mark: string, part: 'metadata'
     label: `change ${part} ${id.container}/${id.name}`,
     run: async (store) =>
       answerOf(
-        await changeEntry(store, accessOf(id, guard), () =>
-          part === 'metadata' ? { metadata: { mark } } : { headers: { contentType: mark } },
+        await changeEntry(store, accessOf(id, guard), (record) =>
+          part === 'metadata' ? { ...record, metadata: { mark } } : { ...record, headers: { contentType: mark } },
         ),
       ),
     expect: (model, nowMs) => ({

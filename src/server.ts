@@ -9,6 +9,8 @@ import { createAccount } from './namespace/accounts.ts';
 import { fsck as check } from './namespace/fsck.ts';
 import { nextSegment } from './namespace/segments.ts';
 import type { Store } from './namespace/store.ts';
+import { settleAudit } from './server/audit.ts';
+import { checkCertificate } from './server/certificate.ts';
 import { type ControlRequest, callControl, startControl } from './server/control.ts';
 import {
   type DataPaths,
@@ -29,6 +31,8 @@ import { createHttpListener } from './surfaces/http/listener.ts';
 const devAccount = 'devstoreaccount1';
 const devKey = 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==';
 
+export { auditExport, auditVerify } from './server/audit.ts';
+
 /** Serves until SIGTERM or SIGINT; resolves with the exit code. Throws `SettingError` for what a setting makes impossible. */
 export async function serve(config: Config): Promise<number> {
   const paths = dataPaths(config);
@@ -36,6 +40,7 @@ export async function serve(config: Config): Promise<number> {
   const lock = lockDirectory(paths);
   if (lock === undefined) throw new SettingError('data', `another server is running on ${paths.root}`);
   const logger = createLogger(config);
+  const scheme = checkCertificate(config, logger);
   const stopped = Promise.withResolvers<number>();
   const metadata = open(paths, (error) => {
     logger.fatal({ err: error }, 'a commit failed, and what of it is on the disk is unknown: stopping');
@@ -43,6 +48,7 @@ export async function serve(config: Config): Promise<number> {
   });
   const local = openStore(paths, config, metadata.committer);
   const recoverBelow = await nextSegment(local.store.engine);
+  await settleAudit(local.store.engine, config, logger);
   const workers = new Workers({ config, recoverBelow }, metadata.committer, logger);
   const metrics = createMetrics({ process: false });
   const sources = {
@@ -54,7 +60,7 @@ export async function serve(config: Config): Promise<number> {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopped.resolve(0));
   let blobPort = 0;
   const control = await startControl(paths.root, (request) =>
-    runForControl(local.store, logger, request, blobPort === 0 ? undefined : url(config.host, blobPort)),
+    runForControl(local.store, logger, request, blobPort === 0 ? undefined : url(config.host, blobPort, scheme)),
   );
   try {
     if (config.dev) await addDevelopmentAccount(local.store);
@@ -62,7 +68,7 @@ export async function serve(config: Config): Promise<number> {
     await tryListening('blobPort', config);
     const adminPort = await listen(admin.server, 'adminPort', config);
     blobPort = await workers.start();
-    const urls = { blob: url(config.host, blobPort), admin: url(config.host, adminPort) };
+    const urls = { blob: url(config.host, blobPort, scheme), admin: url(config.host, adminPort) };
     process.stdout.write(`causeway ready ${JSON.stringify(urls)}\n`);
     logger.info({ ...urls, workers: config.workers }, 'ready');
     return await stopped.promise;
@@ -155,6 +161,6 @@ async function addDevelopmentAccount(store: Store): Promise<void> {
     throw new Error(`the development account: ${outcome.kind}`);
 }
 
-function url(host: string, port: number): string {
-  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+function url(host: string, port: number, scheme: 'http' | 'https' = 'http'): string {
+  return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }

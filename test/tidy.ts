@@ -17,6 +17,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   content: ['base', 'codec'],
   namespace: middle,
   identity: ['metadata', 'base', 'codec'],
+  encryption: ['namespace', 'base'],
   federation: aboveNamespace,
   lifecycle: aboveNamespace,
   streams: aboveNamespace,

@@ -34,6 +34,15 @@ const azureClouds = [
   '.blob.core.chinacloudapi.cn',
   '.dfs.core.windows.net',
 ];
+const tenantsExpected = 'must be a list of tenant ids (GUIDs)';
+const audiencesExpected = 'must be a list of audiences';
+const authorityExpected = 'must be https://HOST, or http:// on a loopback address';
+/** Who speaks in its place decides whose tokens are believed: it is reached by https, or it is on this machine. */
+const isAuthority = (given: string) => {
+  const url = URL.parse(given);
+  if (url === null || url.origin !== given.replace(/\/$/, '')) return false;
+  return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname.replace(/^\[(.*)\]$/, '$1')));
+};
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
 /** A key of the config file is the name here; its description is its line in `causeway help settings`. */
@@ -45,7 +54,7 @@ const schema = z
       .default('127.0.0.1')
       .describe('address to listen on'),
     blobPort: whole(0, 65_535).default(10_000).describe('port of the Blob API; 0 picks a free one'),
-    adminPort: whole(0, 65_535).default(8080).describe('port of metrics and health; 0 picks a free one'),
+    adminPort: whole(0, 65_535).default(8080).describe('port of health, metrics and the admin API; 0 picks a free one'),
     workers: whole(1, 256)
       .default(() => availableParallelism())
       .describe('worker processes; by default one a core'),
@@ -60,6 +69,36 @@ const schema = z
       .default(5_242_880_000)
       .describe('largest request body; by default 5000 MiB, the most that the API allows'),
     connectionsMax: whole(1, 1_000_000).default(4096).describe('open connections a worker'),
+    connectionsPerAddressMax: whole(1, 1_000_000)
+      .default(2048)
+      .describe('open connections a worker of one address'),
+    headerBytesMax: bytes(8192, mebibyte).default(65_536).describe('largest head of a request'),
+    headersMax: whole(32, 10_000).default(200).describe('most headers of a request'),
+    accountRequestsPerS: whole(0, 10_000_000)
+      .default(0)
+      .describe('requests a second of an account that sets nothing else; 0 is no limit'),
+    accountBytesPerS: bytes(0, 2 ** 50)
+      .default(0)
+      .describe('bytes a second of an account that sets nothing else; 0 is no limit'),
+    principalRequestsPerS: whole(0, 10_000_000)
+      .default(0)
+      .describe('requests a second of one identity, key, signature or anonymous address; 0 is no limit'),
+    principalBytesPerS: bytes(0, 2 ** 50)
+      .default(0)
+      .describe('bytes a second of one identity, key, signature or anonymous address; 0 is no limit'),
+    requestsInServiceMax: whole(1, 100_000)
+      .default(512)
+      .describe('requests of one account that a worker serves at once while no other account asks'),
+    requestsContendedMax: whole(2, 100_000)
+      .default(32)
+      .describe('requests that a worker serves at once while several accounts ask, in equal parts'),
+    requestsQueuedMax: whole(1, 100_000).default(1024).describe('waiting requests of one account a worker'),
+    tlsCertificate: z
+      .string('must be the path of a PEM file')
+      .default('')
+      .describe('PEM file of the certificate and its chain: the Blob API is then HTTPS; read again when it changes'),
+    tlsKey: z.string('must be the path of a PEM file').default('').describe('PEM file of the key of tlsCertificate'),
+    tlsHandshakeTimeoutMs: durationMs().default(10_000).describe('time for a TLS handshake to end'),
     headersTimeoutMs: durationMs().default(30_000).describe('time for the headers of a request to arrive'),
     stallTimeoutMs: durationMs().default(120_000).describe('a body that makes no progress for this long is cut'),
     keepAliveTimeoutMs: durationMs().default(65_000).describe('time for which an idle connection stays open'),
@@ -70,12 +109,61 @@ const schema = z
       .readonly()
       .default(azureClouds)
       .describe('other servers that copies may be made from'),
+    entraTenants: z
+      .array(z.guid(tenantsExpected), tenantsExpected)
+      .max(64, tenantsExpected)
+      .readonly()
+      .default([])
+      .describe('tenants of Microsoft Entra ID whose tokens are taken; none: tokens are refused'),
+    entraAuthority: z
+      .string(authorityExpected)
+      .refine(isAuthority, authorityExpected)
+      .default('https://login.microsoftonline.com')
+      .describe('where the issuers of their tokens are found'),
+    entraAudiences: z
+      .array(z.string(audiencesExpected).min(1, audiencesExpected).max(256, audiencesExpected), audiencesExpected)
+      .max(64, audiencesExpected)
+      .readonly()
+      .default([])
+      .describe('further audiences of tokens, such as https://{account}.blob.example.com'),
+    encryptionKeyFile: z
+      .string('must be the path of a file')
+      .default('')
+      .describe('file of the key that protects encryption scopes without a vault; by default encryption.key in data'),
+    outboundIdentityFile: z
+      .string('must be the path of a JSON file')
+      .default('')
+      .describe('JSON file that says as whom the server asks others; by default as its managed identity'),
+    keyVaultAnyHost: flag()
+      .default(false)
+      .describe('get tokens for key vaults whose host does not end as their challenge says'),
+    queriesMax: whole(1, 64).default(1).describe('queries of blob contents that a worker runs at once'),
+    queryQueueMax: whole(0, 1000).default(16).describe('queries that wait for others in a worker'),
+    queryTimeoutMs: durationMs(100).default(300_000).describe('time for a query of blob contents to end'),
+    queryBytesMax: bytes(mebibyte, 2 ** 44)
+      .default(16 * gibibyte)
+      .describe('largest blob that is queried; a query takes its size, or twice that, of the disk of data'),
+    queryMemoryBytes: bytes(64 * mebibyte, 2 ** 40)
+      .default(512 * mebibyte)
+      .describe('memory that the engine of a query may take'),
     clockSkewMs: durationMs(0).default(900_000).describe('how far the clock of a signed request may be off'),
     scanIntervalMs: durationMs(10).default(5000).describe('pause between rounds of background work'),
     reclaimGraceMs: durationMs(0).default(60_000).describe('how long dropped content stays, for reads under way'),
     journalAgeMs: durationMs(1000, 3650 * dayMs)
       .default(7 * dayMs)
       .describe('age at which the journal is trimmed'),
+    audit: flag().default(true).describe('record every request in the audit log'),
+    auditOnFailure: z
+      .enum(['refuse', 'continue'], 'must be refuse or continue')
+      .default('refuse')
+      .describe('when the audit log cannot be written and its queue is full: refuse, continue'),
+    auditFlushMs: durationMs(10, 60_000).default(1000).describe('an audit record is on the disk about this long after it'),
+    auditAgeMs: durationMs(60_000, 3650 * dayMs)
+      .default(90 * dayMs)
+      .describe('age at which files of the audit log are deleted'),
+    auditBytesMax: bytes(mebibyte, 2 ** 50)
+      .default(16 * gibibyte)
+      .describe('size of the audit log at which its oldest files are deleted'),
     logLevel: z
       .enum(logLevels, `must be one of ${logLevels.join(', ')}`)
       .default('info')
@@ -129,6 +217,7 @@ export function describeSettings(): { name: SettingName; byDefault: string; mean
 
 /** As it may stand in the config file. */
 function formatValue(value: Config[SettingName]): string {
+  if (value === '') return "''";
   return typeof value === 'object' ? `[${value.join(', ')}]` : String(value);
 }
 
@@ -175,6 +264,9 @@ export function loadConfig(args: ConfigArgs = {}): ConfigOutcome {
 function checkTogether(config: Config): ConfigOutcome {
   if (config.dev && !isLoopback(config.host)) {
     return invalid('host', 'must be a loopback address with dev, whose account key is known to everyone');
+  }
+  if ((config.tlsCertificate === '') !== (config.tlsKey === '')) {
+    return invalid(config.tlsKey === '' ? 'tlsKey' : 'tlsCertificate', 'must be set too: tlsCertificate and tlsKey go together');
   }
   if (config.blobPort === config.adminPort && config.blobPort !== 0) {
     return invalid('adminPort', 'must not be the same as blobPort');

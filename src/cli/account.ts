@@ -1,107 +1,93 @@
-// `causeway account`: creates accounts, lists them, and replaces their keys.
+// `causeway account`: accounts, their settings, and their keys.
 import { isIPv6 } from 'node:net';
 import type { Config } from '../base/config.ts';
-import { unreachable } from '../base/unreachable.ts';
-import { configHelp, configOf, configOptions, readWords, usage } from './arguments.ts';
-import { type AccountOutcome, type AccountRecord, type Command, exitCode, type Surroundings } from './contract.ts';
-import { fail, refuse } from './refuse.ts';
+import { accountNameRule, accountOperand, type Done, managementCommand, type Say, saySettings } from './management.ts';
+import type { Settings } from './words.ts';
 
-const nameRule = 'must be 3 to 24 lower-case letters and digits';
-const accountName = /^[a-z0-9]{3,24}$/;
+const name = { ...accountOperand, shown: 'NAME' };
 
-const options = { ...configOptions, key: { type: 'string' } } as const;
-
-export const account: Command = {
-  summary: 'create and list accounts, replace keys',
-  help: `causeway account create NAME [options]
-causeway account list [options]
-causeway account rotate-key NAME [--key 1|2] [options]
-
-create      makes an account with a random key, and prints its connection string: the only time that it is shown
-list        prints the names of all accounts, one a line
-rotate-key  replaces the first key of an account (or with '--key 2' the second) by a random one, and prints the new
-            connection string; the old key ends at once, so let clients use the other key before
-
-NAME ${nameRule}. It works with and without a server running on the data.
-
-Options:
-  --key 1|2           which key rotate-key replaces (1)
-${configHelp}
-  --help              show this
-
-Example:
-  causeway account create photos --data /srv/causeway`,
-
-  async run(words, surroundings) {
-    const read = readWords(words, options);
-    if (read.kind === 'usage') return refuse(read, surroundings);
-    const [action, ...operands] = read.operands;
-    const { key } = read.flags;
-    if (key !== undefined && action !== 'rotate-key')
-      return refuse(usage('--key is for rotate-key only'), surroundings);
-    if (key !== undefined && key !== '1' && key !== '2') return refuse(usage('--key must be 1 or 2'), surroundings);
-
-    switch (action) {
-      case undefined:
-        return refuse(usage('account needs create, list or rotate-key'), surroundings);
-      case 'list':
-        if (operands.length > 0) return refuse(usage('account list takes no operands'), surroundings);
-        return withConfig(list);
-      case 'create':
-      case 'rotate-key': {
-        const [name, ...more] = operands;
-        if (name === undefined) return refuse(usage(`account ${action} needs a NAME`), surroundings);
-        if (more.length > 0) return refuse(usage(`account ${action} takes one NAME`), surroundings);
-        if (!accountName.test(name)) return refuse(usage(`the name of an account ${nameRule}`), surroundings);
-        return withConfig(async (config) => {
-          const server = await surroundings.server();
-          const outcome =
-            action === 'create'
-              ? await server.createAccount(config, name)
-              : await server.rotateKey(config, name, key === '2' ? 2 : 1);
-          return tell(outcome, name, config, surroundings);
-        });
-      }
-      default:
-        return refuse(usage('account knows create, list and rotate-key only'), surroundings);
-    }
-
-    async function withConfig(work: (config: Config, surroundings: Surroundings) => Promise<number>): Promise<number> {
-      const outcome = configOf(read.kind === 'words' ? read.flags : {});
-      return outcome.kind === 'usage' ? refuse(outcome, surroundings) : work(outcome.config, surroundings);
-    }
-  },
+export const accountSettings: Settings = {
+  versioning: { kind: 'switch', help: 'an overwritten or deleted blob stays as a version' },
+  'change-feed': { kind: 'switch', help: 'changes are written to the container $blobchangefeed' },
+  'soft-delete-days': { kind: 'whole', orNone: true, help: 'days for which deleted blobs come back' },
+  'permanent-delete': { kind: 'switch', help: 'what is soft-deleted may be deleted for good' },
+  'container-soft-delete-days': { kind: 'whole', orNone: true, help: 'days for which deleted containers come back' },
+  'restore-days': { kind: 'whole', orNone: true, help: 'days back to which a container can be restored' },
+  'last-access-tracking': { kind: 'switch', help: 'the last read of a blob is noted' },
+  'shared-key-access': { kind: 'switch', help: 'account keys, and signatures made with them, are taken' },
+  'public-access': { kind: 'switch', help: 'containers may be public' },
+  'default-tier': { kind: ['Hot', 'Cool', 'Cold'], help: 'the tier of blobs that name none' },
+  'rehydration-standard-s': { kind: 'whole', orNone: true, help: 'seconds from Archive with Standard priority' },
+  'rehydration-high-s': { kind: 'whole', orNone: true, help: 'seconds from Archive with High priority' },
+  'requests-per-s': { kind: 'whole', orNone: true, help: 'most requests a second' },
+  'bytes-per-s': { kind: 'whole', orNone: true, help: 'most bytes a second, in and out' },
+  'encryption-scope': { kind: 'text', orNone: true, help: 'encrypts content that names no scope' },
+  'network-default': { kind: ['allow', 'deny'], help: 'what happens to an address in no range' },
+  'network-ranges': { kind: 'list', orNone: true, help: 'addresses and ranges that are allowed, with commas' },
 };
 
-async function list(config: Config, surroundings: Surroundings): Promise<number> {
-  const outcome = await (await surroundings.server()).listAccounts(config);
-  if (outcome.kind === 'refused') return fail(outcome.message, surroundings);
-  for (const name of outcome.names) surroundings.out(name);
-  return exitCode.done;
-}
+export const account = managementCommand({
+  name: 'account',
+  summary: 'accounts, their settings and their keys',
+  notes: `NAME ${accountNameRule}. It works with and without a server running on the data;
+what is changed takes effect within a second, and a replaced key ends as soon: let clients use the other key before.
+A connection string is shown only when its key is made.`,
+  example: `  causeway account create photos --data /srv/causeway
+  causeway account set photos versioning=on soft-delete-days=7 --data /srv/causeway`,
+  flags: { key: { shown: '1|2', kind: ['1', '2'], help: 'which key rotate-key replaces (1)' } },
+  actions: [
+    {
+      name: 'create',
+      summary: 'makes an account with random keys, and prints its connection string',
+      operands: [name],
+      say: sayConnection((value) => (value.keys as string[])[0] as string),
+    },
+    {
+      name: 'list',
+      summary: 'prints the names of all accounts, one a line',
+      operands: [],
+      pageOf: 'accounts',
+      say: ({ accounts }) => (accounts as { name: string }[]).map((each) => each.name),
+    },
+    { name: 'show', summary: 'prints every setting of an account', operands: [name], say: saySettings },
+    {
+      name: 'set',
+      summary: 'changes settings of an account',
+      operands: [name],
+      settings: accountSettings,
+      say: saySettings,
+    },
+    {
+      name: 'rotate-key',
+      summary: 'replaces a key of an account by a random one, and prints the new connection string',
+      operands: [name],
+      flags: ['key'],
+      say: sayConnection(({ key }) => key as string),
+    },
+    {
+      name: 'revoke-delegation-keys',
+      summary: 'ends all user delegation keys, and every signature that was made with one',
+      operands: [name],
+      say: () => [],
+    },
+    { name: 'delete', summary: 'takes an account away that has no containers', operands: [name], say: () => [] },
+  ],
+});
 
-function tell(outcome: AccountOutcome, name: string, config: Config, surroundings: Surroundings): number {
-  switch (outcome.kind) {
-    case 'account':
-      surroundings.out(connectionString(outcome, config));
-      return exitCode.done;
-    case 'account-exists':
-      return fail(`account ${name} exists already`, surroundings);
-    case 'account-not-found':
-      return fail(`there is no account ${name}`, surroundings);
-    case 'account-name-invalid':
-      return refuse(usage(`the name of an account ${nameRule}`), surroundings);
-    case 'refused':
-      return fail(outcome.message, surroundings);
-    default:
-      return unreachable(outcome);
-  }
+function sayConnection(keyOf: (value: Readonly<Record<string, unknown>>) => string): Say {
+  return (value, answer, config) => [connectionString(value.name as string, keyOf(value), answer, config)];
 }
 
 /** In the form that Azure's tools and SDKs read. Without a running server, the address is the one it would have. */
-export function connectionString({ name, key, blobEndpoint }: AccountRecord, { host, blobPort }: Config): string {
-  const endpoint = blobEndpoint ?? `http://${reachable(host)}:${blobPort}/${name}`;
-  return `DefaultEndpointsProtocol=http;AccountName=${name};AccountKey=${key};BlobEndpoint=${endpoint};`;
+export function connectionString(
+  account: string,
+  key: string,
+  { blob }: Pick<Done, 'blob'>,
+  { host, blobPort }: Config,
+): string {
+  const endpoint = `${blob ?? `http://${reachable(host)}:${blobPort}`}/${account}`;
+  const protocol = endpoint.startsWith('https:') ? 'https' : 'http';
+  return `DefaultEndpointsProtocol=${protocol};AccountName=${account};AccountKey=${key};BlobEndpoint=${endpoint};`;
 }
 
 /** An address that a client can connect to, as it stands in a URL. */

@@ -61,7 +61,7 @@ export const configHelp = `  --config FILE       read settings from a YAML file
   --data DIR          directory of everything that is stored (./.causeway)
   --host ADDRESS      address to listen on (127.0.0.1)
   --blob-port PORT    port of the Blob API; 0 picks a free one (10000)
-  --admin-port PORT   port of metrics and health; 0 picks a free one (8080)
+  --admin-port PORT   port of health, metrics and the admin API; 0 picks a free one (8080)
   --workers N         worker processes (one a core)
   --dev               add the well-known development account; loopback only
   --set NAME=VALUE    any other setting: see 'causeway help settings'`;

@@ -33,7 +33,9 @@ Shows what there is, the help of one command, or every setting of the config fil
 }
 
 function overview(commands: ReadonlyMap<string, Command>, help: Command): string {
-  const rows = [...commands, ['help', help] as const].map(([name, { summary }]) => `  ${name.padEnd(10)}${summary}`);
+  const all = [...commands, ['help', help] as const];
+  const width = Math.max(...all.map(([name]) => name.length)) + 2;
+  const rows = all.map(([name, { summary }]) => `  ${name.padEnd(width)}${summary}`);
   return `Causeway: one durable namespace behind the Azure Blob REST API.
 
 Usage: causeway COMMAND [options]

@@ -10,6 +10,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 try {
   const code = await run(process.argv.slice(2), {
     out: (line) => process.stdout.write(`${line}\n`),
+    drained: () => written(process.stdout),
     err: (line) => process.stderr.write(`${line}\n`),
     server: () => import('../server.ts'),
   });

@@ -7,15 +7,15 @@ import { join, resolve } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { type Config, SettingError } from '../base/config.ts';
 import { connectionString } from './account.ts';
-import type { AccountListOutcome, AccountOutcome, Server } from './contract.ts';
+import type { ManagementAnswer, Server } from './contract.ts';
 import { run } from './run.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'causeway-cli-'));
 after(() => rmSync(directory, { recursive: true }));
 
 interface Answers {
-  account?: AccountOutcome;
-  accounts?: AccountListOutcome;
+  /** One a call; the last one answers all further calls. */
+  answers?: readonly ManagementAnswer[];
   code?: number;
   error?: Error;
 }
@@ -27,23 +27,25 @@ async function cli(line: string | readonly string[], answers: Answers = {}) {
     asked.push({ what, config, rest });
     if (answers.error !== undefined) throw answers.error;
   };
-  const account = answers.account ?? { kind: 'account', name: 'photos', key: 'a2V5' };
+  const told = [
+    ...(answers.answers ?? [{ kind: 'done', value: { name: 'photos', keys: ['a2V5', 'b3RoZXI='] } } as const]),
+  ];
   const server: Server = {
     serve: async (config) => {
       note('serve', config);
       return answers.code ?? 0;
     },
-    createAccount: async (config, name) => {
-      note('createAccount', config, name);
-      return account;
+    manage: async (config, command, input) => {
+      note(command, config, input);
+      return (told.length > 1 ? told.shift() : told[0]) as ManagementAnswer;
     },
-    listAccounts: async (config) => {
-      note('listAccounts', config);
-      return answers.accounts ?? { kind: 'accounts', names: ['ann', 'photos'] };
+    auditVerify: async (config, heads) => {
+      note('auditVerify', config, heads);
+      return answers.code ?? 0;
     },
-    rotateKey: async (config, name, which) => {
-      note('rotateKey', config, name, which);
-      return account;
+    auditExport: async (config, wanted) => {
+      note('auditExport', config, wanted);
+      return answers.code ?? 0;
     },
     fsck: async (config, { out }) => {
       note('fsck', config);
@@ -91,6 +93,9 @@ describe('serve', () => {
   });
 });
 
+const done = (value: object, blob?: string): ManagementAnswer => ({ kind: 'done', value, ...(blob && { blob }) });
+const refused = (code: string, message: string): ManagementAnswer => ({ kind: 'refused', code, message });
+
 describe('account', () => {
   test('create prints the connection string, and nothing else', async () => {
     const { code, out, err, first } = await cli('account create photos --data d');
@@ -99,54 +104,141 @@ describe('account', () => {
       out,
       'DefaultEndpointsProtocol=http;AccountName=photos;AccountKey=a2V5;BlobEndpoint=http://127.0.0.1:10000/photos;',
     );
-    assert.deepEqual([first?.what, first?.rest, first?.config.data], ['createAccount', ['photos'], resolve('d')]);
-  });
-  test('prefers the address of the server that runs', async () => {
-    const account = {
-      kind: 'account',
-      name: 'photos',
-      key: 'a2V5',
-      blobEndpoint: 'http://127.0.0.1:41234/photos',
-    } as const;
-    assert.match(
-      (await cli('account create photos', { account })).out,
-      /;BlobEndpoint=http:\/\/127\.0\.0\.1:41234\/photos;$/,
+    assert.deepEqual(
+      [first?.what, first?.rest, first?.config.data],
+      ['account create', [{ account: 'photos' }], resolve('d')],
     );
   });
-  test('list prints one name a line', async () => {
-    const { code, out } = await cli('account list');
-    assert.deepEqual([code, out], [0, 'ann\nphotos']);
+  test('prefers the address of the server that runs', async () => {
+    const answers = [done({ name: 'photos', keys: ['a2V5'] }, 'https://127.0.0.1:41234')];
+    assert.match(
+      (await cli('account create photos', { answers })).out,
+      /^DefaultEndpointsProtocol=https;.*;BlobEndpoint=https:\/\/127\.0\.0\.1:41234\/photos;$/,
+    );
   });
-  test('rotate-key replaces the first key unless told', async () => {
-    assert.deepEqual((await cli('account rotate-key photos')).first?.rest, ['photos', 1]);
-    assert.deepEqual((await cli('account rotate-key photos --key 2')).first?.rest, ['photos', 2]);
-    assert.match((await cli('account rotate-key photos')).out, /AccountKey=a2V5;/);
+  test('list prints one name a line, of all pages', async () => {
+    const answers = [
+      done({ accounts: [{ name: 'ann' }, { name: 'bob' }], next: 'photos' }),
+      done({ accounts: [{ name: 'photos' }] }),
+    ];
+    const { code, out, asked } = await cli('account list', { answers });
+    assert.deepEqual([code, out], [0, 'ann\nbob\nphotos']);
+    assert.deepEqual(
+      asked.map(({ rest }) => rest),
+      [[{}], [{ from: 'photos' }]],
+    );
   });
-  const outcomes: [outcome: AccountOutcome, code: number, err: RegExp][] = [
-    [{ kind: 'account-exists' }, 1, /^causeway: account photos exists already$/],
-    [{ kind: 'account-not-found' }, 1, /^causeway: there is no account photos$/],
-    [{ kind: 'account-name-invalid' }, 2, /3 to 24 lower-case/],
-    [{ kind: 'refused', message: 'data: in use by another version' }, 1, /^causeway: data: in use by another version$/],
+  test('rotate-key replaces the key that is told', async () => {
+    const answers = [done({ name: 'photos', which: 1, key: 'bmV3' })];
+    assert.deepEqual((await cli('account rotate-key photos', { answers })).first?.rest, [{ account: 'photos' }]);
+    const second = await cli('account rotate-key photos --key 2', { answers });
+    assert.deepEqual(second.first?.rest, [{ account: 'photos', key: '2' }]);
+    assert.match(second.out, /AccountKey=bmV3;/);
+  });
+  test('set sends every kind of setting as what it is', async () => {
+    const { first } = await cli(
+      'account set photos versioning=on public-access=off soft-delete-days=7 restore-days=none default-tier=Cool network-ranges=10.0.0.0/8,::1 encryption-scope=on',
+      { answers: [done({ name: 'photos', settings: {} })] },
+    );
+    assert.deepEqual(first?.rest, [
+      {
+        account: 'photos',
+        versioning: true,
+        publicAccess: false,
+        softDeleteDays: 7,
+        restoreDays: null,
+        defaultTier: 'Cool',
+        networkRanges: ['10.0.0.0/8', '::1'],
+        encryptionScope: 'on',
+      },
+    ]);
+  });
+  test('show prints what set would take', async () => {
+    const settings = { versioning: true, softDeleteDays: 7, restoreDays: null, networkRanges: ['::1', '10.0.0.0/8'] };
+    const answers = [done({ name: 'photos', settings })];
+    assert.equal(
+      (await cli('account show photos', { answers })).out,
+      'name=photos\nversioning=on\nsoft-delete-days=7\nrestore-days=none\nnetwork-ranges=::1,10.0.0.0/8',
+    );
+    assert.deepEqual(JSON.parse((await cli('account show photos --json', { answers })).out), {
+      name: 'photos',
+      settings,
+    });
+  });
+  const outcomes: [outcome: ManagementAnswer, code: number, err: RegExp][] = [
+    [refused('AccountAlreadyExists', 'account photos exists already'), 1, /^causeway: account photos exists already$/],
+    [refused('NoAnswer', 'the server on the data does not answer'), 1, /does not answer$/],
+    [refused('InvalidInput', 'softDeleteDays: must be fewer'), 2, /^causeway: soft-delete-days: must be fewer$/],
   ];
-  for (const [account, code, err] of outcomes) {
-    test(`tells of ${account.kind}`, async () => {
-      const told = await cli('account create photos', { account });
+  for (const [answer, code, err] of outcomes) {
+    test(`tells of ${answer.kind === 'refused' ? answer.code : ''}`, async () => {
+      const told = await cli('account create photos', { answers: [answer] });
       assert.equal(told.code, code);
       assert.match(told.err, err);
       assert.equal(told.out, '');
     });
   }
   test('list tells why it cannot', async () => {
-    const { code, err } = await cli('account list', { accounts: { kind: 'refused', message: 'no data' } });
+    const { code, err } = await cli('account list', { answers: [refused('Busy', 'no data')] });
     assert.deepEqual([code, err], [1, 'causeway: no data']);
   });
   test('gives an address that a client can connect to', () => {
     const endpoint = (host: string) =>
-      /BlobEndpoint=(.*);$/.exec(connectionString({ name: 'ann', key: 'k' }, { host, blobPort: 80 } as Config))?.[1];
+      /BlobEndpoint=(.*);$/.exec(connectionString('ann', 'k', {}, { host, blobPort: 80 } as Config))?.[1];
     assert.equal(endpoint('0.0.0.0'), 'http://127.0.0.1:80/ann');
     assert.equal(endpoint('::'), 'http://[::1]:80/ann');
     assert.equal(endpoint('fd00::1'), 'http://[fd00::1]:80/ann');
     assert.equal(endpoint('blobs.example'), 'http://blobs.example:80/ann');
+  });
+});
+
+describe('container, access and admin-token', () => {
+  test('send what their words say', async () => {
+    const cases: [line: string | string[], command: string, input: object][] = [
+      [
+        'container set photos box retention-days=30 retention-lock=on protected-appends=off',
+        'container set',
+        { account: 'photos', container: 'box', retentionDays: 30, retentionLock: true, protectedAppends: null },
+      ],
+      [
+        'container legal-hold photos box --add one,two --clear old',
+        'container legal-hold',
+        { account: 'photos', container: 'box', add: ['one', 'two'], clear: ['old'] },
+      ],
+      [
+        ['access', 'assign', 'photos', '--principal', '8a', '--role', 'Storage Blob Data Reader', '--container', 'box'],
+        'access assign',
+        { account: 'photos', principal: '8a', role: 'Storage Blob Data Reader', container: 'box' },
+      ],
+      ['access unassign photos 07', 'access unassign', { account: 'photos', id: '07' }],
+      ['admin-token create deploy --days 90', 'admin-token create', { name: 'deploy', days: 90 }],
+    ];
+    for (const [line, command, input] of cases) {
+      const { code, first, err } = await cli(line, { answers: [done({ id: 'x', token: 't', settings: {} })] });
+      assert.deepEqual([code, err], [0, '']);
+      assert.deepEqual([first?.what, first?.rest], [command, [input]]);
+    }
+  });
+  test('an assignment is a line of its own, whatever stands in it', async () => {
+    const assignments = [
+      { id: '1', principal: 'p', role: 'R' },
+      { id: '2', principal: 'p', role: 'R', container: 'box', prefix: 'a\tb/', condition: '(\n  true)' },
+    ];
+    const { out } = await cli('access list photos', { answers: [done({ assignments })] });
+    assert.equal(out, '1\tp\tR\t*\n2\tp\tR\tbox/a?b/*\t( true)');
+  });
+  test('a role comes out of a file', async () => {
+    const file = join(directory, 'role.json');
+    writeFileSync(file, '{"Name":"Auditor"}');
+    const { first, out } = await cli(`access role create photos ${file}`, { answers: [done({ name: 'Auditor' })] });
+    assert.deepEqual(
+      [first?.what, first?.rest],
+      ['access role create', [{ account: 'photos', definition: { Name: 'Auditor' } }]],
+    );
+    assert.equal(out, 'Auditor');
+    writeFileSync(file, 'Name: Auditor');
+    assert.match((await cli(`access role create photos ${file}`)).err, /not JSON/);
+    assert.match((await cli(`access role create photos ${file}x`)).err, /cannot be read \(ENOENT\)/);
   });
 });
 
@@ -160,10 +252,10 @@ describe('help', () => {
     for (const line of ['--help', '-h', 'help']) {
       const { code, out, err } = await cli(line);
       assert.deepEqual([code, err], [0, '']);
-      for (const name of ['serve', 'account', 'fsck', 'version', 'help'])
+      for (const name of ['serve', 'account', 'container', 'access', 'admin-token', 'fsck', 'version', 'help'])
         assert.match(out, new RegExp(`^  ${name} `, 'm'));
     }
-    for (const name of ['serve', 'account', 'fsck']) {
+    for (const name of ['serve', 'account', 'container', 'access', 'admin-token', 'fsck']) {
       const { code, out, asked } = await cli(`${name} --help`);
       assert.deepEqual([code, asked], [0, []]);
       assert.equal((await cli(`help ${name}`)).out, out);
@@ -182,6 +274,9 @@ describe('help', () => {
       'help',
       'help serve',
       'help account',
+      'help container',
+      'help access',
+      'help admin-token',
       'help fsck',
       'help help',
       'help version',
@@ -212,16 +307,30 @@ describe('a mistake is told in one line, with exit code 2, and nothing is done:'
     ['serve --set colour=blue', /^causeway: colour: unknown setting/],
     ['serve --config /nonexistent/causeway.yaml', /^causeway: config: the file cannot be read \(ENOENT\)/],
     ['serve --constructor', /unknown option --constructor/],
-    ['account', /needs create, list or rotate-key/],
-    ['account delete photos', /knows create, list and rotate-key only/],
+    ['account', /account needs one of: create, list, show/],
+    ['account remove photos', /account knows only: create, list/],
     ['account create', /needs a NAME/],
-    ['account create a b', /takes one NAME/],
+    ['account create a b', /lower-case/],
+    ['account create ann bob', /takes only NAME/],
     ['account create Photos', /lower-case/],
     ['account create ab', /3 to 24/],
     [['account', 'create', 'pho\ntos'], /lower-case/],
-    ['account create photos --key 2', /for rotate-key only/],
-    ['account rotate-key photos --key 3', /must be 1 or 2/],
+    ['account create photos --key 2', /--key is not for account create/],
+    ['account rotate-key photos --key 3', /--key must be 1, 2/],
     ['account list photos', /no operands/],
+    ['account set photos', /needs a setting: versioning, /],
+    ['account set photos versioning', /NAME=VALUE/],
+    ['account set photos versioning=true', /versioning must be on or off/],
+    ['account set photos soft-delete-days=week', /soft-delete-days must be a whole number, or none/],
+    ['account set photos default-tier=Ice', /default-tier must be Hot, Cool, Cold/],
+    ['account set photos version=on', /no setting version; there are versioning, /],
+    ['account set photos versioning=on versioning=off', /versioning is set twice/],
+    ['account set photos __proto__=on', /no setting __proto__/],
+    ['access assign photos --principal x', /needs --role ROLE/],
+    ['access role', /access knows only/],
+    ['access list photos --role x', /--role is not for access list/],
+    ['container show photos', /needs a CONTAINER/],
+    ['admin-token create deploy --days soon', /--days must be a whole number/],
     ['fsck data', /--data DIR/],
     ['fsck --data d --workers 0', /workers/],
     ['help nothing', /no such command/],
@@ -241,6 +350,8 @@ describe('a mistake is told in one line, with exit code 2, and nothing is done:'
       '--key=c2VjcmV0',
       'account --secret=c2VjcmV0',
       'account rotate-key photos --key c2VjcmV0',
+      'account set photos c2VjcmV0',
+      'account set photos versioning=c2VjcmV0',
       'serve --set key=c2VjcmV0',
     ]) {
       assert.doesNotMatch((await cli(line)).err, /c2VjcmV0/);

@@ -1,15 +1,22 @@
 // From the words of a command line to the command that they name.
 import { SettingError } from '../base/config.ts';
+import { access } from './access.ts';
 import { account } from './account.ts';
+import { adminToken } from './admin-token.ts';
 import { usage } from './arguments.ts';
+import { audit } from './audit.ts';
+import { container } from './container.ts';
 import { type Command, exitCode, type Surroundings } from './contract.ts';
 import { fsck } from './fsck.ts';
 import { helpOf } from './help.ts';
 import { refuse } from './refuse.ts';
+import { scopeCommand as scope } from './scope.ts';
 import { serve } from './serve.ts';
 import { version } from './version.ts';
 
-const commands: ReadonlyMap<string, Command> = new Map(Object.entries({ serve, account, fsck, version }));
+const commands: ReadonlyMap<string, Command> = new Map(
+  Object.entries({ serve, account, container, scope, access, 'admin-token': adminToken, audit, fsck, version }),
+);
 const help = helpOf(commands);
 
 /** Resolves with the exit code. Mistakes of the user are told in one line on stderr; a failure of the program throws. */

@@ -6,7 +6,7 @@ import { crc64, crc64Combine } from '../codec/crc64.ts';
 import { blockBytes, gatherBytesMax, headerBytes, type LogPiece, payloadBytesMax } from './extent.ts';
 import type { Md5Queue, Md5Stream } from './md5-queue.ts';
 import { ContentKey, envelopeBytes, type Sealer } from './seal.ts';
-import { frameStart, sealedBytesMax, sealedGatherBytesMax, sealedLength, sealExtent } from './seal-frames.ts';
+import { frameStart, sealExtent, sealedBytesMax, sealedGatherBytesMax, sealedLength } from './seal-frames.ts';
 import type { SegmentLog, Written } from './segment-log.ts';
 import type { Slot, SlotPool } from './slot-pool.ts';
 

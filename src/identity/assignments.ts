@@ -1,5 +1,5 @@
 // What the roles that are assigned to somebody let him do: scope, role and condition of each assignment.
-import type { Action, Resource } from './authorize.ts';
+import type { Action, Resource } from './actions.ts';
 import { type Condition, evaluateCondition, parseCondition } from './attribute-conditions.ts';
 import type { AttributeFacts, BlobFacts, RequestFacts } from './attributes.ts';
 import { findRole, type Needed, needs, type Role, roleHas } from './roles.ts';
@@ -116,7 +116,8 @@ function factsOf(
   { blob, request = {}, nowMs }: Access,
 ): AttributeFacts {
   const subOperations = subOperation === undefined ? [] : [subOperation];
-  if (request.hasTagConditions) subOperations.push(action === 'blob/read' ? 'Blob.Read.WithTagConditions' : 'Blob.Write.WithTagConditions');
+  if (request.hasTagConditions)
+    subOperations.push(action === 'blob/read' ? 'Blob.Read.WithTagConditions' : 'Blob.Write.WithTagConditions');
   if (request.tags !== undefined) subOperations.push('Blob.Write.WithTagHeaders');
   if (request.setsTier) subOperations.push('Blob.Write.Tier');
   return {
@@ -154,7 +155,8 @@ export function assignmentProblem(assignment: RoleAssignment, roles: readonly Ro
   if (!guid.test(principal)) return 'the principal must be an object id (a GUID)';
   if (findRole(role, roles) === undefined) return 'there is no such role';
   if (prefix !== undefined && container === undefined) return 'a prefix needs a container';
-  if (prefix !== undefined && (prefix === '' || prefix.startsWith('/') || prefix.length > 1024)) return 'the prefix must have 1 to 1024 characters and not begin with "/"';
+  if (prefix !== undefined && (prefix === '' || prefix.startsWith('/') || prefix.length > 1024))
+    return 'the prefix must have 1 to 1024 characters and not begin with "/"';
   if (condition === undefined) return undefined;
   const parsed = parseCondition(condition);
   return parsed.kind === 'malformed' ? `the condition: ${parsed.reason}, at character ${parsed.at + 1}` : undefined;

@@ -1,6 +1,6 @@
 // Attribute conditions of role assignments (Azure ABAC, condition version 2.0): the grammar, and what one says of a request.
 import { parseIsoTime } from '../codec/http-date.ts';
-import { type Attribute, type AttributeFacts, findAttribute, type Found } from './attributes.ts';
+import { type Attribute, type AttributeFacts, type Found, findAttribute } from './attributes.ts';
 import { matchesPattern } from './patterns.ts';
 
 /**
@@ -162,7 +162,8 @@ class Parser {
     if (compare === undefined) throw new Malformed('an operator is expected that is known', start);
     const right = this.#right();
     const isMany = attribute.many || (!('read' in right) && right.length > 1) || ('read' in right && right.many);
-    if (isMany && quantifier === undefined) throw new Malformed('several values need ForAnyOfAnyValues or the like', start);
+    if (isMany && quantifier === undefined)
+      throw new Malformed('several values need ForAnyOfAnyValues or the like', start);
     return { kind: 'compare', attribute, quantifier, compare, right };
   }
 
@@ -313,6 +314,8 @@ function compareAll(left: Found, right: Found, given: Quantifier | undefined, co
   if (given === undefined && (left.length > 1 || right.length > 1)) return 'unknown';
   const quantifier = given ?? 'anyofany';
   const one = (value: string): boolean =>
-    quantifier.endsWith('any') ? right.some((other) => compare(value, other)) : right.every((other) => compare(value, other));
+    quantifier.endsWith('any')
+      ? right.some((other) => compare(value, other))
+      : right.every((other) => compare(value, other));
   return quantifier.startsWith('any') ? left.some(one) : left.every(one);
 }

@@ -84,16 +84,20 @@ const tagName = /^(.*\/blobs\/tags):([^<]+)(<\$key_case_sensitive\$>)?$/i;
 export function findAttribute(source: string, name: string): Attribute | string {
   const from = source.toLowerCase();
   if (from === 'principal') return 'custom attributes of principals are not known here';
-  if (!['resource', 'request', 'environment'].includes(from)) return 'an attribute of @Resource, @Request or @Environment is expected';
+  if (!['resource', 'request', 'environment'].includes(from))
+    return 'an attribute of @Resource, @Request or @Environment is expected';
   const key = `${from} ${name.toLowerCase()}`;
   const found = Object.hasOwn(simple, key) ? simple[key] : undefined;
   if (found !== undefined) return found;
   const [, place, tag = '', sensitive] = tagName.exec(name) ?? [];
-  if (place?.toLowerCase() !== `${blobs}/tags` || from === 'environment') return 'an attribute is expected that is known';
+  if (place?.toLowerCase() !== `${blobs}/tags` || from === 'environment')
+    return 'an attribute is expected that is known';
   const pick = (tags: Readonly<Record<string, string>>): string[] => {
     const wanted = sensitive === undefined ? tag.toLowerCase() : tag;
     const fits = ([key]: [string, string]): boolean => (sensitive === undefined ? key.toLowerCase() : key) === wanted;
-    return Object.entries(tags).filter(fits).map(([, value]) => value);
+    return Object.entries(tags)
+      .filter(fits)
+      .map(([, value]) => value);
   };
   if (from === 'request') return one(({ request }) => request.tags && pick(request.tags));
   return one((facts) => tagsOf(facts, pick));

@@ -1,7 +1,8 @@
 // The one decision: each action by each kind of caller.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Action, actions, authorize, type Principal, type Resource } from './authorize.ts';
+import { type Action, actions, type Resource } from './actions.ts';
+import { authorize, type Principal } from './authorize.ts';
 import { parsePermissions } from './permissions.ts';
 import type { GrantScope } from './verify-sas.ts';
 
@@ -36,6 +37,7 @@ const table: Readonly<Record<Action, readonly [types: string, letters: string, i
   'service/filter': ['so', 'f'],
   'service/info': ['sco', 'racwdl'],
   'service/batch': ['sco', 'wdxy'],
+  'service/delegation-key': ['s', ''],
   'container/create': ['c', 'cw'],
   'container/read': ['c', 'r'],
   'container/write': ['c', 'w'],
@@ -44,6 +46,7 @@ const table: Readonly<Record<Action, readonly [types: string, letters: string, i
   'container/list': ['c', 'l'],
   'container/filter': ['c', 'f'],
   'container/acl': ['c', ''],
+  'container/set-acl': ['c', ''],
   'container/lease': ['c', 'w'],
   'container/break-lease': ['c', 'wd'],
   'blob/read': ['o', 'r'],
@@ -70,15 +73,17 @@ test('each single permission and resource type of an account SAS allows what is 
         const principal = sas(letter, { kind: 'account', resourceTypes: [type] });
         const fits = types.includes(type === 'object' ? 'o' : type[0]!);
         const expected =
-          letters + ifNew === ''
-            ? 'scope'
-            : !fits
-              ? 'resource-type'
-              : letters.includes(letter)
-                ? 'allowed'
-                : ifNew.includes(letter)
-                  ? 'allowed-only-if-new'
-                  : 'permission';
+          action === 'service/delegation-key'
+            ? 'token-only'
+            : letters + ifNew === ''
+              ? 'scope'
+              : !fits
+                ? 'resource-type'
+                : letters.includes(letter)
+                  ? 'allowed'
+                  : ifNew.includes(letter)
+                    ? 'allowed-only-if-new'
+                    : 'permission';
         assert.equal(decide(principal, action), expected, `${action} srt=${type} sp=${letter}`);
       }
     }
@@ -96,7 +101,8 @@ test('a service SAS reaches blobs and their list, never the container itself or 
   const principal = sas(everything, { kind: 'container', container: 'photos' });
   const reachable: readonly Action[] = ['container/list', 'container/filter'];
   for (const action of actions) {
-    const expected = action.startsWith('blob/') || reachable.includes(action) ? 'allowed' : 'scope';
+    const otherwise = action === 'service/delegation-key' ? 'token-only' : 'scope';
+    const expected = action.startsWith('blob/') || reachable.includes(action) ? 'allowed' : otherwise;
     assert.equal(decide(principal, action), expected, action);
   }
   assert.equal(decide(principal, 'service/info', container), 'allowed');
@@ -148,15 +154,17 @@ test('public access lets anyone read, and nobody do more', () => {
   const allowed = { none: [], blob: ['blob/read'], container: ['blob/read', 'container/read', 'container/list'] };
   for (const publicAccess of ['none', 'blob', 'container'] as const)
     for (const action of actions) {
-      const expected = allowed[publicAccess].some((one) => one === action) ? 'allowed' : 'anonymous';
+      const otherwise = action === 'service/delegation-key' ? 'token-only' : 'anonymous';
+      const expected = allowed[publicAccess].some((one) => one === action) ? 'allowed' : otherwise;
       assert.equal(decide(anyone, action, { ...resourceOf(action), publicAccess }), expected, action + publicAccess);
     }
   assert.equal(decide(anyone, 'blob/read'), 'anonymous');
 });
 
-test('the account key may do everything in its account, and nothing in another', () => {
+test('the account key may do everything in its account but delegate, and nothing in another', () => {
   for (const action of actions) {
-    assert.equal(decide({ kind: 'account-key', account }, action), 'allowed');
-    assert.equal(decide({ kind: 'account-key', account: 'other' }, action), 'account');
+    const isTokenOnly = action === 'service/delegation-key';
+    assert.equal(decide({ kind: 'account-key', account }, action), isTokenOnly ? 'token-only' : 'allowed');
+    assert.equal(decide({ kind: 'account-key', account: 'other' }, action), isTokenOnly ? 'token-only' : 'account');
   }
 });

@@ -68,7 +68,8 @@ export class IssuerKeys {
     if (age >= refreshMs || age < 0 || this.#keys?.published.has(kid) !== true) await this.#refetch();
     const keys = this.#keys;
     const nowMs = this.#clock.now();
-    if (keys === undefined || nowMs - keys.fetchedMs >= keptMsMax) return { kind: 'unavailable', detail: this.#problem };
+    if (keys === undefined || nowMs - keys.fetchedMs >= keptMsMax)
+      return { kind: 'unavailable', detail: this.#problem };
     const published = keys.published.get(kid);
     if (published === undefined) return { kind: 'unknown-key' };
     if (published.alg !== undefined && published.alg !== algorithm) return { kind: 'unknown-key' };

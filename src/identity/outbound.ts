@@ -87,7 +87,8 @@ class CachedCredential implements TokenCredential, TokenSource {
     if (current !== undefined && nowMs < refreshMs(current)) return current;
     if (current !== undefined && nowMs < current.expiresOnTimestamp) {
       // Good for a while yet: nobody waits for its successor.
-      if (kept.asking === undefined && nowMs >= kept.retryMs) this.#refresh(kept, scopes, options).catch(() => undefined);
+      if (kept.asking === undefined && nowMs >= kept.retryMs)
+        this.#refresh(kept, scopes, options).catch(() => undefined);
       return current;
     }
     return await abortable(kept.asking ?? this.#refresh(kept, scopes, options), options.abortSignal);

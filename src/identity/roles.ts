@@ -1,5 +1,5 @@
 // Roles: Azure's built-in ones for blob data, custom ones, and what each action of this server needs of them in Azure's terms.
-import type { Action } from './authorize.ts';
+import type { Action } from './actions.ts';
 import { matchesPattern } from './patterns.ts';
 
 /** As the namespace stores what an account has of its own. */
@@ -21,12 +21,7 @@ const containers = `${service}/containers`;
 const blobs = `${containers}/blobs`;
 const delegationKey = `${service}/generateUserDelegationKey/action`;
 
-function builtIn(
-  name: string,
-  id: string,
-  actions: readonly string[],
-  dataActions: readonly string[],
-): BuiltInRole {
+function builtIn(name: string, id: string, actions: readonly string[], dataActions: readonly string[]): BuiltInRole {
   return { name, id, actions, notActions: [], dataActions, notDataActions: [] };
 }
 
@@ -68,7 +63,8 @@ const actionsMax = 256;
 /** Why a custom role is refused; undefined where it may be stored. */
 export function roleProblem(role: Role): string | undefined {
   if (!/^\S(?:.{0,126}\S)?$/.test(role.name)) return 'the name must have 1 to 128 characters';
-  if (builtInRoles.some(({ name }) => name.toLowerCase() === role.name.toLowerCase())) return 'the name is that of a built-in role';
+  if (builtInRoles.some(({ name }) => name.toLowerCase() === role.name.toLowerCase()))
+    return 'the name is that of a built-in role';
   const all = [role.actions, role.notActions, role.dataActions, role.notDataActions].flat();
   if (all.length > actionsMax) return `more than ${actionsMax} actions`;
   const wrong = all.find((action) => action.length > 256 || !actionForm.test(action));
@@ -86,7 +82,12 @@ export interface Needed {
 }
 
 const control = (...anyOf: readonly string[]): Needed => ({ kind: 'control', anyOf, ifNew: [] });
-const data = (anyOf: readonly string[], more: Partial<Needed> = {}): Needed => ({ kind: 'data', anyOf, ifNew: [], ...more });
+const data = (anyOf: readonly string[], more: Partial<Needed> = {}): Needed => ({
+  kind: 'data',
+  anyOf,
+  ifNew: [],
+  ...more,
+});
 const write = data([`${blobs}/write`]);
 const add = data([`${blobs}/write`, `${blobs}/add/action`]);
 
@@ -129,8 +130,7 @@ export const needs: Readonly<Record<Action, Needed>> = {
 
 /** `*` stands for anything, also for what comes behind the next "/". */
 export function roleHas(role: Role, kind: Needed['kind'], action: string): boolean {
-  const [given, taken] =
-    kind === 'data' ? [role.dataActions, role.notDataActions] : [role.actions, role.notActions];
+  const [given, taken] = kind === 'data' ? [role.dataActions, role.notDataActions] : [role.actions, role.notActions];
   const matches = (pattern: string): boolean => matchesPattern(action.toLowerCase(), pattern.toLowerCase());
   return given.some(matches) && !taken.some(matches);
 }

@@ -1,4 +1,4 @@
-// Shared access signatures as they stand in a query: account and service SAS, versions from 2018-11-09 on.
+// Shared access signatures as they stand in a query: account, service and user delegation SAS, versions from 2018-11-09 on.
 import { parseIsoTime } from '../codec/http-date.ts';
 import { parseSignature } from './account-key.ts';
 import { type IpRange, parseIpRange } from './ip-range.ts';
@@ -33,13 +33,42 @@ export interface ServiceSas extends SasCommon {
   readonly directoryDepth: number;
 }
 
+/** Signed with a user delegation key, which is made from what the signature says of it. */
+export interface DelegatedSas extends SasCommon {
+  readonly kind: 'delegated';
+  readonly resource: ServiceSas['resource'];
+  readonly directoryDepth: number;
+  readonly key: DelegationKeyFields;
+  /** Object id of whom the delegating user says he has checked (saoid); audited, and decided by nothing. */
+  readonly authorizedOid: string | undefined;
+  /** Object id of somebody nobody has checked yet (suoid): it must be allowed too. */
+  readonly unauthorizedOid: string | undefined;
+  readonly correlationId: string | undefined;
+  /** The user whose token must come with it (sduoid). */
+  readonly userOid: string | undefined;
+  /** Names of headers and query parameters whose values are signed (srh, srq), as they were given. */
+  readonly headers: readonly string[];
+  readonly queryParameters: readonly string[];
+}
+
+/** What a user delegation key says of itself. */
+export interface DelegationKeyFields {
+  readonly oid: string;
+  readonly tid: string;
+  readonly startMs: number;
+  readonly expiryMs: number;
+  readonly service: string;
+  readonly version: string;
+  /** The tenant of the user that signatures may be bound to; '' where none was named. */
+  readonly delegatedTid: string;
+}
+
+export type AnySas = AccountSas | ServiceSas | DelegatedSas;
+
 export type ParsedSas =
   /** No `sig`: the request carries no shared access signature. */
   | { readonly kind: 'none' }
-  | AccountSas
-  | ServiceSas
-  /** Signed with a user delegation key (`skoid`): not served yet. */
-  | { readonly kind: 'user-delegation' }
+  | AnySas
   | { readonly kind: 'malformed'; readonly parameter: SasParameter; readonly detail: string };
 
 const parameters = [
@@ -55,6 +84,19 @@ const parameters = [
   'spr',
   'ses',
   'sdd',
+  'skoid',
+  'sktid',
+  'skt',
+  'ske',
+  'sks',
+  'skv',
+  'saoid',
+  'suoid',
+  'scid',
+  'skdutid',
+  'sduoid',
+  'srh',
+  'srq',
   'sig',
   'rscc',
   'rscd',
@@ -66,6 +108,9 @@ export type SasParameter = (typeof parameters)[number];
 
 const oldestVersion = '2018-11-09';
 export const encryptionScopeSince = '2020-12-06';
+export const objectIdsSince = '2020-02-10';
+export const delegatedUserSince = '2025-07-05';
+export const signedRequestSince = '2026-04-06';
 const resources: Readonly<Record<string, { readonly resource: ServiceSas['resource']; readonly since: string }>> = {
   b: { resource: 'blob', since: oldestVersion },
   c: { resource: 'container', since: oldestVersion },
@@ -88,7 +133,6 @@ type Maybe<T> = T | Malformed;
 /** Reads the signature that a query carries. `query` is percent-decoded. Never throws, and verifies nothing. */
 export function parseSas(query: ReadonlyMap<string, readonly string[]>): ParsedSas {
   if (!query.has('sig')) return { kind: 'none' };
-  if (query.has('skoid')) return { kind: 'user-delegation' };
   // Callers keep the queries that come again and again; what they say does not change.
   let sas = parsedSas.get(query);
   if (sas === undefined) {
@@ -101,7 +145,7 @@ export function parseSas(query: ReadonlyMap<string, readonly string[]>): ParsedS
 
 const parsedSas = new WeakMap<ReadonlyMap<string, readonly string[]>, ParsedSas>();
 
-function parseFields(query: ReadonlyMap<string, readonly string[]>): Maybe<AccountSas | ServiceSas> {
+function parseFields(query: ReadonlyMap<string, readonly string[]>): Maybe<AnySas> {
   const fields = {} as Record<SasParameter, string>;
   for (const parameter of parameters) {
     const values = query.get(parameter);
@@ -114,8 +158,10 @@ function parseFields(query: ReadonlyMap<string, readonly string[]>): Maybe<Accou
   }
   const common = parseCommon(fields);
   if (common instanceof Malformed) return common;
-  if (fields.ss !== '' || fields.srt !== '') return parseAccount(fields, common);
-  return parseService(fields, common);
+  const isDelegated = query.has('skoid');
+  if (fields.ss !== '' || fields.srt !== '')
+    return isDelegated ? malformedField('skoid') : parseAccount(fields, common);
+  return isDelegated ? parseDelegated(fields, common) : parseService(fields, common);
 }
 
 function parseCommon(fields: Readonly<Record<SasParameter, string>>): Maybe<SasCommon> {
@@ -167,6 +213,70 @@ function parseService(fields: Readonly<Record<SasParameter, string>>, common: Sa
   if (known.resource === 'directory' ? !/^(?:0|[1-9]\d{0,2})$/.test(sdd) : sdd !== '') return malformedField('sdd');
   const identifier = si === '' ? undefined : si;
   return { kind: 'service', ...common, resource: known.resource, identifier, directoryDepth: Number(sdd) };
+}
+
+const objectId = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
+const objectIds = ['skoid', 'sktid', 'saoid', 'suoid', 'scid', 'skdutid', 'sduoid'] as const;
+/** Before these versions the fields are not signed, so they must not be believed. */
+const since: readonly (readonly [version: string, fields: readonly SasParameter[]])[] = [
+  [objectIdsSince, ['saoid', 'suoid', 'scid']],
+  [delegatedUserSince, ['skdutid', 'sduoid']],
+  [signedRequestSince, ['srh', 'srq']],
+];
+
+function parseDelegated(fields: Readonly<Record<SasParameter, string>>, common: SasCommon): Maybe<DelegatedSas> {
+  // Stored access policies complete what an account's key has signed, and nothing else.
+  if (fields.si !== '') return malformedField('si');
+  const service = parseService(fields, common);
+  if (service instanceof Malformed) return service;
+  for (const field of ['skoid', 'sktid', 'skt', 'ske', 'sks', 'skv'] as const)
+    if (fields[field] === '') return missing(field);
+  for (const field of objectIds)
+    if (fields[field] !== '' && !objectId.test(fields[field])) return malformedField(field);
+  for (const [version, names] of since)
+    for (const name of names) if (fields[name] !== '' && common.version < version) return malformedField(name);
+  const [startMs, expiryMs] = [parseIsoTime(fields.skt), parseIsoTime(fields.ske)];
+  if (startMs === undefined) return malformedField('skt');
+  if (expiryMs === undefined) return malformedField('ske');
+  if (fields.sks !== 'b') return malformedField('sks');
+  if (!/^\d{4}-\d\d-\d\d$/.test(fields.skv)) return malformedField('skv');
+  if (fields.saoid !== '' && fields.suoid !== '') return malformedField('suoid');
+  const headers = names(fields.srh);
+  if (headers === undefined) return malformedField('srh');
+  const queryParameters = names(fields.srq);
+  if (queryParameters === undefined) return malformedField('srq');
+  const { kind: _, identifier: __, ...rest } = service;
+  const optional = (text: string): string | undefined => (text === '' ? undefined : text.toLowerCase());
+  return {
+    kind: 'delegated',
+    ...rest,
+    key: {
+      oid: fields.skoid.toLowerCase(),
+      tid: fields.sktid.toLowerCase(),
+      startMs,
+      expiryMs,
+      service: fields.sks,
+      version: fields.skv,
+      delegatedTid: fields.skdutid.toLowerCase(),
+    },
+    authorizedOid: optional(fields.saoid),
+    unauthorizedOid: optional(fields.suoid),
+    correlationId: optional(fields.scid),
+    userOid: optional(fields.sduoid),
+    headers,
+    queryParameters,
+  };
+}
+
+const namesMax = 32;
+
+/** A list of names, each once; undefined if it is none. */
+function names(text: string): string[] | undefined {
+  if (text === '') return [];
+  const list = text.split(',');
+  const isName = (name: string): boolean => /^[A-Za-z0-9$_.-]{1,128}$/.test(name);
+  const isSet = new Set(list.map((name) => name.toLowerCase())).size === list.length;
+  return list.length <= namesMax && isSet && list.every(isName) ? list : undefined;
 }
 
 function missing(parameter: SasParameter): Malformed {

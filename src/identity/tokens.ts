@@ -73,12 +73,7 @@ export class TokenVerifier {
     for (const given of settings.entraTenants) {
       const tenant = given.toLowerCase();
       const keysAt = (path: string): IssuerKeys =>
-        new IssuerKeys(
-          `${this.#authority}/${tenant}${path}/.well-known/openid-configuration`,
-          tenant,
-          clock,
-          fetcher,
-        );
+        new IssuerKeys(`${this.#authority}/${tenant}${path}/.well-known/openid-configuration`, tenant, clock, fetcher);
       this.#issuers.set(tenant, { v1: keysAt(''), v2: keysAt('/v2.0') });
     }
   }
@@ -151,7 +146,8 @@ export class TokenVerifier {
     if (oid === undefined || !guid.test(oid)) return refused('The token names no object.');
     const names = payload._claim_names;
     // Over 200 groups Entra ID names none of them ("groups overage claim"), or says so by `hasgroups`.
-    const groupsOverflow = (typeof names === 'object' && names !== null && 'groups' in names) || payload.hasgroups === true;
+    const groupsOverflow =
+      (typeof names === 'object' && names !== null && 'groups' in names) || payload.hasgroups === true;
     const expiresMs = (payload.exp as number) * 1000;
     return {
       identity: {

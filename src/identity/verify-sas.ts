@@ -1,9 +1,18 @@
 // Verifying a shared access signature against the request it came with; the answer is what it grants, or why not.
 import { formatHttpDate } from '../codec/http-date.ts';
-import { type AccountKey, isRepeatedlySignedByAny } from './account-key.ts';
+import { type AccountKey, isRepeatedlySignedByAny, isSignedByAny } from './account-key.ts';
 import { isInIpRange } from './ip-range.ts';
 import { type PermissionSet, parsePermissions } from './permissions.ts';
-import { type AccountResourceType, type AccountSas, encryptionScopeSince, type ServiceSas } from './sas.ts';
+import {
+  type AccountResourceType,
+  type AnySas,
+  type DelegatedSas,
+  delegatedUserSince,
+  encryptionScopeSince,
+  objectIdsSince,
+  type ServiceSas,
+  signedRequestSince,
+} from './sas.ts';
 
 export interface SasTarget {
   readonly account: string;
@@ -30,6 +39,9 @@ export interface SasCircumstances {
   readonly nowMs: number;
   readonly clientIp: string;
   readonly protocol: 'http' | 'https';
+  /** By name in lower case: what a user delegation SAS may have signed of the request. */
+  readonly headers?: Readonly<Record<string, string | undefined>>;
+  readonly query?: ReadonlyMap<string, readonly string[]>;
 }
 
 export type GrantScope =
@@ -51,6 +63,18 @@ export interface Grant {
   /** Writes must use this encryption scope. */
   readonly encryptionScope: string | undefined;
   readonly version: string;
+  /** Whoever let it be signed with a key of his: what he may not do, it may not either. */
+  readonly delegation?: Delegation;
+}
+
+export interface Delegation {
+  readonly oid: string;
+  readonly tid: string;
+  readonly authorizedOid: string | undefined;
+  readonly unauthorizedOid: string | undefined;
+  readonly correlationId: string | undefined;
+  /** Whose token must come with the request. */
+  readonly boundTo: { readonly oid: string; readonly tid: string } | undefined;
 }
 
 export type SasFailure =
@@ -91,22 +115,31 @@ export const sasFailureCodes = {
  * of the container, needed only where a service SAS has an `identifier`.
  */
 export function verifySas(
-  sas: AccountSas | ServiceSas,
+  sas: AnySas,
   target: SasTarget,
   keys: readonly AccountKey[],
   policies: readonly StoredAccessPolicy[],
   circumstances: SasCircumstances,
 ): SasOutcome {
-  const stringToSign = sasStringToSign(sas, target);
+  const stringToSign = sasStringToSign(sas, target, circumstances);
   const scope = grantScope(sas, target);
+  // A delegation key is made anew for each request: nothing that is kept for it would be found again.
+  const isSigned =
+    sas.kind === 'delegated'
+      ? isSignedByAny(stringToSign, sas.signature, keys)
+      : isRepeatedlySignedByAny(stringToSign, sas.signature, keys);
   // A signature for a blob on a request without one cannot match; where it is forced to, there is still no scope.
-  if (!isRepeatedlySignedByAny(stringToSign, sas.signature, keys) || scope === undefined) {
-    const detail = `Signature did not match. String to sign used was ${stringToSign}`;
-    return { kind: 'sas-signature-mismatch', detail };
+  if (!isSigned || scope === undefined) {
+    const shown = sasStringToSign(sas, target, undefined);
+    return { kind: 'sas-signature-mismatch', detail: `Signature did not match. String to sign used was ${shown}` };
   }
   const terms = completeTerms(sas, policies);
   if (terms.kind !== 'terms') return terms;
   const { nowMs, clientIp, protocol } = circumstances;
+  if (sas.kind === 'delegated' && (nowMs < sas.key.startMs || nowMs >= sas.key.expiryMs)) {
+    const detail = `The user delegation key is not valid at this time: Start [${formatHttpDate(sas.key.startMs)}] - Expiry [${formatHttpDate(sas.key.expiryMs)}] - Current [${formatHttpDate(nowMs)}]`;
+    return { kind: 'sas-not-in-time', detail };
+  }
   if ((terms.startMs !== undefined && nowMs < terms.startMs) || nowMs >= terms.expiryMs) {
     const start = terms.startMs === undefined ? '' : `Start [${formatHttpDate(terms.startMs)}] - `;
     const detail = `Signature not valid in the specified time frame: ${start}Expiry [${formatHttpDate(terms.expiryMs)}] - Current [${formatHttpDate(nowMs)}]`;
@@ -124,25 +157,71 @@ export function verifySas(
       scope,
       permissions,
       // An account SAS does not sign these, so anyone could have added them.
-      overrides: sas.kind === 'service' ? responseOverrides(sas) : {},
+      overrides: sas.kind === 'account' ? {} : responseOverrides(sas),
       encryptionScope: ses === '' ? undefined : ses,
       version: sas.version,
+      ...(sas.kind === 'delegated' && { delegation: delegationOf(sas) }),
     },
   };
 }
 
-/** The string that the signature covers. */
-export function sasStringToSign(sas: AccountSas | ServiceSas, target: SasTarget): string {
+/**
+ * The string that the signature covers. `request` has what a user delegation signature covers of the request itself;
+ * without it those values, which may be secrets, are left out, as for a message.
+ */
+export function sasStringToSign(
+  sas: AnySas,
+  target: SasTarget,
+  request?: Pick<SasCircumstances, 'headers' | 'query'>,
+): string {
   const { sp, ss, srt, st, se, si, sip, spr, sv, sr, ses, rscc, rscd, rsce, rscl, rsct } = sas.fields;
   const scope = sv >= encryptionScopeSince ? [ses] : [];
   if (sas.kind === 'account') return [target.account, sp, ss, srt, st, se, sip, spr, sv, ...scope, ''].join('\n');
   const resource = canonicalResource(sas, target);
   const time =
     sas.resource === 'snapshot' ? (target.snapshot ?? '') : sas.resource === 'version' ? (target.version ?? '') : '';
-  return [sp, st, se, resource, si, sip, spr, sv, sr, time, ...scope, rscc, rscd, rsce, rscl, rsct].join('\n');
+  const by = sas.kind === 'service' ? [si] : delegationFields(sas);
+  const signed = sas.kind === 'delegated' && sv >= signedRequestSince ? signedRequest(sas, request) : [];
+  const overrides = [rscc, rscd, rsce, rscl, rsct];
+  return [sp, st, se, resource, ...by, sip, spr, sv, sr, time, ...scope, ...signed, ...overrides].join('\n');
 }
 
-function canonicalResource(sas: ServiceSas, target: SasTarget): string {
+function delegationFields({ fields }: DelegatedSas): string[] {
+  const { skoid, sktid, skt, ske, sks, skv, saoid, suoid, scid, skdutid, sduoid, sv } = fields;
+  return [
+    ...[skoid, sktid, skt, ske, sks, skv],
+    ...(sv >= objectIdsSince ? [saoid, suoid, scid] : []),
+    ...(sv >= delegatedUserSince ? [skdutid, sduoid] : []),
+  ];
+}
+
+// "name:value" and a line feed for each header; a line feed and "name:value" for each parameter of the query.
+function signedRequest(sas: DelegatedSas, request: Pick<SasCircumstances, 'headers' | 'query'> | undefined): string[] {
+  const header = (name: string): string => request?.headers?.[name.toLowerCase()] ?? '';
+  const parameter = (name: string): string => {
+    const values = request?.query?.get(name.toLowerCase()) ?? [];
+    // Two values, or one with a line feed, could pass for something else that was signed.
+    return values.length > 1 || /[\r\n]/.test(values[0] ?? '') ? '\0' : (values[0] ?? '');
+  };
+  return [
+    sas.headers.map((name) => `${name}:${header(name)}\n`).join(''),
+    sas.queryParameters.map((name) => `\n${name}:${parameter(name)}`).join(''),
+  ];
+}
+
+function delegationOf({ key, authorizedOid, unauthorizedOid, correlationId, userOid }: DelegatedSas): Delegation {
+  const tid = key.delegatedTid === '' ? key.tid : key.delegatedTid;
+  return {
+    oid: key.oid,
+    tid: key.tid,
+    authorizedOid,
+    unauthorizedOid,
+    correlationId,
+    boundTo: userOid === undefined ? undefined : { oid: userOid, tid },
+  };
+}
+
+function canonicalResource(sas: ServiceSas | DelegatedSas, target: SasTarget): string {
   const container = `/blob/${target.account}/${target.container ?? ''}`;
   switch (sas.resource) {
     case 'container':
@@ -163,7 +242,7 @@ function directoryOf(target: SasTarget, depth: number): string {
 }
 
 // Undefined where the request does not name the kind of thing that is signed.
-function grantScope(sas: AccountSas | ServiceSas, target: SasTarget): GrantScope | undefined {
+function grantScope(sas: AnySas, target: SasTarget): GrantScope | undefined {
   if (sas.kind === 'account') return { kind: 'account', resourceTypes: sas.resourceTypes };
   const { container, blob, snapshot, version } = target;
   if (container === undefined) return undefined;
@@ -192,7 +271,7 @@ interface Terms {
 }
 
 // Each of permissions, start and expiry is in the signature or in the policy that it names, never in both.
-function completeTerms(sas: AccountSas | ServiceSas, policies: readonly StoredAccessPolicy[]): Terms | SasFailure {
+function completeTerms(sas: AnySas, policies: readonly StoredAccessPolicy[]): Terms | SasFailure {
   const identifier = sas.kind === 'service' ? sas.identifier : undefined;
   const policy = identifier === undefined ? undefined : policies.find((one) => one.id === identifier);
   if (identifier !== undefined && policy === undefined)
@@ -213,7 +292,7 @@ function completeTerms(sas: AccountSas | ServiceSas, policies: readonly StoredAc
   return { kind: 'terms', permissions, startMs: sas.startMs ?? policy?.startMs, expiryMs };
 }
 
-function responseOverrides({ fields }: ServiceSas): ResponseOverrides {
+function responseOverrides({ fields }: ServiceSas | DelegatedSas): ResponseOverrides {
   const overrides: Record<string, string> = {};
   for (const [parameter, header] of overridden) {
     // Beyond ASCII the header carries the bytes of UTF-8, which Node takes as Latin-1.

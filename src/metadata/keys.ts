@@ -230,6 +230,11 @@ export const keys = {
   scope: (account: string, scope: string): Buffer => key(tags.scope, account, nul, scope),
   scopes: (account: string): Range => prefixRange(key(tags.scope, account, nul)),
   scopeNameOf: (account: string, found: Key): string => utf8(found, 2 + Buffer.byteLength(account)),
+  allScopes: (): Range => prefixRange(key(tags.scope)),
+  scopeOf: (found: Key): { account: string; scope: string } => {
+    const [account = '', scope = ''] = utf8(found, 1).split('\0');
+    return { account, scope };
+  },
   follower: (name: string): Buffer => key(tags.follower, name),
   followers: (): Range => prefixRange(key(tags.follower)),
   pages: (content: Uint8Array, region: number): Buffer => key(tags.pages, content, u48(region)),
@@ -254,6 +259,8 @@ export const keys = {
   },
   past: (parent: Uint8Array, name: string, ticks: bigint): Buffer => key(tags.past, parent, name, nul, u64(ticks)),
   pastOf: (parent: Uint8Array, name: string): Range => prefixRange(key(tags.past, parent, name, nul)),
+  /** From this name on. */
+  pastFrom: (parent: Uint8Array, name: string): Buffer => key(tags.past, parent, name),
   pastBelow: (parent: Uint8Array, prefix = ''): Range => prefixRange(key(tags.past, parent, prefix)),
   allPast: (): Range => prefixRange(key(tags.past)),
   pastNameOf: (found: Key): string => utf8(found.subarray(0, found.length - 9), 17),

@@ -51,7 +51,7 @@ export async function assignRole(store: Store, account: string, assign: Assign, 
   const { isBuiltIn, ...said } = assign;
   const assignment = { ...said, id: store.ids.nextHex(), createdMs: store.clock.now() };
   const outcome = await changeAccess(store, account, cause, (access) => {
-    if (!isBuiltIn && !access.roles.some(({ name }) => name === said.role)) return { kind: 'role-not-found' };
+    if (!isBuiltIn && !access.roles.some(({ name }) => isName(name, said.role))) return { kind: 'role-not-found' };
     const same = access.assignments.find((other) => isSame(other, said));
     if (same !== undefined) return { kind: 'assignment-exists', id: same.id };
     if (access.assignments.length >= assignmentsMax) return { kind: 'assignments-exceeded' };
@@ -59,6 +59,9 @@ export async function assignRole(store: Store, account: string, assign: Assign, 
   });
   return outcome.kind === 'ok' ? { kind: 'ok', assignment } : outcome;
 }
+
+/** The case of a role's name says nothing, as in Azure. */
+const isName = (one: string, other: string): boolean => one.toLowerCase() === other.toLowerCase();
 
 function isSame(one: Omit<Assign, 'isBuiltIn'>, other: Omit<Assign, 'isBuiltIn'>): boolean {
   const parts = ['principal', 'role', 'container', 'prefix', 'condition'] as const;
@@ -76,7 +79,7 @@ export function unassignRole(store: Store, account: string, id: string, cause: C
 /** Makes a role of the account's own, or replaces the one of that name. */
 export function putRole(store: Store, account: string, role: CustomRoleRecord, cause: Cause): Promise<AccessOutcome> {
   return changeAccess(store, account, cause, (access) => {
-    const others = access.roles.filter(({ name }) => name !== role.name);
+    const others = access.roles.filter((other) => !isName(other.name, role.name));
     if (others.length >= customRolesMax) return { kind: 'roles-exceeded' };
     return { kind: 'ok', access: { ...access, roles: [...others, role] } };
   });
@@ -85,9 +88,9 @@ export function putRole(store: Store, account: string, role: CustomRoleRecord, c
 /** A role that somebody has stays, as in Azure. */
 export function deleteRole(store: Store, account: string, name: string, cause: Cause): Promise<AccessOutcome> {
   return changeAccess(store, account, cause, (access) => {
-    const roles = access.roles.filter((role) => role.name !== name);
+    const roles = access.roles.filter((role) => !isName(role.name, name));
     if (roles.length === access.roles.length) return { kind: 'role-not-found' };
-    const used = access.assignments.find(({ role }) => role === name);
+    const used = access.assignments.find(({ role }) => isName(role, name));
     if (used !== undefined) return { kind: 'role-in-use', assignment: used.id };
     return { kind: 'ok', access: { ...access, roles } };
   });

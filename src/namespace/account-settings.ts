@@ -60,11 +60,11 @@ export function applyChanges(before: AccountSettings, changes: SettingChanges): 
     if (value === null) delete after[name];
     else if (value !== undefined) after[name] = value;
   }
-  if (networkRules === null) delete after['networkRules'];
+  if (networkRules === null) delete after.networkRules;
   else if (networkRules !== undefined) {
     const rules: NetworkRules = { defaultAction: 'allow', ranges: [], ...before.networkRules, ...networkRules };
-    if (rules.defaultAction === 'allow' && rules.ranges.length === 0) delete after['networkRules'];
-    else after['networkRules'] = rules;
+    if (rules.defaultAction === 'allow' && rules.ranges.length === 0) delete after.networkRules;
+    else after.networkRules = rules;
   }
   return after as AccountSettings;
 }

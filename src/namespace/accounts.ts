@@ -1,6 +1,6 @@
 // Accounts and their keys.
 import type { View } from '../metadata/engine.ts';
-import { keys } from '../metadata/keys.ts';
+import { keys, prefixRange } from '../metadata/keys.ts';
 import type { Failure } from './failure.ts';
 import { appendJournal, type Cause } from './journal.ts';
 import { type AccountRecord, type ContainerRecord, decodeRecord, encodeRecord } from './records.ts';
@@ -13,11 +13,6 @@ const accountsMax = 10_000;
 /** 512 bits, as Azure's account keys have. */
 export function newAccountKey(store: Store): string {
   return store.random.bytes(64).toString('base64');
-}
-
-/** 3 to 24 lower-case letters and digits ("Storage account name", Azure's naming rules). */
-export function isAccountName(name: string): boolean {
-  return /^[a-z0-9]{3,24}$/.test(name);
 }
 
 export function createAccount(
@@ -119,6 +114,8 @@ export async function deleteAccount(store: Store, name: string, cause: Cause): P
     }
     txn.delete(keys.access(name));
     txn.deleteRange(keys.scopes(name));
+    // Who has asked for delegation keys: see delegation.ts.
+    txn.deleteRange(prefixRange(keys.setting(`delegator ${name} `)));
     txn.delete(keys.account(name));
     appendJournal(store, txn, { operation: 'account-deleted', account: name, ...cause });
     return { kind: 'ok' };

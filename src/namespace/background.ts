@@ -1,4 +1,7 @@
 // Everything that a store does behind its requests: each task in a loop of its own, done by one worker at a time.
+import { unreachable } from '../base/unreachable.ts';
+import { purgeContainer } from './containers.ts';
+import { type DueWork, doDue } from './due.ts';
 import { emptyOnce } from './emptying.ts';
 import { expireUploads, trimJournal } from './expiry.ts';
 import { processGarbage } from './garbage.ts';
@@ -8,6 +11,8 @@ import { type RecoverCounts, recoverSegments } from './recover.ts';
 import { breathe } from './references.ts';
 import type { Store } from './store.ts';
 import { holdTask } from './tasks.ts';
+import { rehydrate } from './tiers.ts';
+import { purgePast } from './times.ts';
 
 export interface BackgroundOptions {
   /** Tells this worker from all others, also from an earlier one of the same number. */
@@ -56,7 +61,7 @@ export const backgroundDurations: BackgroundDurations = {
 const rowsMax = 500;
 const smallSegmentsMax = 8;
 
-export type TaskName = 'recover' | 'garbage' | 'empty' | 'prune' | 'reclaim' | 'uploads' | 'journal';
+export type TaskName = 'recover' | 'garbage' | 'due' | 'empty' | 'prune' | 'reclaim' | 'uploads' | 'journal';
 
 interface Task {
   readonly name: TaskName;
@@ -83,6 +88,7 @@ function tasksOf(store: Store, options: BackgroundOptions, durations: Background
       pauseMs,
       step: async () => (await processGarbage(store, { graceMs, rowsMax })).rows === rowsMax,
     },
+    { name: 'due', pauseMs, step: async () => (await doDue(store, dueWork(store), { rowsMax })) === rowsMax },
     { name: 'empty', pauseMs, step: () => emptyStep(store) },
     { name: 'prune', pauseMs, step: async () => (await pruneOnce(store, { rowsMax })).removed > 0 },
     {
@@ -108,6 +114,21 @@ function tasksOf(store: Store, options: BackgroundOptions, durations: Background
       step: async () => (await trimJournal(store, { ageMs: journalAgeMs, rowsMax })).records === rowsMax,
     },
   ];
+}
+
+function dueWork(store: Store): DueWork {
+  return async (txn, record) => {
+    switch (record.kind) {
+      case 'purge-past':
+        return await purgePast(store, txn, record);
+      case 'purge-container':
+        return await purgeContainer(txn, record);
+      case 'rehydrate':
+        return await rehydrate(store, txn, record);
+      default:
+        return unreachable(record);
+    }
+  };
 }
 
 async function emptyStep(store: Store): Promise<boolean> {

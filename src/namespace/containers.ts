@@ -1,11 +1,21 @@
 // Containers: create, delete, list, properties, metadata, access policies, lease.
 import { CounterLimitError, type Txn, type View } from '../metadata/engine.ts';
 import { keys } from '../metadata/keys.ts';
+import { putDue } from './due.ts';
 import type { Failure } from './failure.ts';
+import { isProtected } from './immutable.ts';
 import { appendJournal, type Cause } from './journal.ts';
 import { applyLeaseAction, checkLeaseForRead, checkLeaseForWrite, type LeaseAction } from './leases.ts';
 import { type Conditions, checkRead, checkWrite } from './preconditions.ts';
-import { type ContainerRecord, decodeRecord, encodeRecord, type PublicAccess, type StoredPolicy } from './records.ts';
+import {
+  type ContainerRecord,
+  type DueRecord,
+  decodeRecord,
+  encodeRecord,
+  type PublicAccess,
+  type StoredPolicy,
+} from './records.ts';
+import { readSettings } from './settings.ts';
 import { change, newEtag, type Store } from './store.ts';
 
 export interface ContainerName {
@@ -75,11 +85,66 @@ export function deleteContainer(store: Store, command: ContainerAccess): Promise
     if (record === undefined) return notFound;
     const verdict = guardWrite(store, record, command);
     if (verdict.kind !== 'ok') return verdict;
+    if (isProtected(record) && (await holdsAnything(txn, record))) return { kind: 'container-protected' };
     txn.delete(keys.container(command.account, command.container));
-    txn.put(keys.emptying(Buffer.from(record.id, 'hex')), encodeRecord({ account: command.account }));
+    const { containerSoftDeleteDays: days = 0 } = await readSettings(txn, command.account);
+    if (days > 0) keepDeleted(store, txn, command, record, days);
+    else txn.put(keys.emptying(Buffer.from(record.id, 'hex')), encodeRecord(nameOf(command)));
     appendJournal(store, txn, { operation: 'container-deleted', ...nameOf(command), id: record.id, ...command.cause });
     return { kind: 'ok', record };
   });
+}
+
+async function holdsAnything(view: View, record: ContainerRecord): Promise<boolean> {
+  const id = Buffer.from(record.id, 'hex');
+  for (const range of [keys.children(id), keys.pastBelow(id)]) {
+    if ((await view.scan(range, { limit: 1 })).length > 0) return true;
+  }
+  return false;
+}
+
+const dayMs = 24 * 3_600_000;
+
+function keepDeleted(store: Store, txn: Txn, name: ContainerName, record: ContainerRecord, days: number): void {
+  const deletedMs = store.clock.now();
+  const purgeMs = deletedMs + days * dayMs;
+  const version = store.random.bytes(8).toString('hex').toUpperCase();
+  const { lease: _, ...rest } = record;
+  const kept: ContainerRecord = { ...rest, deletion: { version, deletedMs, purgeMs } };
+  txn.put(keys.deletedContainer(name.account, name.container, version), encodeRecord(kept));
+  putDue(store, txn, purgeMs, { kind: 'purge-container', ...nameOf(name), version });
+}
+
+/** Restore Container: under its own name or another, which must be free; everything in it is as it was. */
+export function undeleteContainer(
+  store: Store,
+  command: ContainerName & { readonly deleted: string; readonly version: string; readonly cause: Cause },
+): Promise<ContainerOutcome> {
+  return change(store, async (txn) => {
+    const key = keys.deletedContainer(command.account, command.deleted, command.version);
+    const found = await txn.get(key);
+    if (found === undefined) return notFound;
+    if ((await readContainer(txn, command)) !== undefined) return { kind: 'container-exists' };
+    // Index tags name the container that they were set in.
+    if (command.container !== command.deleted) return { kind: 'container-renamed' };
+    const { deletion: _, ...record } = decodeRecord<ContainerRecord>(found);
+    txn.delete(key);
+    write(store, txn, command, record, 'container-created', command.cause);
+    return { kind: 'ok', record };
+  });
+}
+
+/** The work of a `purge-container` row: its name is gone already, and its entries go in the background. */
+export async function purgeContainer(
+  txn: Txn,
+  due: Extract<DueRecord, { kind: 'purge-container' }>,
+): Promise<undefined> {
+  const key = keys.deletedContainer(due.account, due.container, due.version);
+  const found = await txn.get(key);
+  if (found === undefined) return;
+  txn.delete(key);
+  const { id } = decodeRecord<ContainerRecord>(found);
+  txn.put(keys.emptying(Buffer.from(id, 'hex')), encodeRecord(nameOf(due)));
 }
 
 export async function getContainer(store: Store, command: Omit<ContainerAccess, 'cause'>): Promise<ContainerOutcome> {
@@ -156,7 +221,7 @@ export interface ContainerPage {
 export function listContainers(
   store: Store,
   account: string,
-  page: { readonly prefix: string; readonly from: string; readonly limit: number },
+  page: { readonly prefix: string; readonly from: string; readonly limit: number; readonly deleted?: boolean },
 ): Promise<ContainerPage> {
   return store.engine.snapshot(async (view) => {
     const range = keys.containers(account, page.prefix);
@@ -167,9 +232,28 @@ export function listContainers(
       name: keys.containerNameOf(account, item.key),
       record: decodeRecord<ContainerRecord>(item.value),
     }));
-    const next = containers.length > page.limit ? containers.pop()?.name : undefined;
+    if (page.deleted === true) await addDeleted(view, account, page, containers);
+    const next = containers.length > page.limit ? containers.splice(page.limit)[0]?.name : undefined;
     return { containers, next };
   });
+}
+
+/** Deleted containers stand behind the one of their name that is there. Those of one name come on one page. */
+async function addDeleted(
+  view: View,
+  account: string,
+  page: { readonly prefix: string; readonly from: string; readonly limit: number },
+  containers: { name: string; record: ContainerRecord }[],
+): Promise<void> {
+  const range = keys.deletedContainers(account, page.prefix);
+  const from = keys.deletedContainers(account, page.from).start;
+  const start = page.from > page.prefix ? from : range.start;
+  const rows = await view.scan({ start, end: range.end }, { limit: page.limit + 1 });
+  for (const row of rows) {
+    const name = keys.deletedContainerOf(account, row.key).container;
+    containers.push({ name, record: decodeRecord<ContainerRecord>(row.value) });
+  }
+  containers.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
 }
 
 /** Counts content in or out of a container; a quota refuses what would pass it. */

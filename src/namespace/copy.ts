@@ -8,6 +8,7 @@ import {
   type EntryAttributes,
   type EntryName,
   type EntryOutcome,
+  type EntryTime,
   type EntryWrite,
   entryNotFound,
   openForWrite,
@@ -16,13 +17,14 @@ import {
 } from './entries.ts';
 import type { Failure } from './failure.ts';
 import { type Conditions, checkRead } from './preconditions.ts';
-import type { Entry } from './records.ts';
+import type { Entry, EntryRecord } from './records.ts';
 import { discardUpload } from './staged.ts';
 import { change, type Store } from './store.ts';
 import { type StageBlock, stagePieces } from './uploads.ts';
 
 export interface CopySource extends EntryName {
   readonly conditions: Conditions;
+  readonly at?: EntryTime;
 }
 
 /** A failure of the source stands apart: protocols answer it otherwise than the same failure of the target. */
@@ -44,8 +46,19 @@ export function copyEntry(
     await discardUpload(store, txn, Buffer.from(target.container.id, 'hex'), command.name);
     // Shared before the old content is dropped: a copy onto itself keeps its own.
     const named = shareContent(txn, source.entry);
-    return replaceContent(store, txn, { ...command, attributes: command.attributes(source.entry) }, target, named);
+    const attributes = { ...natureOf(source.entry.record), ...command.attributes(source.entry) };
+    return replaceContent(store, txn, { ...command, attributes }, target, named);
   });
+}
+
+/** What a copy is because its source is that. */
+function natureOf(record: EntryRecord): Pick<EntryAttributes, 'type' | 'sequence' | 'appendedBlocks'> {
+  const { type, sequence, appendedBlocks } = record;
+  return {
+    type,
+    ...(sequence !== undefined && { sequence }),
+    ...(appendedBlocks !== undefined && { appendedBlocks }),
+  };
 }
 
 /** Put Block From URL inside the store: the block is a range of the source, shared. Inline content must be staged as a body. */
@@ -91,7 +104,7 @@ export async function stageRange(
 export async function readSource(view: View, source: CopySource): Promise<EntryOutcome> {
   const container = await readContainer(view, source);
   if (container === undefined) return containerNotFound;
-  const entry = await readEntry(view, container, source.name);
+  const entry = await readEntry(view, container, source.name, source.at);
   if (entry === undefined) return entryNotFound;
   const verdict = checkRead(source.conditions, entry.record);
   return verdict.kind === 'ok' ? { kind: 'ok', entry } : verdict;

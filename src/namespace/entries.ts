@@ -1,38 +1,59 @@
-// Entries: put, read, delete, change, lease. Each change is one transaction: conditions, lease, quota, state, journal.
-import type { LogPiece } from '../content/extent.ts';
+// Entries: put, read, change, lease. Each change is one transaction: conditions, lease, immutability, quota, state, journal.
+import { formatTicks, parseTicks } from '../codec/ticks.ts';
 import type { Content } from '../content/writer.ts';
-import type { Awaitable, Txn, View } from '../metadata/engine.ts';
+import type { Txn, View } from '../metadata/engine.ts';
 import { keys } from '../metadata/keys.ts';
-import { type ContainerName, countUsage, readContainer } from './containers.ts';
-import { type ContentFields, dropContent, nameContent, type PieceRun, piecesFrom } from './contents.ts';
+import { countUsage, readContainer } from './containers.ts';
+import { type ContentFields, dropContent, nameContent, shareContent } from './contents.ts';
+import {
+  type EntryName,
+  freshTime,
+  note,
+  pastKey,
+  putCurrent,
+  putPast,
+  putRehydration,
+  type Spot,
+} from './entry-rows.ts';
 import type { Failure } from './failure.ts';
+import { checkTouch, type Touch } from './immutable.ts';
 import { type Body, discard, ingest } from './ingest.ts';
-import { appendJournal, type Cause } from './journal.ts';
+import type { Cause, JournalOperation } from './journal.ts';
 import { applyLeaseAction, checkLeaseForRead, checkLeaseForWrite, isHeld, type LeaseAction } from './leases.ts';
 import { findPlace, makePlace, type Place } from './paths.ts';
 import { type Conditions, checkRead, checkWrite } from './preconditions.ts';
 import {
+  type AccountSettings,
   type ContainerRecord,
   type ContentHeaders,
   type CopyState,
   decodeEntry,
   type Entry,
+  type EntryEncryption,
+  type EntryImmutability,
   type EntryRecord,
+  type EntryType,
   encodeRecord,
   type Lease,
-  numbersAPiece,
-  unpackPieces,
+  type Rehydration,
 } from './records.ts';
+import { keepsReplaced, purgeTime, readSettings } from './settings.ts';
 import { discardUpload } from './staged.ts';
 import { change, newEtag, type Store } from './store.ts';
 
-export interface EntryName extends ContainerName {
-  readonly name: string;
+export type { EntryName } from './entry-rows.ts';
+
+/** A state of the past: a snapshot by its time, or a version by its id, which may be the current one. */
+export interface EntryTime {
+  readonly kind: 'snapshot' | 'version';
+  readonly time: string;
 }
 
 export interface EntryAccess extends EntryName {
   readonly conditions: Conditions;
   readonly leaseId?: string;
+  /** Absent: the current state. */
+  readonly at?: EntryTime;
 }
 
 export interface EntryChange extends EntryAccess {
@@ -41,11 +62,19 @@ export interface EntryChange extends EntryAccess {
 
 /** What a write sets, but for the bytes. */
 export interface EntryAttributes {
+  readonly type?: EntryType;
   readonly headers: ContentHeaders;
   readonly metadata: Readonly<Record<string, string>>;
   readonly tier?: string;
+  readonly rehydration?: Rehydration;
   readonly tags?: Readonly<Record<string, string>>;
   readonly copy?: CopyState;
+  readonly sequence?: number;
+  readonly appendedBlocks?: number;
+  readonly isSealed?: true;
+  readonly immutability?: EntryImmutability;
+  readonly legalHold?: true;
+  readonly encryption?: EntryEncryption;
 }
 
 export interface EntryWrite extends EntryChange {
@@ -59,10 +88,27 @@ export type EntryOutcome = { readonly kind: 'ok'; readonly entry: Entry } | Fail
 export const entryNotFound = { kind: 'entry-not-found' } as const;
 export const containerNotFound = { kind: 'container-not-found' } as const;
 
-export async function readEntry(view: View, container: ContainerRecord, name: string): Promise<Entry | undefined> {
+export async function readEntry(
+  view: View,
+  container: ContainerRecord,
+  name: string,
+  at?: EntryTime,
+): Promise<Entry | undefined> {
   const place = await findPlace(view, Buffer.from(container.id, 'hex'), name);
-  const found = place && (await view.get(keys.entry(place.parent, place.leaf)));
-  return found && decodeEntry(found);
+  return place && (await readAt(view, place, at));
+}
+
+/** A state of the past that is deleted is not there. */
+async function readAt(view: View, place: Place, at: EntryTime | undefined): Promise<Entry | undefined> {
+  if (at?.kind !== 'snapshot') {
+    const found = await view.get(keys.entry(place.parent, place.leaf));
+    const entry = found && decodeEntry(found);
+    if (at === undefined || entry?.record.version === at.time) return entry;
+  }
+  const found = await view.get(pastKey(place, at.time));
+  const entry = found && decodeEntry(found);
+  const past = entry?.record.past;
+  return past?.kind === at.kind && past.deletedMs === undefined ? entry : undefined;
 }
 
 /** The entry as a read sees it: lease and conditions checked. */
@@ -70,7 +116,7 @@ export function getEntry(store: Store, access: EntryAccess): Promise<EntryOutcom
   return store.engine.snapshot(async (view) => {
     const container = await readContainer(view, access);
     if (container === undefined) return containerNotFound;
-    const entry = await readEntry(view, container, access.name);
+    const entry = await readEntry(view, container, access.name, access.at);
     if (entry === undefined) return entryNotFound;
     if (access.leaseId !== undefined) {
       const lease = checkLeaseForRead(entry.record.lease, access.leaseId, store.clock.now(), 'entry');
@@ -119,36 +165,75 @@ export async function writeContent(
 export interface WriteTarget {
   readonly kind: 'ok';
   readonly container: ContainerRecord;
+  readonly settings: AccountSettings;
   readonly existing: Entry | undefined;
 }
 
 /** The container and what stands under the name, if a write with these conditions and this lease may go on. */
 export async function openForWrite(
   store: Store,
-  txn: View,
+  view: View,
   command: EntryAccess & { readonly onlyIfNew?: boolean },
 ): Promise<WriteTarget | Failure> {
-  const container = await readContainer(txn, command);
-  if (container === undefined) return containerNotFound;
-  const existing = await readEntry(txn, container, command.name);
-  const verdict = checkLeaseAndConditions(store, command, existing?.record);
-  if (verdict.kind !== 'ok') return verdict;
-  if (existing !== undefined && command.onlyIfNew === true) return { kind: 'overwrite-forbidden' };
-  return { kind: 'ok', container, existing };
-}
-
-interface ChangeTarget extends WriteTarget {
-  readonly existing: Entry;
-}
-
-/** The same for a change of what must be there: whatever the conditions are, what is missing is not found. */
-async function openForChange(store: Store, view: View, command: EntryAccess): Promise<ChangeTarget | Failure> {
   const container = await readContainer(view, command);
   if (container === undefined) return containerNotFound;
+  const settings = await readSettings(view, command.account);
   const existing = await readEntry(view, container, command.name);
-  if (existing === undefined) return entryNotFound;
-  const verdict = checkLeaseAndConditions(store, command, existing.record);
-  return verdict.kind === 'ok' ? { kind: 'ok', container, existing } : verdict;
+  const verdict = checkLeaseAndConditions(store, command, existing?.record);
+  if (verdict.kind !== 'ok') return verdict;
+  if (existing === undefined) return { kind: 'ok', container, settings, existing };
+  if (command.onlyIfNew === true) return { kind: 'overwrite-forbidden' };
+  const mayTouch = touchable(store, container, settings, existing.record, 'overwrite');
+  return mayTouch.kind === 'ok' ? { kind: 'ok', container, settings, existing } : mayTouch;
+}
+
+function touchable(
+  store: Store,
+  container: ContainerRecord,
+  settings: AccountSettings,
+  record: EntryRecord,
+  touch: Touch,
+): ReturnType<typeof checkTouch> {
+  return checkTouch(container, record, touch, settings.versioning === true, store.clock.now());
+}
+
+export interface ChangeTarget extends WriteTarget {
+  readonly existing: Entry;
+  readonly spot: Spot;
+}
+
+/**
+ * The same for a change of what must be there: whatever the conditions are, what is missing is not found. Without `touch`
+ * the change is one that immutability allows.
+ */
+export async function openForChange(
+  store: Store,
+  view: View,
+  command: EntryChange,
+  touch: Touch | undefined,
+  ignoresLease = false,
+): Promise<ChangeTarget | Failure> {
+  const container = await readContainer(view, command);
+  if (container === undefined) return containerNotFound;
+  const settings = await readSettings(view, command.account);
+  const place = await findPlace(view, Buffer.from(container.id, 'hex'), command.name);
+  const existing = place && (await readAt(view, place, command.at));
+  if (place === undefined || existing === undefined) return entryNotFound;
+  // Leases are of the current state only.
+  const isPast = existing.record.past !== undefined;
+  const verdict = ignoresLease
+    ? checkWrite(command.conditions, existing.record)
+    : checkLeaseAndConditions(store, isPast ? withoutLease(command) : command, existing.record);
+  if (verdict.kind !== 'ok') return verdict;
+  const mayTouch =
+    touch === undefined ? ({ kind: 'ok' } as const) : touchable(store, container, settings, existing.record, touch);
+  if (mayTouch.kind !== 'ok') return mayTouch;
+  const spot: Spot = { name: command, container, settings, place, cause: command.cause };
+  return { kind: 'ok', container, settings, existing, spot };
+}
+
+function withoutLease({ leaseId: _, ...command }: EntryAccess): EntryAccess {
+  return command;
 }
 
 function checkLeaseAndConditions(
@@ -163,94 +248,145 @@ function checkLeaseAndConditions(
   return checkWrite(command.conditions, existing);
 }
 
-/** Whether a change with these conditions and this lease could go on; nothing is changed. */
-export function checkEntry(store: Store, access: EntryAccess): Promise<EntryOutcome> {
-  return store.engine.snapshot(async (view) => {
-    const target = await openForChange(store, view, access);
-    return target.kind === 'ok' ? { kind: 'ok', entry: target.existing } : target;
-  });
+export interface NamedContent {
+  readonly fields: ContentFields;
+  readonly inline: Uint8Array | undefined;
 }
 
-/** Puts named content under the name; the old content is dropped, a lease that is held stays. */
+/**
+ * Puts named content under the name; what stood there is kept as the account says, or dropped. A lease that is held stays.
+ * `passedOn`: the old content's pieces are the new one's already.
+ */
 export async function replaceContent(
   store: Store,
   txn: Txn,
   command: EntryWrite,
   target: WriteTarget,
-  named: { readonly fields: ContentFields; readonly inline: Uint8Array | undefined },
+  named: NamedContent,
   passedOn = false,
 ): Promise<EntryOutcome> {
-  const { container, existing } = target;
+  const { container, settings, existing } = target;
   const { attributes } = command;
+  if (needsVersions(attributes, container)) return { kind: 'versioning-needed' };
   const nowMs = store.clock.now();
   const old = existing?.record;
+  const place = await makePlace(store, txn, Buffer.from(container.id, 'hex'), command.name);
+  const spot: Spot = { name: command, container, settings, place, cause: command.cause };
+  const time = keepsReplaced(settings) ? await freshTime(store, txn, place, old?.version) : undefined;
+  const { headers, metadata, type = 'block', ...given } = attributes;
   const record: EntryRecord = {
     id: old?.id ?? store.ids.nextHex(),
-    type: 'block',
+    type,
     etag: newEtag(store, old?.etag),
     createdMs: old?.createdMs ?? nowMs,
     modifiedMs: nowMs,
     ...named.fields,
-    headers: attributes.headers,
-    metadata: attributes.metadata,
+    headers,
+    metadata,
     ...(isHeld(old?.lease, nowMs) && { lease: old?.lease as Lease }),
-    ...(attributes.copy && { copy: attributes.copy }),
-    ...(attributes.tier !== undefined && { tier: attributes.tier, tierChangedMs: nowMs }),
-    ...(attributes.tags && { tags: attributes.tags }),
+    ...given,
+    ...(attributes.tier !== undefined && { tierChangedMs: nowMs }),
+    ...(settings.versioning === true && { version: time as string }),
   };
-  const place = await makePlace(store, txn, Buffer.from(container.id, 'hex'), command.name);
-  if (old !== undefined && !passedOn) dropContent(store, txn, old);
-  countUsage(txn, container, record.length - (old?.length ?? 0));
+  if (existing === undefined || old === undefined) countUsage(txn, container, record.length);
+  else if (time !== undefined) {
+    keepReplaced(store, txn, spot, existing, time);
+    countUsage(txn, container, record.length);
+  } else {
+    if (!passedOn) dropContent(store, txn, old);
+    countUsage(txn, container, record.length - old.length);
+  }
   const entry: Entry = { record, inline: named.inline };
-  putRecord(store, txn, command, place, entry, 'entry-written');
+  putRehydration(store, txn, spot, record);
+  putCurrent(store, txn, spot, old, entry, 'entry-written');
   return { kind: 'ok', entry };
 }
 
-export function deleteEntry(store: Store, command: EntryChange): Promise<EntryOutcome> {
-  return change(store, async (txn) => {
-    const target = await openForChange(store, txn, command);
-    if (target.kind !== 'ok') return target;
-    const { container, existing } = target;
-    const place = (await findPlace(txn, Buffer.from(container.id, 'hex'), command.name)) as Place;
-    txn.delete(keys.entry(place.parent, place.leaf));
-    notePrune(txn, container, place, command.name);
-    dropContent(store, txn, existing.record);
-    countUsage(txn, container, -existing.record.length);
-    const { id, etag, length } = existing.record;
-    appendJournal(store, txn, { operation: 'entry-deleted', ...nameOf(command), id, etag, length, ...command.cause });
-    return { kind: 'ok', entry: existing };
-  });
+function needsVersions({ immutability, legalHold }: EntryAttributes, container: ContainerRecord): boolean {
+  return (immutability !== undefined || legalHold === true) && container.versionImmutability !== true;
 }
 
-/** The directory may have lost its last child: the background looks, so that deletes do not conflict over it. */
-function notePrune(txn: Txn, container: ContainerRecord, place: Place, name: string): void {
-  const slash = name.lastIndexOf('/');
-  if (slash === -1) return;
-  txn.put(keys.prune(place.parent), encodeRecord({ container: container.id, name: name.slice(0, slash) }));
+/** The state that a newer one takes the place of goes on as a version, or as a snapshot that is deleted already. */
+export function keepReplaced(store: Store, txn: Txn, spot: Spot, old: Entry, time: string): void {
+  const nowMs = store.clock.now();
+  if (spot.settings.versioning === true) {
+    // What was written before versioning was on gets an id now, as late as its newer version allows.
+    const id = old.record.version ?? justBefore(time);
+    putPast(store, txn, spot, old, { kind: 'version', time: id, replacedMs: nowMs });
+    return;
+  }
+  const purgeMs = purgeTime(spot.settings, nowMs) as number;
+  putPast(store, txn, spot, old, { kind: 'snapshot', time, replacedMs: nowMs, deletedMs: nowMs, purgeMs });
 }
 
-/** Changes what `edit` gives back, under one new ETag; an edit may refuse. */
+function justBefore(time: string): string {
+  return formatTicks((parseTicks(time) as bigint) - 1n);
+}
+
+export interface ChangeOptions {
+  /** Gives the entry a new ETag and time of modification; on by default. */
+  readonly touches?: boolean;
+  /** What immutability has to allow; undefined: nothing. By default a change. */
+  readonly touch?: Touch | undefined;
+  /** With versioning, leaves the state before as a version. */
+  readonly makesVersion?: boolean;
+  readonly operation?: JournalOperation;
+  /** The service's own work: whoever has a lease. */
+  readonly ignoresLease?: boolean;
+}
+
+/** What an edit makes of a record, or why it may not. */
+export type Edit = (record: EntryRecord, container: ContainerRecord) => EntryRecord | Failure;
+
+/** Changes a record as `edit` says, of the current state or of one of the past. */
 export function changeEntry(
   store: Store,
   command: EntryChange,
-  edit: (record: EntryRecord) => Partial<EntryRecord>,
-  touch = true,
+  edit: Edit,
+  options: ChangeOptions = {},
 ): Promise<EntryOutcome> {
-  return change(store, async (txn) => {
-    const target = await openForChange(store, txn, command);
-    if (target.kind !== 'ok') return target;
-    const { container, existing } = target;
-    const edited = { ...existing.record, ...edit(existing.record) };
-    const record = touch ? touched(store, edited) : edited;
-    const place = (await findPlace(txn, Buffer.from(container.id, 'hex'), command.name)) as Place;
-    const entry: Entry = { record, inline: existing.inline };
-    putRecord(store, txn, command, place, entry, 'entry-changed');
-    return { kind: 'ok', entry };
-  });
+  return change(store, (txn) => changeWithin(store, txn, command, edit, options));
+}
+
+export async function changeWithin(
+  store: Store,
+  txn: Txn,
+  command: EntryChange,
+  edit: Edit,
+  options: ChangeOptions,
+): Promise<EntryOutcome> {
+  const touch = 'touch' in options ? options.touch : 'change';
+  const target = await openForChange(store, txn, command, touch, options.ignoresLease);
+  if (target.kind !== 'ok') return target;
+  const { existing, spot, settings, container } = target;
+  const edited = edit(existing.record, container);
+  if ('kind' in edited) return edited;
+  const operation = options.operation ?? 'entry-changed';
+  const { inline } = existing;
+  const { past } = existing.record;
+  if (past !== undefined) {
+    txn.put(pastKey(spot.place, past.time), encodeRecord(edited, inline));
+    if (edited.rehydration !== existing.record.rehydration) putRehydration(store, txn, spot, edited);
+    note(store, txn, spot, operation, edited, existing.record);
+    return { kind: 'ok', entry: { record: edited, inline } };
+  }
+  let record = options.touches === false ? edited : touched(store, edited);
+  if (options.makesVersion === true && settings.versioning === true) {
+    const time = await freshTime(store, txn, spot.place, existing.record.version);
+    // Both have the content now.
+    shareContent(txn, existing);
+    keepReplaced(store, txn, spot, existing, time);
+    countUsage(txn, container, record.length);
+    record = { ...record, version: time };
+  }
+  const entry: Entry = { record, inline };
+  if (record.rehydration !== existing.record.rehydration) putRehydration(store, txn, spot, record);
+  putCurrent(store, txn, spot, existing.record, entry, operation);
+  return { kind: 'ok', entry };
 }
 
 /** As modified now. A lease that had run out cannot be renewed from then on ("Lease Blob", Remarks). */
-function touched(store: Store, { lease, ...rest }: EntryRecord): EntryRecord {
+export function touched(store: Store, { lease, ...rest }: EntryRecord): EntryRecord {
   const nowMs = store.clock.now();
   return {
     ...rest,
@@ -266,14 +402,15 @@ export type LeaseOutcome =
 
 export function leaseEntry(
   store: Store,
-  command: Omit<EntryChange, 'leaseId'>,
+  command: Omit<EntryChange, 'leaseId' | 'at'>,
   action: LeaseAction,
 ): Promise<LeaseOutcome> {
-  return change(store, async (txn) => {
+  return change<LeaseOutcome>(store, async (txn) => {
     const container = await readContainer(txn, command);
     if (container === undefined) return containerNotFound;
-    const existing = await readEntry(txn, container, command.name);
-    if (existing === undefined) return entryNotFound;
+    const place = await findPlace(txn, Buffer.from(container.id, 'hex'), command.name);
+    const existing = place && (await readAt(txn, place, undefined));
+    if (place === undefined || existing === undefined) return entryNotFound;
     const verdict = checkWrite(command.conditions, existing.record);
     if (verdict.kind !== 'ok') return verdict;
     const outcome = applyLeaseAction(existing.record.lease, action, store.clock.now());
@@ -281,9 +418,10 @@ export function leaseEntry(
     const { lease: _, ...rest } = existing.record;
     // A lease action changes neither ETag nor Last-Modified.
     const record: EntryRecord = outcome.lease ? { ...rest, lease: outcome.lease } : rest;
-    const place = (await findPlace(txn, Buffer.from(container.id, 'hex'), command.name)) as Place;
     const entry: Entry = { record, inline: existing.inline };
-    putRecord(store, txn, command, place, entry, 'entry-changed');
+    const settings = await readSettings(txn, command.account);
+    const spot: Spot = { name: command, container, settings, place, cause: command.cause };
+    putCurrent(store, txn, spot, existing.record, entry, 'entry-leased');
     return {
       kind: 'ok',
       entry,
@@ -291,21 +429,4 @@ export function leaseEntry(
       ...(outcome.remainingS !== undefined && { remainingS: outcome.remainingS }),
     };
   });
-}
-
-function putRecord(
-  store: Store,
-  txn: Txn,
-  command: EntryName & { readonly cause: Cause },
-  place: Place,
-  entry: Entry,
-  operation: 'entry-written' | 'entry-changed',
-): void {
-  const { id, etag, length } = entry.record;
-  txn.put(keys.entry(place.parent, place.leaf), encodeRecord(entry.record, entry.inline));
-  appendJournal(store, txn, { operation, ...nameOf(command), id, etag, length, ...command.cause });
-}
-
-function nameOf(name: EntryName): EntryName {
-  return { account: name.account, container: name.container, name: name.name };
 }

@@ -29,6 +29,27 @@ export type Failure =
   | { readonly kind: 'no-pending-copy' }
   | { readonly kind: 'source-range' }
   | { readonly kind: 'no-space' }
+  | { readonly kind: 'blob-type' }
+  | { readonly kind: 'snapshots-present' }
+  | { readonly kind: 'current-version' }
+  | { readonly kind: 'archived' }
+  | { readonly kind: 'rehydrating' }
+  | { readonly kind: 'tier-not-set' }
+  | { readonly kind: 'immutable-by-policy' }
+  | { readonly kind: 'immutable-by-hold' }
+  | { readonly kind: 'container-protected' }
+  | { readonly kind: 'container-renamed' }
+  | { readonly kind: 'policy-locked' }
+  | { readonly kind: 'policy-in-the-past' }
+  | { readonly kind: 'versioning-needed' }
+  | { readonly kind: 'permanent-delete-off' }
+  | { readonly kind: 'sealed' }
+  | { readonly kind: 'append-position' }
+  | { readonly kind: 'append-too-large' }
+  | { readonly kind: 'page-range' }
+  | { readonly kind: 'sequence-number' }
+  | { readonly kind: 'previous-snapshot' }
+  | { readonly kind: 'encryption-mismatch' }
   | { readonly kind: 'contended' };
 
 export type FailureKind = Failure['kind'];

@@ -65,6 +65,12 @@ async function readRoots(view: View, findings: Findings, { roots }: Names): Prom
     if (roots.has(record.id)) findings.damaged(`two containers have the id ${record.id}`);
     roots.set(record.id, { isEmptying: false, bytes: 0n });
   }
+  for await (const row of rowsOf(view, keys.allDeletedContainers())) {
+    const record = decode(row, findings, 'a deleted container', decodeRecord<ContainerRecord>);
+    if (record === undefined) continue;
+    if (roots.has(record.id)) findings.damaged(`two containers have the id ${record.id}`);
+    roots.set(record.id, { isEmptying: false, bytes: 0n });
+  }
   for await (const { key } of rowsOf(view, keys.allEmptying())) {
     const id = keys.idOf(key).toString('hex');
     if (roots.has(id)) findings.damaged(`the container ${id} stands and is being emptied`);
@@ -98,20 +104,25 @@ function rootOf(id: string, { roots, parents }: Names): Root | undefined {
 
 async function readEntries(view: View, findings: Findings, names: Names): Promise<void> {
   for await (const row of rowsOf(view, keys.entries())) {
-    if (keys.isDirectory(row.key)) continue;
-    const name = keys.entryNameOf(row.key);
-    const entry = decode(row, findings, `the entry "${name}"`, decodeEntry);
-    if (entry === undefined) continue;
-    const { record } = entry;
-    findings.entries++;
-    findings.bytes += record.length;
-    const root = rootOf(keys.parentOf(row.key).toString('hex'), names);
-    if (root === undefined) findings.damaged(`the entry "${name}" is reached from no container`);
-    else root.bytes += BigInt(record.length);
-    checkEntry(entry, name, findings);
-    if (record.contentId !== undefined) ownContent(names, record.contentId, record.length, true);
-    list(findings, unpackPieces(record.pieces ?? []), true);
+    if (!keys.isDirectory(row.key)) readEntryRow(row, keys.entryNameOf(row.key), findings, names);
   }
+  for await (const row of rowsOf(view, keys.allPast())) {
+    readEntryRow(row, keys.pastNameOf(row.key), findings, names);
+  }
+}
+
+function readEntryRow(row: Item, name: string, findings: Findings, names: Names): void {
+  const entry = decode(row, findings, `the entry "${name}"`, decodeEntry);
+  if (entry === undefined) return;
+  const { record } = entry;
+  findings.entries++;
+  findings.bytes += record.length;
+  const root = rootOf(keys.parentOf(row.key).toString('hex'), names);
+  if (root === undefined) findings.damaged(`the entry "${name}" is reached from no container`);
+  else root.bytes += BigInt(record.length);
+  checkEntry(entry, name, findings);
+  if (record.contentId !== undefined) ownContent(names, record.contentId, record.length, true);
+  list(findings, unpackPieces(record.pieces ?? []), true);
 }
 
 function checkEntry({ record, inline }: Entry, name: string, findings: Findings): void {
@@ -269,11 +280,13 @@ export async function nameDamaged(view: View, findings: Findings): Promise<void>
   for await (const { key, value } of rowsOf(view, keys.allPieces(), 16)) {
     if (isHit(decodeRecord<{ pieces: number[] }>(value).pieces)) contents.add(keys.idOf(key).toString('hex'));
   }
-  for await (const { key, value } of rowsOf(view, keys.entries())) {
-    if (keys.isDirectory(key)) continue;
-    const { id, pieces, contentId } = decodeRecord<EntryRecord>(value);
-    if (isHit(pieces ?? []) || (contentId !== undefined && contents.has(contentId))) {
-      findings.note(`damaged entry: "${keys.entryNameOf(key)}" (${id})`);
-    }
+  const look = ({ value }: Item, name: string): void => {
+    const { id, pieces, contentId, past } = decodeRecord<EntryRecord>(value);
+    if (!isHit(pieces ?? []) && (contentId === undefined || !contents.has(contentId))) return;
+    findings.note(`damaged entry: "${name}" (${id}${past === undefined ? '' : `, ${past.kind} ${past.time}`})`);
+  };
+  for await (const row of rowsOf(view, keys.entries())) {
+    if (!keys.isDirectory(row.key)) look(row, keys.entryNameOf(row.key));
   }
+  for await (const row of rowsOf(view, keys.allPast())) look(row, keys.pastNameOf(row.key));
 }

@@ -1,5 +1,6 @@
 // A body on its way in: one loop that checks its length, sums it and writes it; durable when it is given back.
 import type { LogPiece } from '../content/extent.ts';
+import type { Sealer } from '../content/seal.ts';
 import type { FinishedContent } from '../content/writer.ts';
 import { dropPieces } from './contents.ts';
 import type { Failure } from './failure.ts';
@@ -18,6 +19,8 @@ export interface Body {
   readonly ownsChunks?: boolean;
   /** Whether the sum is wanted though none is expected. */
   readonly wantMd5: boolean;
+  /** By which key the content is sealed; without one it is stored as it comes. */
+  readonly seal?: Sealer | undefined;
 }
 
 export type Ingested = { readonly kind: 'ok'; readonly content: FinishedContent } | Failure;
@@ -28,6 +31,7 @@ export async function ingest(store: Store, body: Body, log = false): Promise<Ing
     log,
     md5: body.wantMd5 || body.md5 !== undefined,
     ownsChunks: body.ownsChunks === true,
+    seal: body.seal,
   });
   try {
     for await (const chunk of body.chunks) {

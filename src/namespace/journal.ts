@@ -8,12 +8,21 @@ export type JournalOperation =
   | 'account-created'
   | 'account-changed'
   | 'account-deleted'
+  | 'scope-changed'
   | 'container-created'
   | 'container-deleted'
   | 'container-changed'
   | 'entry-written'
   | 'entry-changed'
-  | 'entry-deleted';
+  | 'entry-deleted'
+  | 'entry-leased'
+  | 'entry-retagged'
+  | 'entry-tiered'
+  | 'entry-rehydrating'
+  | 'entry-undeleted'
+  | 'snapshot-created'
+  | 'past-deleted'
+  | 'restore-point';
 
 export interface JournalRecord {
   readonly operation: JournalOperation;
@@ -28,12 +37,38 @@ export interface JournalRecord {
   /** Which protocol operation did it, and under which request id. */
   readonly by?: string;
   readonly requestId?: string;
+  /** The client's own id of the request. */
+  readonly clientRequestId?: string;
+  /** What the change feed tells besides, of accounts that keep one. */
+  readonly feed?: FeedDetails;
+}
+
+export interface FeedDetails {
+  readonly type: 'block' | 'append' | 'page';
+  readonly contentType?: string;
+  readonly version?: string;
+  /** Of a snapshot or an earlier version. */
+  readonly past?: 'snapshot' | 'version' | 'base';
+  readonly time?: string;
+  readonly tier?: string;
+  readonly sequence?: number;
+  /** The tier that a blob is on its way to. */
+  readonly rehydration?: string;
+  readonly modifiedMs: number;
+  readonly before?: {
+    readonly etag: string;
+    readonly length: number;
+    readonly modifiedMs: number;
+    readonly tier?: string;
+    readonly version?: string;
+  };
 }
 
 /** Who asks for a change, as the journal notes it. */
 export interface Cause {
   readonly by: string;
   readonly requestId: string;
+  readonly clientRequestId?: string;
   /** Told the id of each record of the change, when it is durable. */
   readonly noted?: (journalId: string) => void;
 }

@@ -1,25 +1,43 @@
 // Listing in the byte order of full names, flat or by a delimiter, at a cost that follows the page and not the container.
-import type { Item, View } from '../metadata/engine.ts';
+import { formatTicks, parseTicks } from '../codec/ticks.ts';
+import type { Item, Range, View } from '../metadata/engine.ts';
 import { after, keys } from '../metadata/keys.ts';
 import { type ContainerName, readContainer } from './containers.ts';
 import type { Failure } from './failure.ts';
 import { findDirectory } from './paths.ts';
-import { type ContainerRecord, type DirectoryRecord, decodeEntry, decodeRecord, type Entry } from './records.ts';
+import {
+  type ContainerRecord,
+  type DirectoryRecord,
+  decodeEntry,
+  decodeRecord,
+  type Entry,
+  type Past,
+} from './records.ts';
 import type { Store } from './store.ts';
 
 export interface ListQuery extends ContainerName {
   readonly prefix: string;
   /** Names roll up behind its first occurrence after the prefix; any text, or undefined for a flat list. */
   readonly delimiter: string | undefined;
-  /** The first name (inclusive) that may be listed. */
+  /** The first name (inclusive) that may be listed, or a page's `next`. */
   readonly from: string;
   readonly limit: number;
   /** Whether names are listed that have only staged blocks. */
   readonly uncommitted: boolean;
+  /** What is listed beside current states. */
+  readonly past?: PastShown;
+}
+
+export interface PastShown {
+  readonly snapshots: boolean;
+  readonly versions: boolean;
+  readonly deleted: boolean;
+  /** Names that have versions and no current state, once each. */
+  readonly versionsOnly: boolean;
 }
 
 export type Listed =
-  | { readonly kind: 'entry'; readonly name: string; readonly entry: Entry }
+  | { readonly kind: 'entry'; readonly name: string; readonly entry: Entry; readonly versionsOnly?: true }
   | { readonly kind: 'uncommitted'; readonly name: string }
   | { readonly kind: 'prefix'; readonly name: string };
 
@@ -60,18 +78,42 @@ export function listEntries(store: Store, query: ListQuery): Promise<ListPage | 
       const last = names.at(-1);
       if (ended || last === undefined) break;
       // All that shares the last prefix is skipped without being read. Read further ahead as long as that pays.
-      const next = rolled === undefined ? `${last.name}${lowestCharacter}` : behindPrefix(rolled);
+      const next = rolled === undefined ? behindListed(last) : behindPrefix(rolled);
       if (next === undefined || !next.startsWith(query.prefix)) break;
       from = next;
       if (!flat) ahead = rolled === undefined || rolled === last.name ? ahead * 2 : Math.max(aheadMin, ahead / 2);
     }
-    const next = items.length > query.limit ? items.pop()?.name : undefined;
+    const over = items.length > query.limit ? items.pop() : undefined;
+    const next = over && cursorOf(over, query.past !== undefined);
     return { kind: 'ok', container, items, next };
   });
 }
 
 // No name holds U+0000, and keys of uploads end in it: it would find the name again.
 const lowestCharacter = '\u0001';
+
+/** Between a name and the time of one of its states, where a listing goes on at that one. */
+const timeMark = '\0';
+/** Behind all states of the past. */
+const currentTime = '~';
+
+/** Where a listing begins that is to show this one first. */
+function cursorOf(listed: Listed, withPast: boolean): string {
+  if (listed.kind !== 'entry' || !withPast) return listed.name;
+  return `${listed.name}${timeMark}${listed.entry.record.past?.time ?? currentTime}`;
+}
+
+function behindListed(listed: Listed): string {
+  const past = listed.kind === 'entry' && listed.versionsOnly !== true ? listed.entry.record.past : undefined;
+  if (past === undefined) return `${listed.name}${lowestCharacter}`;
+  const behind = formatTicks((parseTicks(past.time) as bigint) + 1n);
+  return `${listed.name}${timeMark}${behind}`;
+}
+
+function splitCursor(from: string): { readonly name: string; readonly time: string | undefined } {
+  const at = from.indexOf(timeMark);
+  return at === -1 ? { name: from, time: undefined } : { name: from.slice(0, at), time: from.slice(at + 1) };
+}
 
 // With a delimiter most of what is read ahead may turn out to roll up into one name.
 const aheadMin = 16;
@@ -109,27 +151,32 @@ interface Names {
 async function nextNames(view: View, root: Buffer, query: ListQuery, from: string, limit: number): Promise<Names> {
   const committed = await walk(view, root, query, from, limit);
   if (!query.uncommitted) return committed;
-  const rows = await view.scan(keys.uploadsFrom(root, query.prefix, from), { limit });
-  const merged = new Map<string, Listed>();
-  for (const row of rows) {
-    const name = keys.uploadNameOf(row.key);
-    merged.set(name, { kind: 'uncommitted', name });
-  }
-  for (const listed of committed.names) merged.set(listed.name, listed);
-  const names = [...merged.values()].sort((a, b) => compareNames(a.name, b.name));
+  const rows = await view.scan(keys.uploadsFrom(root, query.prefix, splitCursor(from).name), { limit });
+  const known = new Set(committed.names.map(({ name }) => name));
+  const staged = rows.map((row): Listed => ({ kind: 'uncommitted', name: keys.uploadNameOf(row.key) }));
+  const names = [...committed.names, ...staged.filter(({ name }) => !known.has(name))];
+  // A stable sort: states of one name stay in their order.
+  names.sort((a, b) => compareNames(a.name, b.name));
   return { names: names.slice(0, limit), ended: committed.ended && rows.length < limit && names.length <= limit };
+}
+
+/** Rows of one kind at one level, read ahead in order. */
+interface Stream {
+  readonly isPast: boolean;
+  start: Buffer;
+  readonly end: Buffer;
+  rows: readonly Item[];
+  next: number;
+  ended: boolean;
 }
 
 interface Level {
   readonly directory: Buffer;
   /** The full name of the directory, with its final "/". */
   readonly path: string;
-  start: Buffer;
-  readonly end: Buffer;
-  /** Rows that were read ahead, from `next` on; a child directory is walked before the rest of them. */
-  rows: readonly Item[];
-  next: number;
-  ended: boolean;
+  /** Current states and directories; where they are asked for, states of the past. */
+  readonly current: Stream;
+  readonly past: Stream | undefined;
 }
 
 const readAheadMax = 1000;
@@ -137,15 +184,21 @@ const readAheadMax = 1000;
 /** Walks the tree in order: a directory's row stands where its children's full names belong. */
 async function walk(view: View, root: Buffer, query: ListQuery, from: string, limit: number): Promise<Names> {
   const names: Listed[] = [];
-  const stack = await openLevels(view, root, query.prefix, from);
+  const stack = await openLevels(view, root, query, from);
   // With "/" as delimiter a directory below the prefix is a name of its own: it is not walked.
   const rollsDirectories = query.delimiter === '/';
   while (names.length < limit) {
     const level = stack.at(-1);
     if (level === undefined) return { names, ended: true };
-    const row = level.rows[level.next++] ?? (await readAhead(view, level, limit - names.length));
-    if (row === undefined) {
+    const taken = await take(view, level, limit - names.length);
+    if (taken === undefined) {
       stack.pop();
+      continue;
+    }
+    const { row } = taken;
+    if (taken.isPast) {
+      const listed = await pastListed(view, level, row, query.past as PastShown);
+      for (const one of listed) names.push(one);
       continue;
     }
     const name = keys.entryNameOf(row.key);
@@ -155,61 +208,129 @@ async function walk(view: View, root: Buffer, query: ListQuery, from: string, li
     }
     const directory = Buffer.from(decodeRecord<DirectoryRecord>(row.value).id, 'hex');
     const path = level.path + name;
-    if (!rollsDirectories || path.length <= query.prefix.length) stack.push(levelOf(directory, path));
-    else if (await holdsEntry(view, directory)) names.push({ kind: 'prefix', name: path });
+    if (!rollsDirectories || path.length <= query.prefix.length) stack.push(levelOf(directory, path, query));
+    else if (await holdsEntry(view, directory, query.past !== undefined)) names.push({ kind: 'prefix', name: path });
   }
-  return { names, ended: false };
+  return { names: names.slice(0, limit), ended: false };
 }
 
-function levelOf(directory: Buffer, path: string, prefix = ''): Level {
-  const { start, end } = keys.children(directory, prefix);
-  return { directory, path, start: Buffer.from(start), end: Buffer.from(end), rows: [], next: 0, ended: false };
+/** The next row of a level: states of the past stand before the current one of their name. */
+async function take(
+  view: View,
+  level: Level,
+  wanted: number,
+): Promise<{ readonly row: Item; readonly isPast: boolean } | undefined> {
+  const { current, past } = level;
+  const row = current.rows[current.next] ?? (await readAhead(view, current, wanted));
+  if (past !== undefined) {
+    const old = past.rows[past.next] ?? (await readAhead(view, past, wanted));
+    if (old !== undefined && (row === undefined || Buffer.compare(pastName(old), currentName(row)) <= 0)) {
+      past.next++;
+      return { row: old, isPast: true };
+    }
+  }
+  if (row === undefined) return undefined;
+  current.next++;
+  return { row, isPast: false };
 }
 
-async function readAhead(view: View, level: Level, wanted: number): Promise<Item | undefined> {
-  if (level.ended) return undefined;
+function currentName({ key }: Item): Uint8Array {
+  return key.subarray(17);
+}
+
+function pastName({ key }: Item): Uint8Array {
+  return key.subarray(17, key.length - 9);
+}
+
+async function pastListed(view: View, level: Level, row: Item, shown: PastShown): Promise<Listed[]> {
+  const entry = decodeEntry(row.value);
+  const past = entry.record.past as Past;
+  const name = level.path + keys.pastNameOf(row.key);
+  const listed: Listed[] = [];
+  const isKindShown = past.kind === 'base' || (past.kind === 'snapshot' ? shown.snapshots : shown.versions);
+  if (isKindShown && (past.deletedMs === undefined || shown.deleted)) listed.push({ kind: 'entry', name, entry });
+  if (shown.versionsOnly && past.kind === 'version' && past.deletedMs === undefined) {
+    const leaf = keys.pastNameOf(row.key);
+    const [last] = await view.scan(keys.pastOf(level.directory, leaf), { limit: 1, reverse: true });
+    const isLast = last !== undefined && Buffer.compare(last.key, row.key) === 0;
+    if (isLast && (await view.get(keys.entry(level.directory, leaf))) === undefined) {
+      listed.push({ kind: 'entry', name, entry, versionsOnly: true });
+    }
+  }
+  return listed;
+}
+
+function levelOf(directory: Buffer, path: string, query: ListQuery, prefix = ''): Level {
+  const past = query.past && stream(keys.pastBelow(directory, prefix), true);
+  return { directory, path, current: stream(keys.children(directory, prefix), false), past };
+}
+
+function stream({ start, end }: Range, isPast: boolean): Stream {
+  return { isPast, start: Buffer.from(start), end: Buffer.from(end), rows: [], next: 0, ended: false };
+}
+
+async function readAhead(view: View, from: Stream, wanted: number): Promise<Item | undefined> {
+  if (from.ended) return undefined;
   const limit = Math.min(wanted, readAheadMax);
-  level.rows = await view.scan({ start: level.start, end: level.end }, { limit });
-  level.next = 1;
-  level.ended = level.rows.length < limit;
-  const last = level.rows.at(-1);
-  if (last !== undefined) level.start = after(last.key);
-  return level.rows[0];
+  from.rows = await view.scan({ start: from.start, end: from.end }, { limit });
+  from.next = 0;
+  from.ended = from.rows.length < limit;
+  const last = from.rows.at(-1);
+  if (last !== undefined) from.start = after(last.key);
+  return from.rows[0];
 }
 
 /** The directories on the way to `from` (which begins with the prefix), each set to go on behind it. */
-async function openLevels(view: View, root: Buffer, prefix: string, from: string): Promise<Level[]> {
+async function openLevels(view: View, root: Buffer, query: ListQuery, from: string): Promise<Level[]> {
+  const { prefix } = query;
   const slash = prefix.lastIndexOf('/');
   const basePath = prefix.slice(0, slash + 1);
   const base = slash === -1 ? root : await findDirectory(view, root, prefix.slice(0, slash));
   if (base === undefined) return [];
-  const stack: Level[] = [levelOf(base, basePath, prefix.slice(slash + 1))];
-  let rest = from.slice(basePath.length);
+  const stack: Level[] = [levelOf(base, basePath, query, prefix.slice(slash + 1))];
+  const { name, time } = splitCursor(from);
+  let rest = name.slice(basePath.length);
   for (;;) {
     const level = stack.at(-1) as Level;
     const next = rest.indexOf('/');
     const segment = next === -1 ? rest : rest.slice(0, next);
-    const start = next === -1 ? keys.entry(level.directory, segment) : keys.directory(level.directory, segment);
-    if (Buffer.compare(start, level.start) > 0) level.start = start;
-    if (next === -1) return stack;
+    const isLeaf = next === -1;
+    const start = isLeaf ? keys.entry(level.directory, segment) : keys.directory(level.directory, segment);
+    goOnFrom(level.current, start);
+    if (level.past !== undefined)
+      goOnFrom(level.past, pastStart(level.directory, segment, isLeaf ? time : currentTime));
+    if (isLeaf) return stack;
     const found = await view.get(keys.directory(level.directory, segment));
     // The directory itself is walked from within; this level goes on behind it.
     if (found === undefined) return stack;
-    level.start = after(start);
+    goOnFrom(level.current, after(start));
     const directory = Buffer.from(decodeRecord<DirectoryRecord>(found).id, 'hex');
-    stack.push(levelOf(directory, `${level.path}${segment}/`));
+    stack.push(levelOf(directory, `${level.path}${segment}/`, query));
     rest = rest.slice(next + 1);
   }
 }
 
+function goOnFrom(from: Stream, start: Buffer): void {
+  if (Buffer.compare(start, from.start) > 0) from.start = start;
+}
+
+/** The first state of a name from a time on; without one, of the name and whatever follows it. */
+function pastStart(directory: Buffer, leaf: string, time: string | undefined): Buffer {
+  if (time === undefined) return keys.pastFrom(directory, leaf);
+  if (time === currentTime) return Buffer.from(keys.pastOf(directory, leaf).end);
+  return keys.past(directory, leaf, parseTicks(time) ?? 0n);
+}
+
 /** Whether anything stands below: directories that lost their last entry wait a moment for the background to remove them. */
-async function holdsEntry(view: View, directory: Buffer): Promise<boolean> {
+async function holdsEntry(view: View, directory: Buffer, withPast: boolean): Promise<boolean> {
+  if (withPast && (await view.scan(keys.pastBelow(directory), { limit: 1 })).length > 0) return true;
   let { start, end } = keys.children(directory);
   for (;;) {
     const rows = await view.scan({ start, end }, { limit: 4 });
     for (const row of rows) {
       if (!keys.entryNameOf(row.key).endsWith('/')) return true;
-      if (await holdsEntry(view, Buffer.from(decodeRecord<DirectoryRecord>(row.value).id, 'hex'))) return true;
+      const child = Buffer.from(decodeRecord<DirectoryRecord>(row.value).id, 'hex');
+      if (await holdsEntry(view, child, withPast)) return true;
     }
     const last = rows.at(-1);
     if (last === undefined || rows.length < 4) return false;

@@ -1,5 +1,6 @@
 // Conditional headers, evaluated against what stands (Azure: "Specifying conditional headers for Blob service operations").
 import type { Failure } from './failure.ts';
+import { matchesTags, type TagExpression, type Tags } from './tag-expression.ts';
 
 /** ETags are compared without quotes; `*` stands for any. Times are compared by the second. */
 export interface Conditions {
@@ -7,11 +8,14 @@ export interface Conditions {
   readonly ifNoneMatch?: string;
   readonly ifModifiedSinceMs?: number;
   readonly ifUnmodifiedSinceMs?: number;
+  /** Of blobs only. */
+  readonly ifTags?: TagExpression;
 }
 
 export interface Stamped {
   readonly etag: string;
   readonly modifiedMs: number;
+  readonly tags?: Tags;
 }
 
 type Verdict =
@@ -31,7 +35,8 @@ function modifiedAfter(existing: Stamped, sinceMs: number): boolean {
 
 /** For reads: what has not changed answers 304. If-Match outweighs If-Unmodified-Since, If-None-Match If-Modified-Since. */
 export function checkRead(conditions: Conditions, existing: Stamped): Verdict {
-  const { ifMatch, ifNoneMatch, ifModifiedSinceMs, ifUnmodifiedSinceMs } = conditions;
+  const { ifMatch, ifNoneMatch, ifModifiedSinceMs, ifUnmodifiedSinceMs, ifTags } = conditions;
+  if (ifTags !== undefined && !matchesTags(ifTags, existing.tags)) return notMet;
   if (ifMatch !== undefined) {
     if (!etagMatches(ifMatch, existing.etag)) return notMet;
   } else if (ifUnmodifiedSinceMs !== undefined && modifiedAfter(existing, ifUnmodifiedSinceMs)) return notMet;
@@ -44,8 +49,9 @@ export function checkRead(conditions: Conditions, existing: Stamped): Verdict {
 
 /** For writes: everything that fails answers 412, but that `If-None-Match: *` on what exists is a conflict of its own. */
 export function checkWrite(conditions: Conditions, existing: Stamped | undefined): Verdict {
-  const { ifMatch, ifNoneMatch, ifModifiedSinceMs, ifUnmodifiedSinceMs } = conditions;
-  if (existing === undefined) return ifMatch === undefined ? ok : notMet;
+  const { ifMatch, ifNoneMatch, ifModifiedSinceMs, ifUnmodifiedSinceMs, ifTags } = conditions;
+  if (existing === undefined) return ifMatch === undefined && ifTags === undefined ? ok : notMet;
+  if (ifTags !== undefined && !matchesTags(ifTags, existing.tags)) return notMet;
   if (ifNoneMatch === '*') return { kind: 'entry-exists' };
   if (ifMatch !== undefined) {
     if (!etagMatches(ifMatch, existing.etag)) return notMet;

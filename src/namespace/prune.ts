@@ -34,7 +34,8 @@ async function prune(txn: Txn, row: Uint8Array): Promise<boolean> {
   const stands = await findDirectory(txn, root, name);
   if (parent === undefined || stands?.equals(id) !== true) return false;
   const [child] = await txn.scan(keys.children(id), { limit: 1 });
-  if (child !== undefined) return false;
+  const [past] = await txn.scan(keys.pastBelow(id), { limit: 1 });
+  if (child !== undefined || past !== undefined) return false;
   txn.delete(keys.directory(parent, name.slice(slash + 1)));
   if (slash !== -1) {
     txn.put(keys.prune(parent), encodeRecord({ container, name: parentName } satisfies PruneRecord));

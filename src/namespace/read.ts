@@ -1,17 +1,24 @@
 // The bytes of an entry on their way out, wherever its record says that they are.
 import type { LogPiece } from '../content/extent.ts';
 import { type ReadChunk, smallExtentBytes } from '../content/reader.ts';
+import type { Unsealer } from '../content/seal.ts';
 import type { Awaitable, View } from '../metadata/engine.ts';
+import { keys } from '../metadata/keys.ts';
 import { type PieceRun, piecesFrom } from './contents.ts';
-import { type Entry, type EntryRecord, numbersAPiece, unpackPieces } from './records.ts';
+import type { ScopeRecord } from './keyring.ts';
+import { decodeRecord, type Entry, type EntryRecord, numbersAPiece, unpackPieces } from './records.ts';
 import type { Store } from './store.ts';
 
-/** A range of an entry as one buffer, where the content is short enough for that: `readContent` does for all. */
+/**
+ * A range of an entry as one buffer, where the content is short enough for that: `readContent` does for all. What is
+ * sealed is opened by `unsealer`, by default the store's keys; a key that is not to be had is thrown as `KeyError`.
+ */
 export function readShortContent(
   store: Store,
   entry: Entry,
   offset: number,
   length: number,
+  unsealer: Unsealer | undefined = store.keyring,
 ): Awaitable<Buffer> | undefined {
   if (entry.inline !== undefined) {
     const { buffer, byteOffset } = entry.inline;
@@ -20,15 +27,16 @@ export function readShortContent(
   const { pieces } = entry.record;
   if (pieces?.length !== numbersAPiece) return undefined;
   const [piece] = unpackPieces(pieces) as [LogPiece];
-  return piece.extentLength <= smallExtentBytes ? store.content.readSmall(piece, offset, length) : undefined;
+  return piece.extentLength <= smallExtentBytes ? store.content.readSmall(piece, offset, length, unsealer) : undefined;
 }
 
-/** Verified bytes of a range of an entry, in chunks of bounded size. Throws `ContentDamageError`. */
+/** Verified bytes of a range of an entry, in chunks of bounded size. Throws `ContentDamageError`, and `KeyError`. */
 export async function* readContent(
   store: Store,
   entry: Entry,
   offset: number,
   length: number,
+  unsealer: Unsealer | undefined = store.keyring,
 ): AsyncGenerator<ReadChunk, void, undefined> {
   if (length === 0) return;
   if (entry.inline !== undefined) {
@@ -46,10 +54,18 @@ export async function* readContent(
     for (const run of runs) {
       const runLength = run.pieces.reduce((sum, piece) => sum + piece.length, 0);
       const take = Math.min(end, run.at + runLength) - next;
-      yield* store.content.read(run.pieces, next - run.at, take);
+      yield* store.content.read(run.pieces, next - run.at, take, unsealer);
       next += take;
     }
   }
+}
+
+/** Throws `KeyError` where the key of the entry's scope is not to be had, before the first byte of an answer goes out. */
+export async function checkReadable(store: Store, account: string, { record }: Entry): Promise<void> {
+  const scope = record.encryption?.scope;
+  if (scope === undefined) return;
+  const row = await store.engine.snapshot((view) => view.get(keys.scope(account, scope)));
+  if (row !== undefined) await store.keyring?.sealer(account, scope, decodeRecord<ScopeRecord>(row));
 }
 
 /** Thirty-two gigabytes in pieces of a megabyte: so far a read goes on whatever becomes of the entry meanwhile. */

@@ -271,13 +271,31 @@ export interface GarbageRecord {
 export type DueRecord =
   | {
       readonly kind: 'purge-past';
+      readonly account: string;
+      /** The container's id and name. */
       readonly container: string;
+      readonly containerName: string;
+      readonly name: string;
+      /** The place of the name, and which of its past states. */
       readonly parent: string;
       readonly leaf: string;
       readonly time: string;
     }
-  | { readonly kind: 'purge-container'; readonly account: string; readonly container: string; readonly version: string }
-  | { readonly kind: 'rehydrate'; readonly container: string; readonly parent: string; readonly leaf: string };
+  | {
+      readonly kind: 'purge-container';
+      readonly account: string;
+      readonly container: string;
+      readonly version: string;
+    }
+  | {
+      readonly kind: 'rehydrate';
+      readonly account: string;
+      readonly container: string;
+      readonly containerName: string;
+      readonly name: string;
+      /** Absent: the current state. */
+      readonly time?: string;
+    };
 
 /** A directory that may have lost its last child: where it stands, without a final "/". */
 export interface PruneRecord {
@@ -343,7 +361,8 @@ export function unpackPieces(numbers: readonly number[]): LogPiece[] {
       number,
       number,
     ];
-    if (extentLength < 0) pieces.push({ segment, offset, extentLength: -extentLength, sum, start, length, sealed: true });
+    if (extentLength < 0)
+      pieces.push({ segment, offset, extentLength: -extentLength, sum, start, length, sealed: true });
     else pieces.push({ segment, offset, extentLength, sum, start, length });
   }
   return pieces;

@@ -29,6 +29,9 @@ export async function* namedPieces(view: View): AsyncGenerator<LogPiece[], void,
   for await (const { key, value } of rowsOf(view, keys.entries())) {
     if (!keys.isDirectory(key)) yield unpackPieces(decodeRecord<EntryRecord>(value).pieces ?? []);
   }
+  for await (const { value } of rowsOf(view, keys.allPast())) {
+    yield unpackPieces(decodeRecord<EntryRecord>(value).pieces ?? []);
+  }
   for await (const { value } of rowsOf(view, keys.allPieces(), 16)) {
     yield unpackPieces(decodeRecord<{ pieces: number[] }>(value).pieces);
   }

@@ -9,10 +9,11 @@ import { ContentStore } from '../content/content-store.ts';
 import { fileDisk } from '../content/file-disk.ts';
 import { MemoryEngine } from '../metadata/memory-engine.ts';
 import { createContainer } from './containers.ts';
-import { deleteEntry, getEntry, putEntry } from './entries.ts';
+import { getEntry, putEntry } from './entries.ts';
 import { readContent } from './read.ts';
 import { createCatalog } from './segments.ts';
 import type { Store } from './store.ts';
+import { deleteEntry } from './times.ts';
 
 export const account = 'testaccount';
 export const cause = { by: 'test', requestId: 'r' };

@@ -5,6 +5,7 @@ import type { Random } from '../base/random.ts';
 import type { ContentStore } from '../content/content-store.ts';
 import { type Awaitable, ContentionError, CounterLimitError, type Engine, type Txn } from '../metadata/engine.ts';
 import type { Failure } from './failure.ts';
+import type { Keyring } from './keyring.ts';
 
 export interface Store {
   readonly engine: Engine;
@@ -12,6 +13,8 @@ export interface Store {
   readonly clock: Clock;
   readonly ids: Ids;
   readonly random: Random;
+  /** Without it nothing is sealed, and nothing sealed is read. */
+  readonly keyring?: Keyring;
 }
 
 /** A transaction whose expected refusals are values: a quota passed, contention that does not end. */

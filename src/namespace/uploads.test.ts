@@ -3,11 +3,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { seededRandom } from '../base/random.ts';
 import { copyEntry } from './copy.ts';
-import { deleteEntry, getEntry } from './entries.ts';
+import { getEntry } from './entries.ts';
 import { fsck } from './fsck.ts';
 import { processGarbage } from './garbage.ts';
 import { readContent } from './read.ts';
 import { account, cause, TestStore } from './store.testing.ts';
+import { deleteEntry } from './times.ts';
 import { commitBlocks, type ListedBlock, stageBlock } from './uploads.ts';
 
 const place = { account, container: 'box', conditions: {} };

@@ -18,6 +18,7 @@ import {
   type EntryAccess,
   type EntryName,
   type EntryOutcome,
+  type EntryTime,
   type EntryWrite,
   entryNotFound,
   openForWrite,
@@ -38,6 +39,7 @@ import {
   type UploadRecord,
   unpackPieces,
 } from './records.ts';
+import { keepsReplaced } from './settings.ts';
 import { dropUpload, readUpload, type StagedBlock, stagedBlocks } from './staged.ts';
 import { change, type Store } from './store.ts';
 
@@ -68,6 +70,7 @@ export async function stageBlock(store: Store, command: StageBlock & { readonly 
 /** An entry that owns the pieces to be staged, and must still be as it was looked at. */
 export interface SharedFrom extends EntryName {
   readonly conditions: { readonly ifMatch: string };
+  readonly at?: EntryTime;
 }
 
 /** Stages pieces that exist; with `shared` they belong to that entry too. */
@@ -94,7 +97,7 @@ async function stage(
   if (container === undefined) return containerNotFound;
   if (shared !== undefined) {
     const from = await readContainer(txn, shared);
-    const source = from && (await readEntry(txn, from, shared.name));
+    const source = from && (await readEntry(txn, from, shared.name, shared.at));
     if (source?.record.etag !== shared.conditions.ifMatch) return { kind: 'contended' };
   }
   const containerId = Buffer.from(container.id, 'hex');
@@ -143,7 +146,8 @@ export function commitBlocks(
     shareExtents(txn, chosen.again);
     dropPieces(store, txn, chosen.unused);
     const old = target.existing?.record;
-    const passesOn = old !== undefined && chosen.kept.length > 0 && (await isOnlyOwner(txn, old));
+    const handsOver = !keepsReplaced(target.settings);
+    const passesOn = handsOver && old !== undefined && chosen.kept.length > 0 && (await isOnlyOwner(txn, old));
     if (passesOn) passOn(store, txn, old, committed.pieces, chosen.kept);
     else shareExtents(txn, chosen.kept);
     dropUpload(txn, Buffer.from(target.container.id, 'hex'), command.name, upload);
@@ -163,7 +167,7 @@ export function getBlockLists(store: Store, access: EntryAccess): Promise<BlockL
   return store.engine.snapshot(async (view) => {
     const container = await readContainer(view, access);
     if (container === undefined) return containerNotFound;
-    const entry = await readEntry(view, container, access.name);
+    const entry = await readEntry(view, container, access.name, access.at);
     const upload = await readUpload(view, Buffer.from(container.id, 'hex'), access.name);
     if (entry === undefined && upload === undefined) return entryNotFound;
     const lease = checkLeaseForRead(entry?.record.lease, access.leaseId, store.clock.now(), 'entry');

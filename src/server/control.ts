@@ -76,9 +76,9 @@ function readLine(socket: Socket, bytesMax: number): Promise<string | undefined>
     socket.setEncoding('utf8');
     socket.on('data', (chunk: string) => {
       const end = chunk.indexOf('\n');
-      if (end !== -1) resolve(text + chunk.slice(0, end));
-      text += chunk;
+      text += end === -1 ? chunk : chunk.slice(0, end);
       if (text.length > bytesMax) resolve(undefined);
+      else if (end !== -1) resolve(text);
     });
     socket.on('end', () => resolve(undefined));
     socket.on('error', reject);

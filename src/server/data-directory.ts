@@ -8,6 +8,7 @@ export interface DataPaths {
   readonly root: string;
   readonly metadata: string;
   readonly content: string;
+  readonly audit: string;
   readonly lock: string;
 }
 
@@ -17,6 +18,7 @@ export function dataPaths(config: Pick<Config, 'data'>): DataPaths {
     root,
     metadata: join(root, 'metadata', 'meta.db'),
     content: join(root, 'content'),
+    audit: join(root, 'audit'),
     lock: join(root, 'lock'),
   };
 }

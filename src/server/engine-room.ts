@@ -11,6 +11,7 @@ import { SqliteStore } from '../metadata/sqlite-store.ts';
 import { createCatalog } from '../namespace/segments.ts';
 import type { Store } from '../namespace/store.ts';
 import type { DataPaths } from './data-directory.ts';
+import { type KeySettings, openKeyring } from './keys.ts';
 
 const mebibyte = 1024 * 1024;
 
@@ -42,7 +43,7 @@ export interface OpenStore extends AsyncDisposable {
 /** The store of one process, over a committer that is here or in another process. */
 export function openStore(
   paths: DataPaths,
-  config: Pick<Config, 'segmentBytes' | 'inlineBytesMax'>,
+  config: Pick<Config, 'segmentBytes' | 'inlineBytesMax'> & Partial<KeySettings>,
   committer: Committer,
 ): OpenStore {
   const engine = new OptimisticEngine({
@@ -68,6 +69,7 @@ export function openStore(
     clock: systemClock,
     random: systemRandom,
     ids: createIds(systemClock, systemRandom),
+    keyring: openKeyring(engine, paths, config),
   };
   return {
     store,

@@ -34,7 +34,9 @@ export async function runForControl(
     return answer;
   } catch (error) {
     logger.error({ err: error, command }, 'a management command failed');
-    const message = isDamage(error) ? 'stored data is damaged: run causeway fsck' : "the server failed: see the server's log";
+    const message = isDamage(error)
+      ? 'stored data is damaged: run causeway fsck'
+      : "the server failed: see the server's log";
     return { kind: 'refused', code: 'InternalError', message };
   }
 }

@@ -5,7 +5,11 @@ import { createMetrics } from '../base/metrics.ts';
 import { RemoteCommitter } from '../metadata/commit-channel.ts';
 import { runBackground } from '../namespace/background.ts';
 import { BlobSurface } from '../surfaces/blob/surface.ts';
+import { blobRefusal } from '../surfaces/blob/refusal.ts';
 import { createHttpListener } from '../surfaces/http/listener.ts';
+import { readCertificate } from '../surfaces/http/tls.ts';
+import { keepCertificate, tlsFiles } from './certificate.ts';
+import { startAudit } from './audit.ts';
 import { dataPaths } from './data-directory.ts';
 import { openStore } from './engine-room.ts';
 import { listenProblem } from './listening.ts';
@@ -29,8 +33,17 @@ process.on('disconnect', () => process.exit(1));
 
 const committer = new RemoteCommitter(new Socket({ fd: commitDescriptor, readable: true, writable: true }));
 const opened = openStore(dataPaths(config), config, committer);
-const surface = new BlobSurface(opened.store, config, logger, metrics);
-const listener = createHttpListener(config, surface.handle);
+const audit = startAudit(opened.store, config, metrics, logger);
+const surface = new BlobSurface(opened.store, config, logger, metrics, audit?.log);
+const files = tlsFiles(config);
+const certificate = files && readCertificate(files);
+// The primary has read it a moment ago and would have said what is wrong.
+if (certificate?.kind === 'invalid') throw new Error(`the ${certificate.which} of TLS: ${certificate.problem}`);
+const listener = createHttpListener(config, surface.handle, {
+  ...(certificate && { tls: certificate.pair }),
+  refusal: blobRefusal,
+});
+if (files !== undefined) keepCertificate(files, listener, logger);
 const stopping = new AbortController();
 const background = runBackground(
   opened.store,
@@ -70,6 +83,7 @@ listener.server.listen({ port: config.blobPort, host: config.host, backlog: 1024
 async function drain(): Promise<void> {
   stopping.abort();
   await Promise.all([listener.drain(config.drainTimeoutMs), background]);
+  await audit?.close();
   await opened[Symbol.asyncDispose]();
   await logger.close();
   process.exit(0);

@@ -17,7 +17,8 @@ import { checkWal, frameHeaderBytes, walHeaderBytes, walPath } from '../../src/m
 import { createAccount } from '../../src/namespace/accounts.ts';
 import { changeContainer, createContainer } from '../../src/namespace/containers.ts';
 import { copyEntry } from '../../src/namespace/copy.ts';
-import { deleteEntry, leaseEntry, putEntry } from '../../src/namespace/entries.ts';
+import { leaseEntry, putEntry } from '../../src/namespace/entries.ts';
+import { deleteEntry } from '../../src/namespace/times.ts';
 import { processGarbage } from '../../src/namespace/garbage.ts';
 import type { Body } from '../../src/namespace/ingest.ts';
 import { reclaimOnce } from '../../src/namespace/reclaim.ts';

@@ -1,5 +1,7 @@
 // Commands on access: who has which role in an account, and the account's own roles.
 import { z } from 'zod';
+import { assignmentProblem } from '../../identity/assignments.ts';
+import { builtInRoles, findRole } from '../../identity/roles.ts';
 import {
   type AccessOutcome,
   assignmentsMax,
@@ -28,16 +30,7 @@ import {
 } from './command.ts';
 import { parseRoleDefinition } from './role-definition.ts';
 
-const builtInRoles = [
-  'Storage Blob Data Owner',
-  'Storage Blob Data Contributor',
-  'Storage Blob Data Reader',
-  'Storage Blob Delegator',
-];
-
-export const principalField = z
-  .string('must be an object id')
-  .regex(/^[0-9a-fA-F-]{1,64}$/, 'must be the object id of a user, a group or a service principal');
+const principalField = z.string('must be an object id').min(1).max(64);
 const roleField = z.string('must be the name of a role').min(1).max(128);
 const conditionBytesMax = 8 * 1024;
 
@@ -60,17 +53,22 @@ export const accessCommands: readonly ManagementCommand[] = [
       condition: z.string().min(1).max(conditionBytesMax).optional(),
     }),
     async run({ store, cause }, { account, principal, role, container, prefix, condition }) {
-      if (prefix !== undefined && container === undefined)
-        return refuse('InvalidInput', 'prefix: needs a container');
-      const builtIn = builtInRoles.find((name) => name.toLowerCase() === role.toLowerCase());
+      const { roles } = await getAccess(store, account);
+      const found = findRole(role, roles);
+      if (found === undefined) {
+        const isThere = (await getAccount(store, account)) !== undefined;
+        return refusal({ kind: isThere ? 'role-not-found' : 'account-not-found' }, account, role);
+      }
       const assign = {
         principal: principal.toLowerCase(),
-        role: builtIn ?? role,
-        isBuiltIn: builtIn !== undefined,
+        role: found.name,
+        isBuiltIn: builtInRoles.some(({ name }) => name === found.name),
         ...(container !== undefined && { container }),
         ...(prefix !== undefined && { prefix }),
         ...(condition !== undefined && { condition }),
       };
+      const problem = assignmentProblem({ ...assign, id: '' }, roles);
+      if (problem !== undefined) return refuse('InvalidInput', problem);
       const outcome = await assignRole(store, account, assign, cause);
       return outcome.kind === 'ok' ? made(assignmentView(outcome.assignment)) : refusal(outcome, account, role);
     },
@@ -80,7 +78,10 @@ export const accessCommands: readonly ManagementCommand[] = [
     method: 'DELETE',
     path: '/v1/accounts/{account}/role-assignments/{id}',
     summary: 'takes a role assignment away',
-    input: z.strictObject({ account: accountField, id: z.string().regex(/^[0-9a-f]{32}$/, 'must be the id of an assignment') }),
+    input: z.strictObject({
+      account: accountField,
+      id: z.string().regex(/^[0-9a-f]{32}$/, 'must be the id of an assignment'),
+    }),
     async run({ store, cause }, { account, id }) {
       const outcome = await unassignRole(store, account, id, cause);
       return outcome.kind === 'ok' ? done({ id }) : refusal(outcome, account, '');
@@ -96,7 +97,11 @@ export const accessCommands: readonly ManagementCommand[] = [
       if ((await getAccount(store, account)) === undefined) return refusalOf('account-not-found', { account });
       const { assignments } = await getAccess(store, account);
       const sorted = assignments.toSorted((one, other) => (one.id < other.id ? -1 : 1));
-      const { items, next } = page(sorted.filter(({ id }) => id >= from), limit, ({ id }) => id);
+      const { items, next } = page(
+        sorted.filter(({ id }) => id >= from),
+        limit,
+        ({ id }) => id,
+      );
       return done({ assignments: items.map(assignmentView), ...(next !== undefined && { next }) });
     },
   }),
@@ -110,8 +115,6 @@ export const accessCommands: readonly ManagementCommand[] = [
       const parsed = parseRoleDefinition(definition);
       if (parsed.kind === 'invalid') return refuse('InvalidInput', `definition: ${parsed.message}`);
       const { role } = parsed;
-      if (builtInRoles.some((name) => name.toLowerCase() === role.name.toLowerCase()))
-        return refuse('InvalidInput', `definition: ${role.name} is a built-in role`);
       const outcome = await putRole(store, account, role, cause);
       return outcome.kind === 'ok' ? made(role) : refusal(outcome, account, role.name);
     },
@@ -135,7 +138,7 @@ export const accessCommands: readonly ManagementCommand[] = [
     input: z.strictObject({ account: accountField }),
     async run({ store }, { account }) {
       if ((await getAccount(store, account)) === undefined) return refusalOf('account-not-found', { account });
-      return done({ builtIn: builtInRoles, roles: (await getAccess(store, account)).roles });
+      return done({ builtIn: builtInRoles.map(({ name }) => name), roles: (await getAccess(store, account)).roles });
     },
   }),
 ];

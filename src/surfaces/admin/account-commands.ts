@@ -1,8 +1,16 @@
 // Commands on accounts: create, list, show, settings, keys, delete.
-import { BlockList, isIP } from 'node:net';
 import { z } from 'zod';
+import { rangeProblem } from '../../identity/network.ts';
 import { changeSettings, type SettingChanges } from '../../namespace/account-settings.ts';
-import { createAccount, deleteAccount, getAccount, listAccounts, newAccountKey, rotateKey } from '../../namespace/accounts.ts';
+import {
+  createAccount,
+  deleteAccount,
+  getAccount,
+  listAccounts,
+  newAccountKey,
+  rotateKey,
+} from '../../namespace/accounts.ts';
+import { revokeDelegationKeys } from '../../namespace/delegation.ts';
 import type { AccountRecord } from '../../namespace/records.ts';
 import {
   accountField,
@@ -15,6 +23,7 @@ import {
   pageFields,
   refusalOf,
   refuse,
+  scopeField,
   switchField,
   wholeField,
 } from './command.ts';
@@ -38,27 +47,17 @@ export const settingFields = {
   rehydrationHighS: wholeField(0, 30 * 24 * 3600).nullable(),
   requestsPerS: wholeField(1, 1_000_000_000).nullable(),
   bytesPerS: wholeField(1, Number.MAX_SAFE_INTEGER).nullable(),
-  encryptionScope: z
-    .string('must be the name of an encryption scope')
-    .regex(/^[A-Za-z0-9-]{3,63}$/, 'must be the name of an encryption scope')
-    .nullable(),
+  encryptionScope: scopeField.nullable(),
   networkDefault: z.enum(['allow', 'deny'], 'must be allow or deny').nullable(),
   networkRanges: z
-    .array(z.string('must be addresses').refine(isRange, 'must be IP addresses or ranges such as 10.0.0.0/8'))
+    .array(
+      z
+        .string('must be addresses')
+        .refine((range) => rangeProblem(range) === undefined, 'must be IP addresses or ranges such as 10.0.0.0/8'),
+    )
     .max(networkRangesMax, `must be at most ${networkRangesMax} ranges`)
     .nullable(),
 } as const;
-
-export function isRange(text: string): boolean {
-  const [address = '', bits, ...more] = text.split('/');
-  const family = isIP(address);
-  if (family === 0 || more.length > 0 || address.includes('%')) return false;
-  if (bits === undefined) return true;
-  if (!/^\d{1,3}$/.test(bits) || Number(bits) > (family === 4 ? 32 : 128)) return false;
-  // Also the parser that will read it must take it.
-  new BlockList().addSubnet(address, Number(bits), family === 4 ? 'ipv4' : 'ipv6');
-  return true;
-}
 
 /** Everything that can be set, with what holds where nothing is: null is none. */
 export function settingsView({ settings = {} }: Pick<AccountRecord, 'settings'>) {
@@ -171,7 +170,7 @@ export const accountCommands: readonly ManagementCommand[] = [
     method: 'POST',
     path: '/v1/accounts/{account}/keys/{key}',
     summary: 'replaces key 1 or 2 by a random one, which only this answer holds',
-    input: z.strictObject({ account: accountField, key: z.enum(['1', '2'], 'must be 1 or 2') }),
+    input: z.strictObject({ account: accountField, key: z.enum(['1', '2'], 'must be 1 or 2').default('1') }),
     async run({ store, cause }, { account, key }) {
       const which = key === '1' ? 1 : 2;
       const outcome = await rotateKey(store, account, which, cause);
@@ -184,6 +183,26 @@ export const accountCommands: readonly ManagementCommand[] = [
           return refusalOf(outcome.kind, { account });
         default:
           throw new Error(`replacing a key: ${outcome.kind}`);
+      }
+    },
+  }),
+  command({
+    name: 'account revoke-delegation-keys',
+    method: 'POST',
+    path: '/v1/accounts/{account}/revoke-delegation-keys',
+    summary: 'ends all user delegation keys, and every signature that was made with one',
+    input: z.strictObject({ account: accountField }),
+    async run({ store, cause }, { account }) {
+      const outcome = await revokeDelegationKeys(store, account, cause);
+      switch (outcome.kind) {
+        case 'ok':
+          return done({ name: account });
+        case 'account-not-found':
+        case 'no-space':
+        case 'contended':
+          return refusalOf(outcome.kind, { account });
+        default:
+          throw new Error(`revoking delegation keys: ${outcome.kind}`);
       }
     },
   }),

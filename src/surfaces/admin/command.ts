@@ -109,6 +109,13 @@ export const containerField = z
     'the name of a container must be 3 to 63 lower-case letters, digits and single hyphens',
   );
 
+export const scopeField = z
+  .string('must be the name of an encryption scope')
+  .regex(
+    /^(?=.{3,63}$)[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*$/,
+    'the name of an encryption scope must be 3 to 63 letters, digits and single hyphens',
+  );
+
 export const wholeField = (min: number, max: number) => {
   const message = `must be a whole number from ${min} to ${max}`;
   return z.int(message).min(min, message).max(max, message);
@@ -126,7 +133,11 @@ export const pageFields = {
 } as const;
 
 /** `items` holds one more than the page, if there are more: where the next one begins. */
-export function page<T>(items: readonly T[], limit: number, nameOf: (item: T) => string): { items: T[]; next?: string } {
+export function page<T>(
+  items: readonly T[],
+  limit: number,
+  nameOf: (item: T) => string,
+): { items: T[]; next?: string } {
   const beyond = items[limit];
   return { items: items.slice(0, limit), ...(beyond !== undefined && { next: nameOf(beyond) }) };
 }

@@ -4,12 +4,14 @@ import { accessCommands } from './access-commands.ts';
 import { accountCommands } from './account-commands.ts';
 import { type CommandContext, type CommandOutcome, type ManagementCommand, refuse } from './command.ts';
 import { containerCommands } from './container-commands.ts';
+import { scopeCommands } from './scope-commands.ts';
 import { tokenCommands } from './token-commands.ts';
 
 export const managementCommands: readonly ManagementCommand[] = [
   ...accountCommands,
   ...accessCommands,
   ...containerCommands,
+  ...scopeCommands,
   ...tokenCommands,
 ];
 
@@ -21,11 +23,7 @@ export async function runCommand(context: CommandContext, name: string, input: u
   return runRow(context, found, input);
 }
 
-export async function runRow(
-  context: CommandContext,
-  row: ManagementCommand,
-  input: unknown,
-): Promise<CommandOutcome> {
+export async function runRow(context: CommandContext, row: ManagementCommand, input: unknown): Promise<CommandOutcome> {
   const parsed = row.input.safeParse(input);
   return parsed.success ? row.run(context, parsed.data) : refuse('InvalidInput', messageOf(parsed.error));
 }

@@ -20,6 +20,7 @@ import {
   type ManagementCommand,
   refusalOf,
   refuse,
+  scopeField,
   switchField,
   wholeField,
 } from './command.ts';
@@ -32,10 +33,7 @@ export const policyFields = {
   retentionLock: z.literal(true, 'must be true: a lock is not taken off'),
   protectedAppends: z.enum(['append', 'all'], 'must be append, all, or null').nullable(),
   versionImmutability: z.literal(true, 'must be true: it is not switched off again'),
-  encryptionScope: z
-    .string('must be the name of an encryption scope')
-    .regex(/^[A-Za-z0-9-]{3,63}$/, 'must be the name of an encryption scope')
-    .nullable(),
+  encryptionScope: scopeField.nullable(),
   denyScopeOverride: switchField,
 } as const;
 

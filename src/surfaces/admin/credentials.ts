@@ -34,7 +34,7 @@ export class AdminCredentials {
     if (this.#failures.isSpent(from))
       return { kind: 'refused', status: 429, code: 'TooManyFailures', message: 'too many failed attempts: wait' };
     // Node joins repeated headers of some names with a comma; of this one it keeps the first. More than one is nobody's.
-    const given = request.headersDistinct['authorization'] ?? [];
+    const given = request.headersDistinct.authorization ?? [];
     const token = given.length === 1 ? /^Bearer +([\x21-\x7e]{1,256})$/i.exec(given[0] as string)?.[1] : undefined;
     if (token === undefined) {
       return {

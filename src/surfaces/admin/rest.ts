@@ -16,7 +16,9 @@ export interface RestError {
   readonly allow?: string;
 }
 
-export type RestRequest = { readonly kind: 'command'; readonly row: ManagementCommand; readonly input: object } | RestError;
+export type RestRequest =
+  | { readonly kind: 'command'; readonly row: ManagementCommand; readonly input: object }
+  | RestError;
 
 const error = (status: number, code: string, message: string): RestError => ({ kind: 'error', status, code, message });
 

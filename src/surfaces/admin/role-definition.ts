@@ -1,22 +1,10 @@
 // A role in Azure's own formats: as `az role definition` prints and takes it, and as the management API does.
 import { z } from 'zod';
+import { roleProblem } from '../../identity/roles.ts';
 import type { CustomRoleRecord } from '../../namespace/records.ts';
 
-const listMax = 200;
 const text = z.string('must be text').max(2048);
-const actions = z
-  .array(
-    z
-      .string('must be a list of actions')
-      .max(300)
-      .regex(
-        /^(?:\*|[A-Za-z]+(?:\.[A-Za-z]+)+\/[A-Za-z0-9.*/-]+)$/,
-        'must be an action such as Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read',
-      ),
-    'must be a list of actions',
-  )
-  .max(listMax)
-  .default([]);
+const actions = z.array(text, 'must be a list of actions').max(256).default([]);
 
 const permissions = { actions, notactions: actions, dataactions: actions, notdataactions: actions } as const;
 
@@ -24,11 +12,7 @@ const permissions = { actions, notactions: actions, dataactions: actions, notdat
 const ignored = ['id', 'iscustom', 'assignablescopes', 'type', 'roletype', 'createdon', 'createdby', 'updatedon'];
 const known = new Set([...ignored, 'updatedby', 'name', 'rolename', 'description', 'permissions', 'properties']);
 
-const roleName = z
-  .string('must be text')
-  .regex(/^[\p{L}\p{N}][\p{L}\p{N} ()._-]{0,127}$/u, 'must be 1 to 128 letters, digits, spaces and ._-()');
-
-const flat = z.object({ name: roleName, description: text.optional(), ...permissions });
+const flat = z.object({ name: text, description: text.optional(), ...permissions });
 
 export type DefinitionOutcome =
   | { readonly kind: 'ok'; readonly role: CustomRoleRecord }
@@ -39,7 +23,7 @@ const invalid = (message: string): DefinitionOutcome => ({ kind: 'invalid', mess
 export function parseRoleDefinition(definition: unknown): DefinitionOutcome {
   const outer = lowerKeys(definition);
   if (outer === undefined) return invalid('a role definition must be an object');
-  const inner = outer['properties'] === undefined ? outer : lowerKeys(outer['properties']);
+  const inner = outer.properties === undefined ? outer : lowerKeys(outer.properties);
   if (inner === undefined) return invalid('properties must be an object');
   for (const fields of [outer, inner]) {
     const strange = Object.keys(fields).find((name) => !known.has(name) && !Object.hasOwn(permissions, name));
@@ -57,7 +41,7 @@ export function parseRoleDefinition(definition: unknown): DefinitionOutcome {
     granted = fields;
   }
   // Where both stand, `name` is a GUID and `roleName` what it is called.
-  const name = inner['rolename'] ?? inner['name'];
+  const name = inner.rolename ?? inner.name;
   const { description } = inner;
   const parsed = flat.safeParse({ ...granted, name, ...(description !== null && { description }) });
   if (!parsed.success) {
@@ -66,17 +50,16 @@ export function parseRoleDefinition(definition: unknown): DefinitionOutcome {
   }
   const { data } = parsed;
   if (data.actions.length + data.dataactions.length === 0) return invalid('a role must have actions or dataActions');
-  return {
-    kind: 'ok',
-    role: {
-      name: data.name,
-      ...(data.description !== undefined && { description: data.description }),
-      actions: data.actions,
-      notActions: data.notactions,
-      dataActions: data.dataactions,
-      notDataActions: data.notdataactions,
-    },
+  const role: CustomRoleRecord = {
+    name: data.name,
+    ...(data.description !== undefined && { description: data.description }),
+    actions: data.actions,
+    notActions: data.notactions,
+    dataActions: data.dataactions,
+    notDataActions: data.notdataactions,
   };
+  const problem = roleProblem(role);
+  return problem === undefined ? { kind: 'ok', role } : invalid(problem);
 
   function isEmptyCondition(field: string): boolean {
     if (field !== 'condition' && field !== 'conditionversion') return false;

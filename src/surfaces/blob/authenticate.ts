@@ -1,59 +1,111 @@
-// Who sends a request, and may they: Shared Key, SAS or nobody, then the one decision of identity/authorize.ts.
-
+// Who sends a request, and may they: Shared Key, SAS, token or nobody, then the one decision of identity/authorize.ts.
+import { createSecretKey } from 'node:crypto';
 import { parseIsoTime } from '../../codec/http-date.ts';
 import { type AccountKey, parseAccountKey } from '../../identity/account-key.ts';
-import { type Action, authorize, type DenialReason, type Principal, type Resource } from '../../identity/authorize.ts';
-import { parseSas } from '../../identity/sas.ts';
+import type { Action, Resource } from '../../identity/actions.ts';
+import type { Access, Holder } from '../../identity/assignments.ts';
+import {
+  authorize,
+  type Decision,
+  type DenialReason,
+  type EntraPrincipal,
+  type Principal,
+} from '../../identity/authorize.ts';
+import { delegationKeyValue } from '../../identity/delegation-key.ts';
+import { NetworkPolicy } from '../../identity/network.ts';
+import { type AnySas, parseSas } from '../../identity/sas.ts';
 import { verifySharedKey } from '../../identity/shared-key.ts';
-import { type SasOutcome, type StoredAccessPolicy, sasFailureCodes, verifySas } from '../../identity/verify-sas.ts';
+import { audienceOf, type TokenSettings, TokenVerifier } from '../../identity/tokens.ts';
+import {
+  type Delegation,
+  type SasOutcome,
+  type StoredAccessPolicy,
+  sasFailureCodes,
+  verifySas,
+} from '../../identity/verify-sas.ts';
+import { readAccess } from '../../namespace/access.ts';
 import { getAccount } from '../../namespace/accounts.ts';
+import { readBlobFacts } from '../../namespace/blob-facts.ts';
 import { readContainer } from '../../namespace/containers.ts';
-import type { AccountRecord, ContainerRecord, StoredPolicy } from '../../namespace/records.ts';
+import { delegatorGroups } from '../../namespace/delegation.ts';
+import type { AccessRecord, AccountRecord, ContainerRecord, StoredPolicy } from '../../namespace/records.ts';
 import type { Store } from '../../namespace/store.ts';
 import type { Peer } from './call.ts';
 import { BlobError, type ErrorCode } from './errors.ts';
-import { one, type Query, type Target } from './request.ts';
+import type { Query, Target } from './request.ts';
+import { furtherActions, requestFacts, resourceOf } from './request-facts.ts';
 
 export interface Credentials {
   readonly method: string;
   readonly rawPath: string;
   readonly query: Query;
   readonly headers: Readonly<Record<string, string | undefined>>;
+  /** Names and values in turn, where they are known: of two of one name, `headers` has one. */
+  readonly rawHeaders?: readonly string[];
   readonly target: Target;
   readonly peer: Peer;
+}
+
+export interface AuthenticatorSettings extends TokenSettings {
+  /** Further audiences that tokens may be made out to; `{account}` stands for the account's name. */
+  readonly entraAudiences: readonly string[];
 }
 
 interface KnownAccount {
   readonly record: AccountRecord;
   readonly keys: readonly AccountKey[];
+  readonly network: NetworkPolicy;
   readonly readMs: number;
+  /** Read when it is first asked for. */
+  access?: AccessRecord;
 }
 
-/** A rotated key stops working within this time. */
+/** A rotated key, a role that was taken away, or another setting works on for this time. */
 const accountCacheMs = 1000;
 const accountsCachedMax = 1000;
+const noAccess: AccessRecord = { assignments: [], roles: [] };
 
 export class Authenticator {
   readonly #store: Store;
-  readonly #skewMs: number;
+  readonly #settings: AuthenticatorSettings;
+  readonly #tokens: TokenVerifier;
   readonly #accounts = new Map<string, KnownAccount>();
 
-  constructor(store: Store, skewMs: number) {
+  constructor(store: Store, settings: AuthenticatorSettings) {
     this.#store = store;
-    this.#skewMs = skewMs;
+    this.#settings = settings;
+    this.#tokens = new TokenVerifier(settings, store.clock);
+  }
+
+  /** What a 401 says of where tokens are had; undefined where none are taken. */
+  get challenge(): string | undefined {
+    return this.#tokens.challenge;
+  }
+
+  /** Throws for an address that the account does not let in: before it is told anything else. */
+  async admit(account: string, peer: Peer): Promise<void> {
+    const known = await this.account(account);
+    if (known !== undefined && !known.network.admits(peer.address)) throw new BlobError('AuthorizationFailure');
   }
 
   /** Throws `BlobError` for credentials that are wrong; none at all is somebody anonymous. */
   async principal(request: Credentials): Promise<Principal> {
-    const nowMs = this.#store.clock.now();
-    const authorization = request.headers.authorization;
-    const hasSas = request.query.has('sig');
-    if (authorization === undefined && !hasSas) return { kind: 'anonymous' };
-    const account = await this.account(request.target.account);
-    // An unknown account looks like a wrong signature: nobody learns which accounts there are.
-    const accountKeys = account?.keys ?? [];
-    if (authorization !== undefined) return this.#sharedKey(request, authorization, accountKeys, nowMs);
-    return this.#sas(request, accountKeys, nowMs);
+    await this.admit(request.target.account, request.peer);
+    const authorization = authorizationOf(request);
+    const sas = parseSas(request.query);
+    if (authorization !== undefined) {
+      // The header decides. Only a signature that is bound to a user is more than the token that comes with it.
+      if (!isBearer(authorization)) return await this.#sharedKey(request, authorization);
+      if (sas.kind !== 'delegated' || sas.userOid === undefined) return await this.#bearer(request, authorization);
+    }
+    switch (sas.kind) {
+      case 'none':
+        return { kind: 'anonymous' };
+      case 'malformed':
+        throw authenticationFailed(sas.detail);
+      default:
+        return await this.#sas(request, sas, authorization);
+    }
   }
 
   async account(name: string): Promise<KnownAccount | undefined> {
@@ -67,18 +119,19 @@ export class Authenticator {
     }
     if (this.#accounts.size >= accountsCachedMax) this.#accounts.clear();
     const keys = record.keys.map((key) => parseAccountKey(key)).filter((key) => key !== undefined);
-    const known = { record, keys, readMs: nowMs };
+    const known = { record, keys, network: new NetworkPolicy(record.settings?.networkRules), readMs: nowMs };
     this.#accounts.set(name, known);
     return known;
   }
 
-  #sharedKey(request: Credentials, authorization: string, keys: readonly AccountKey[], nowMs: number): Principal {
-    if (!/^SharedKey(Lite)? /.test(authorization)) {
-      // A bearer token over plain HTTP, or a scheme nobody knows.
-      throw new BlobError('InvalidAuthenticationInfo');
-    }
+  async #sharedKey(request: Credentials, authorization: string): Promise<Principal> {
+    if (!/^SharedKey(Lite)? /.test(authorization)) throw new BlobError('InvalidAuthenticationInfo');
+    const known = await this.account(request.target.account);
+    refuseKeys(known);
     const signed = { ...request, account: request.target.account };
-    const outcome = verifySharedKey(signed, authorization, keys, nowMs, this.#skewMs);
+    // An unknown account looks like a wrong signature: nobody learns which accounts there are.
+    const keys = known?.keys ?? [];
+    const outcome = verifySharedKey(signed, authorization, keys, this.#store.clock.now(), this.#settings.clockSkewMs);
     switch (outcome.kind) {
       case 'ok':
         return { kind: 'account-key', account: outcome.account };
@@ -97,21 +150,79 @@ export class Authenticator {
     }
   }
 
-  async #sas(request: Credentials, keys: readonly AccountKey[], nowMs: number): Promise<Principal> {
-    const sas = parseSas(request.query);
-    if (sas.kind === 'none') return { kind: 'anonymous' };
-    if (sas.kind === 'user-delegation') throw authenticationFailed('User delegation signatures are not served.');
-    if (sas.kind === 'malformed') throw authenticationFailed(sas.detail);
+  async #bearer({ peer, target }: Credentials, authorization: string): Promise<EntraPrincipal> {
+    // Whoever sees a token has it. Only within one machine nobody else does.
+    if (peer.protocol !== 'https' && peer.isLoopback !== true)
+      throw authenticationFailed('Authentication scheme Bearer is not allowed with HTTP.');
+    const token = authorization.slice('Bearer'.length).trim();
+    const isAudience = audienceOf(target.account, this.#settings.entraAudiences);
+    const outcome = await this.#tokens.verify(token, isAudience);
+    switch (outcome.kind) {
+      case 'ok': {
+        const { oid, tid, groups, appId, appRoles, upn } = outcome.identity;
+        return {
+          kind: 'entra',
+          oid,
+          tid,
+          groups,
+          appRoles,
+          ...(appId !== undefined && { appId }),
+          ...(upn !== undefined && { upn }),
+        };
+      }
+      case 'refused':
+        throw new BlobError(
+          'InvalidAuthenticationInfo',
+          { AuthenticationErrorDetail: outcome.detail },
+          'Server failed to authenticate the request. Please refer to the information in the www-authenticate header.',
+          {},
+          401,
+        );
+      case 'unavailable':
+        throw new BlobError(
+          'ServerBusy',
+          { Reason: outcome.detail },
+          'The keys of the issuer of the token cannot be had at the moment. Please retry your request.',
+        );
+    }
+  }
+
+  async #sas(request: Credentials, sas: AnySas, authorization: string | undefined): Promise<Principal> {
     const { account, container } = request.target;
+    const known = await this.account(account);
+    if (sas.kind !== 'delegated') refuseKeys(known);
     const needsPolicy = sas.kind === 'service' && sas.identifier !== undefined && container !== undefined;
     const policies = needsPolicy ? await this.#policies(account, container) : [];
-    const outcome = verifySas(sas, { account, ...resourceOf(request) }, keys, policies, {
-      nowMs,
+    const keys = sas.kind === 'delegated' ? delegationKeys(known?.record, account, sas.key) : (known?.keys ?? []);
+    const outcome = verifySas(sas, resourceOf(request), keys, policies, {
+      nowMs: this.#store.clock.now(),
       clientIp: request.peer.address,
       protocol: request.peer.protocol,
+      headers: request.headers,
+      query: request.query,
     });
-    if (outcome.kind === 'ok') return { kind: 'sas', grant: outcome.grant };
-    throw sasError(outcome);
+    if (outcome.kind !== 'ok') throw sasError(outcome);
+    const { grant } = outcome;
+    if (grant.delegation === undefined) return { kind: 'sas', grant };
+    await this.#checkBound(request, grant.delegation, authorization);
+    return { kind: 'sas', grant, delegators: await this.#delegators(account, grant.delegation) };
+  }
+
+  /** A signature that is bound to a user is of no use to whoever does not hold a token of that user. */
+  async #checkBound(request: Credentials, { boundTo }: Delegation, authorization: string | undefined): Promise<void> {
+    if (boundTo === undefined) return;
+    if (authorization === undefined) throw authenticationFailed('The signature needs a token of the user in sduoid.');
+    const bearer = await this.#bearer(request, authorization);
+    if (bearer.oid !== boundTo.oid || bearer.tid !== boundTo.tid)
+      throw authenticationFailed('The token is not of the user that the signature is bound to.');
+  }
+
+  /** All of them must be allowed: who made the signature, and whom it was made for without having been checked. */
+  async #delegators(account: string, { oid, unauthorizedOid }: Delegation): Promise<Holder[]> {
+    const nowMs = this.#store.clock.now();
+    const groups = await this.#store.engine.snapshot((view) => delegatorGroups(view, account, oid, nowMs));
+    const delegator = { oid, groups };
+    return unauthorizedOid === undefined ? [delegator] : [delegator, { oid: unauthorizedOid, groups: [] }];
   }
 
   async #policies(account: string, container: string): Promise<StoredAccessPolicy[]> {
@@ -125,25 +236,84 @@ export class Authenticator {
 
   /** Throws the documented refusal; answers whether only a new blob may be made. */
   async authorize(principal: Principal, action: Action, request: Credentials): Promise<{ onlyIfNew: boolean }> {
-    const resource: Resource = { account: request.target.account, ...resourceOf(request) };
-    if (principal.kind !== 'anonymous') return decide(principal, action, resource);
-    const { container } = request.target;
-    const record = container === undefined ? undefined : await this.container(resource.account, container);
-    return decide(principal, action, { ...resource, ...(record && { publicAccess: record.publicAccess }) });
+    const resource = resourceOf(request);
+    const isPublic = (await this.account(resource.account))?.record.settings?.publicAccess !== false;
+    if (principal.kind === 'anonymous') return await this.#anonymous(principal, action, resource, isPublic);
+    const isByRole = principal.kind === 'entra' || (principal.kind === 'sas' && principal.delegators !== undefined);
+    // What listings tell of tags is a right of its own among roles, and goes with the listing otherwise.
+    const more = furtherActions(request, action).filter(
+      (one) => isByRole || !action.startsWith('container/') || one !== 'blob/tags-read',
+    );
+    let onlyIfNew = false;
+    for (const one of [action, ...more]) {
+      const decision = isByRole
+        ? await this.#byRole(principal, one, resource, request)
+        : authorize(principal, one, resource);
+      onlyIfNew = enforce(decision) || onlyIfNew;
+    }
+    if (!isPublic && (action === 'container/create' || action === 'container/set-acl')) refusePublic(request.headers);
+    return { onlyIfNew };
+  }
+
+  async #byRole(principal: Principal, action: Action, resource: Resource, request: Credentials): Promise<Decision> {
+    const known = await this.account(resource.account);
+    const { assignments, roles } = known === undefined ? noAccess : await this.#access(resource.account, known);
+    const access: Access = { assignments, roles, request: requestFacts(request), nowMs: this.#store.clock.now() };
+    const decision = authorize(principal, action, resource, access);
+    const { account, container, blob, snapshot, version } = resource;
+    if (decision.kind !== 'needs-blob' || container === undefined || blob === undefined) return decision;
+    const time = snapshot ?? version;
+    const name = { account, container, blob, ...(time !== undefined && { time }) };
+    return authorize(principal, action, resource, { ...access, blob: await readBlobFacts(this.#store, name) });
+  }
+
+  async #access(account: string, known: KnownAccount): Promise<AccessRecord> {
+    known.access ??= await this.#store.engine.snapshot((view) => readAccess(view, account));
+    return known.access;
+  }
+
+  async #anonymous(principal: Principal, action: Action, resource: Resource, isPublic: boolean) {
+    const { account, container } = resource;
+    const record = container === undefined ? undefined : await this.container(account, container);
+    const level = record?.publicAccess ?? 'none';
+    const decision = authorize(principal, action, { ...resource, publicAccess: isPublic ? level : 'none' });
+    if (decision.kind !== 'denied') return { onlyIfNew: enforce(decision) };
+    if (level !== 'none' && !isPublic) throw new BlobError('PublicAccessNotPermitted');
+    const isRead = action === 'blob/read' || action === 'container/read' || action === 'container/list';
+    // What is not public does not exist for somebody who says nothing of himself, unless he could get himself a token.
+    if (isRead && this.challenge === undefined) throw new BlobError('ResourceNotFound');
+    return { onlyIfNew: enforce(decision) };
   }
 }
 
-function resourceOf({ target, query }: Credentials): Omit<Resource, 'account'> {
-  const prefix = target.blob === undefined ? one(query, 'prefix') : undefined;
-  const snapshot = one(query, 'snapshot');
-  const version = one(query, 'versionid');
-  return {
-    ...(target.container !== undefined && { container: target.container }),
-    ...(target.blob !== undefined && { blob: target.blob }),
-    ...(prefix !== undefined && { prefix }),
-    ...(snapshot !== undefined && { snapshot }),
-    ...(version !== undefined && { version }),
-  };
+/** The one `Authorization`; two of them are refused, for the rest of the way might believe the other. */
+function authorizationOf({ headers, rawHeaders = [] }: Credentials): string | undefined {
+  let count = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) if (rawHeaders[i]?.toLowerCase() === 'authorization') count++;
+  if (count > 1) {
+    const detail = 'There is more than one Authorization header.';
+    throw new BlobError('InvalidAuthenticationInfo', { AuthenticationErrorDetail: detail });
+  }
+  return headers.authorization;
+}
+
+const isBearer = (authorization: string): boolean => /^Bearer(?: |$)/i.test(authorization);
+
+function delegationKeys(
+  record: AccountRecord | undefined,
+  account: string,
+  fields: Parameters<typeof delegationKeyValue>[2],
+): AccountKey[] {
+  if (record?.delegationSecret === undefined) return [];
+  return [createSecretKey(delegationKeyValue(Buffer.from(record.delegationSecret, 'base64'), account, fields))];
+}
+
+function refuseKeys(known: KnownAccount | undefined): void {
+  if (known?.record.settings?.sharedKeyAccess === false) throw new BlobError('KeyBasedAuthenticationNotPermitted');
+}
+
+function refusePublic(headers: Credentials['headers']): void {
+  if ((headers['x-ms-blob-public-access'] ?? '') !== '') throw new BlobError('PublicAccessNotPermitted');
 }
 
 const denials: Readonly<Record<DenialReason, ErrorCode>> = {
@@ -152,20 +322,24 @@ const denials: Readonly<Record<DenialReason, ErrorCode>> = {
   scope: 'AuthorizationFailure',
   anonymous: 'NoAuthenticationInformation',
   account: 'AuthorizationFailure',
+  role: 'AuthorizationPermissionMismatch',
+  'token-only': 'AuthenticationFailed',
 };
 
-function decide(principal: Principal, action: Action, resource: Resource): { onlyIfNew: boolean } {
-  const decision = authorize(principal, action, resource);
+/** Throws for what is denied; answers whether only something new may be made. */
+function enforce(decision: Decision): boolean {
   switch (decision.kind) {
     case 'allowed':
-      return { onlyIfNew: false };
+      return false;
     case 'allowed-only-if-new':
-      return { onlyIfNew: true };
-    case 'denied': {
-      const isRead = action === 'blob/read' || action === 'container/read' || action === 'container/list';
-      // What is not public does not exist for somebody who says nothing of himself.
-      throw new BlobError(decision.reason === 'anonymous' && isRead ? 'ResourceNotFound' : denials[decision.reason]);
-    }
+      return true;
+    case 'needs-blob':
+      // Asked for again although it was given: nothing was allowed.
+      throw new BlobError('AuthorizationPermissionMismatch');
+    case 'denied':
+      if (decision.reason === 'token-only')
+        throw authenticationFailed('Only authentication scheme Bearer is supported');
+      throw new BlobError(denials[decision.reason]);
   }
 }
 
@@ -192,7 +366,7 @@ function sasError(failure: Exclude<SasOutcome, { kind: 'ok' }>): BlobError {
 function withoutSecrets(stringToSign: string): string {
   return stringToSign
     .replace(/([?&]sig=)[^&\s]*/gi, '$1REDACTED')
-    .replace(/^(x-ms-(?:copy-source-authorization|encryption-key)):.*$/gim, '$1:REDACTED');
+    .replace(/^(x-ms-(?:copy-source-authorization|(?:source-)?encryption-key)):.*$/gim, '$1:REDACTED');
 }
 
 function authenticationFailed(detail: string): BlobError {

@@ -1,19 +1,27 @@
 // What every change of a blob names: where, under which conditions and lease, and why.
 import type { EntryChange } from '../../namespace/entries.ts';
 import type { BlobCall } from './call.ts';
-import { conditions, leaseId } from './headers-in.ts';
+import { BlobError } from './errors.ts';
+import { conditions, entryTime, leaseId } from './headers-in.ts';
 import { checkBlobName } from './names.ts';
 
-export function blobChange(call: BlobCall): EntryChange {
+/** `withTime`: the operation may be of a snapshot or a version. */
+export function blobChange(call: BlobCall, withTime = false): EntryChange {
   const { target, headers } = call;
   checkBlobName(target.blob);
   const lease = leaseId(headers);
+  const at = entryTime(call.query);
+  if (at !== undefined && !withTime) {
+    const parameter = at.kind === 'snapshot' ? 'snapshot' : 'versionid';
+    throw new BlobError('UnsupportedQueryParameter', { QueryParameterName: parameter });
+  }
   return {
     account: target.account,
     container: target.container,
     name: target.blob,
     conditions: conditions(headers),
     ...(lease !== undefined && { leaseId: lease }),
+    ...(at && { at }),
     cause: call.cause,
   };
 }

@@ -87,8 +87,17 @@ export const testSettings: BlobSettings = {
   strictVersions: false,
   bodyBytesMax: 2 ** 40,
   clockSkewMs: 900_000,
+  entraTenants: [],
+  entraAuthority: 'https://login.microsoftonline.com',
+  entraAudiences: [],
   stallTimeoutMs: 10_000,
   copySourceHosts: [],
+  data: '',
+  queriesMax: 1,
+  queryQueueMax: 2,
+  queryTimeoutMs: 20_000,
+  queryBytesMax: 2 ** 30,
+  queryMemoryBytes: 2 ** 28,
 };
 
 export function serviceCall(surface: TestSurface, request: TestRequest = {}): Call {
@@ -113,6 +122,7 @@ export function serviceCall(surface: TestSurface, request: TestRequest = {}): Ca
     cause: { by: 'test', requestId: '00000000-0000-0000-0000-000000000001' },
     principal: { kind: 'account-key', account: testAccount },
     onlyIfNew: false,
+    accountSettings: {},
     openSource: async () => {
       throw new BlobError('CannotVerifyCopySource');
     },

@@ -1,16 +1,32 @@
 // One request on its way through the surface: what it asks, who asks, and what it may use.
 import type { Principal } from '../../identity/authorize.ts';
+import type { EntryTime } from '../../namespace/entries.ts';
 import type { Cause } from '../../namespace/journal.ts';
+import type { AccountSettings } from '../../namespace/records.ts';
 import type { Store } from '../../namespace/store.ts';
 import type { Answer } from '../http/answer.ts';
 import type { Hold } from '../http/hold.ts';
 import type { ParsedRequest } from './request.ts';
 import type { RemoteAddress } from './source-address.ts';
 
-export interface BlobSettings {
+/** What queries of blobs' contents may take. */
+export interface QuerySettings {
+  readonly data: string;
+  readonly queriesMax: number;
+  readonly queryQueueMax: number;
+  readonly queryTimeoutMs: number;
+  readonly queryBytesMax: number;
+  readonly queryMemoryBytes: number;
+}
+
+export interface BlobSettings extends QuerySettings {
   readonly strictVersions: boolean;
   readonly bodyBytesMax: number;
   readonly clockSkewMs: number;
+  /** Tenants of Entra ID whose tokens are believed, where their issuers are, and what tokens may be made out to. */
+  readonly entraTenants: readonly string[];
+  readonly entraAuthority: string;
+  readonly entraAudiences: readonly string[];
   /** How long the server of a copy's source may be silent. */
   readonly stallTimeoutMs: number;
   /** Other servers that may be copied from. */
@@ -21,6 +37,8 @@ export interface BlobSettings {
 export interface Peer {
   readonly address: string;
   readonly protocol: 'http' | 'https';
+  /** Both ends of the connection are addresses of this machine that no other can reach. */
+  readonly isLoopback?: boolean;
 }
 
 export interface Call extends ParsedRequest {
@@ -34,6 +52,8 @@ export interface Call extends ParsedRequest {
   readonly principal: Principal;
   /** The caller may make what is not there, and not replace what is (a SAS with create and without write). */
   readonly onlyIfNew: boolean;
+  /** As they were within the last second. */
+  readonly accountSettings: AccountSettings;
   /**
    * Checks a source by the credential that its address carries, or, with `withOwnKey`, by the caller's account key. One
    * on another server is only told to be that: who may read it, its server says.
@@ -53,6 +73,7 @@ export interface LocalSource {
   readonly account: string;
   readonly container: string;
   readonly blob: string;
+  readonly at?: EntryTime;
 }
 
 export interface BatchPart {

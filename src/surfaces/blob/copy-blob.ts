@@ -2,12 +2,15 @@
 import { randomUUID } from 'node:crypto';
 import { type CopySource, copyEntry } from '../../namespace/copy.ts';
 import { type EntryAttributes, type EntryOutcome, getEntry, openForWrite, putEntry } from '../../namespace/entries.ts';
+import { isSameEncryption } from '../../namespace/scopes.ts';
+import { type OnlineTier, rehydrationOf } from '../../namespace/tiers.ts';
 import type { Answer } from '../http/answer.ts';
 import { blobChange } from './blob-change.ts';
 import type { BlobCall } from './call.ts';
+import { sealed, writeSealing } from './encryption-headers.ts';
 import { BlobError, failureError } from './errors.ts';
-import { contentHeaders, headerError, metadata, required, tags, tier } from './headers-in.ts';
-import { stamp } from './headers-out.ts';
+import { contentHeaders, headerError, metadata, rehydratePriority, required, tags, tier } from './headers-in.ts';
+import { encryptionHeaders, stamp, writtenHeaders } from './headers-out.ts';
 import { blobBytesMax } from './put-blob.ts';
 import { openRemote, remoteTags } from './remote-source.ts';
 import { one } from './request.ts';
@@ -17,11 +20,15 @@ import {
   copySource,
   type FoundSource,
   type SourceSums,
+  sharesSeal,
+  sourceBody,
   sourceError,
   sourceOf,
   sourceSums,
+  sourceUnsealer,
 } from './source.ts';
 import type { RemoteAddress } from './source-address.ts';
+import { retention } from './write-attributes.ts';
 
 /**
  * Copy Blob: done when it is answered, also from another server, where Azure would go on with it by itself. So its status
@@ -42,18 +49,14 @@ export async function copyBlob(call: BlobCall): Promise<Answer> {
 /** Copy Blob From URL. */
 export async function copyBlobFromUrl(call: BlobCall): Promise<Answer> {
   const source = await copySource(call, false);
-  const sums = sourceSums(call);
-  if (source.kind === 'local') await checkSourceSums(call, source.source, sums);
-  return await copyAs(call, source, sums);
+  return await copyAs(call, source, sourceSums(call));
 }
 
 async function copyAs(call: BlobCall, source: FoundSource, sums: SourceSums): Promise<Answer> {
   const id = randomUUID();
   const url = required(call.headers, 'x-ms-copy-source');
   const outcome = await copy(call, source, sums, (from) => {
-    const { type, length } = from;
-    // The copy would have to be an append or a page blob, as its source is.
-    if (type !== 'block') throw new BlobError('NotImplemented');
+    const { length } = from;
     const state = { id, source: withoutQuery(url), status: 'success', completedMs: call.nowMs } as const;
     return { ...inherited(call, from), copy: { ...state, bytes: length, total: length } };
   });
@@ -61,7 +64,12 @@ async function copyAs(call: BlobCall, source: FoundSource, sums: SourceSums): Pr
   if (outcome.kind !== 'ok') throw failureError(outcome);
   return {
     status: 202,
-    headers: { ...stamp(outcome.entry.record), 'x-ms-copy-id': id, 'x-ms-copy-status': 'success' },
+    headers: {
+      ...stamp(outcome.entry.record),
+      'x-ms-copy-id': id,
+      'x-ms-copy-status': 'success',
+      ...encryptionHeaders(outcome.entry.record.encryption),
+    },
   };
 }
 
@@ -71,7 +79,6 @@ export async function putBlobFromUrl(call: BlobCall): Promise<Answer> {
   if (type !== 'BlockBlob') throw headerError('x-ms-blob-type', type);
   const source = await copySource(call, false);
   const sums = sourceSums(call);
-  if (source.kind === 'local') await checkSourceSums(call, source.source, sums);
   const takesProperties = call.headers['x-ms-copy-source-blob-properties']?.toLowerCase() !== 'false';
   const outcome = await copy(call, source, sums, (from) => {
     const given = contentHeaders(call.headers, false);
@@ -84,7 +91,7 @@ export async function putBlobFromUrl(call: BlobCall): Promise<Answer> {
   if (outcome.kind !== 'ok') throw failureError(outcome);
   return {
     status: 201,
-    headers: { ...stamp(outcome.entry.record), 'x-ms-request-server-encrypted': 'true' },
+    headers: { ...stamp(outcome.entry.record), ...writtenHeaders(outcome.entry.record.encryption) },
   };
 }
 
@@ -109,24 +116,44 @@ function copy(
 ): Promise<EntryOutcome> {
   return source.kind === 'remote'
     ? copyRemote(call, source.address, sums, attributes)
-    : copyLocal(call, source.source, attributes);
+    : copyLocal(call, source.source, sums, attributes);
 }
 
 async function copyLocal(
   call: BlobCall,
   source: CopySource,
+  sums: SourceSums,
   attributes: (source: Copied) => EntryAttributes,
 ): Promise<EntryOutcome> {
+  const change = { ...blobChange(call), onlyIfNew: call.onlyIfNew };
+  const sealing = await writeSealing(call);
+  const looked = await sourceOf(call, source);
+  const { encryption, length, tier: sourceTier } = looked.record;
+  const unsealer = sourceUnsealer(call, looked);
+  if (!sharesSeal(call, source, encryption, sealing)) {
+    if (sourceTier === 'Archive') throw new BlobError('BlobArchived');
+    const body = { ...sourceBody(call, looked, { offset: 0, length }, unsealer, sealing), ...sums };
+    return await call.hold(() =>
+      putEntry(call.store, { ...change, attributes: { ...attributes(looked.record), ...sealed(sealing) }, body }),
+    );
+  }
+  // The bytes are read once to be sure of them.
+  if (sums.md5 !== undefined || sums.crc64 !== undefined) await checkSums(call, looked, 0, length, sums, unsealer);
   const outcome = await copyEntry(call.store, {
-    ...blobChange(call),
-    onlyIfNew: call.onlyIfNew,
+    ...change,
     source,
     attributes: (from) => {
+      // Another blob stands there by now: the client may try again.
+      if (!isSameEncryption(from.record.encryption, encryption)) throw new BlobError('ServerBusy');
       // An archived source can be copied to another tier only ("Copy Blob", "Copying an archived blob").
-      if (from.record.tier === 'Archive' && (tier(call.headers) ?? 'Archive') === 'Archive') {
-        throw new BlobError('BlobArchived');
-      }
-      return attributes(from.record);
+      const given = { ...attributes(from.record), ...(encryption && { encryption }) };
+      if (from.record.tier !== 'Archive') return given;
+      const online = tier(call.headers) ?? 'Archive';
+      if (online === 'Archive') throw new BlobError('BlobArchived');
+      // It takes as long as the source's own rehydration would.
+      const priority = rehydratePriority(call.headers);
+      const rehydration = rehydrationOf(call.accountSettings, online as OnlineTier, priority, call.nowMs);
+      return { ...given, tier: 'Archive', rehydration };
     },
   });
   if (outcome.kind === 'source-failed') throw sourceError(outcome.failure);
@@ -140,6 +167,7 @@ async function copyRemote(
   attributes: (source: Copied) => EntryAttributes,
 ): Promise<EntryOutcome> {
   const change = { ...blobChange(call), onlyIfNew: call.onlyIfNew };
+  const sealing = await writeSealing(call);
   // Looked at again when it is written; before, it spares bringing what could not be.
   const target = await call.store.engine.snapshot((view) => openForWrite(call.store, view, change));
   if (target.kind !== 'ok') return target;
@@ -147,20 +175,13 @@ async function copyRemote(
     const kept = takesTags(call) ? await remoteTags(call, address, gone) : undefined;
     using source = await openRemote(call, address, { range: { kind: 'none' }, lengthMax: blobBytesMax }, gone);
     const { chunks, length, properties } = source;
-    const body = { chunks, length, lengthMax: length, wantMd5: false, ...sums };
+    const body = { chunks, length, lengthMax: length, wantMd5: false, ...sums, seal: sealing?.sealer };
     return await putEntry(call.store, {
       ...change,
-      attributes: attributes({ ...properties, ...(kept && { tags: kept }) }),
+      attributes: { ...attributes({ ...properties, ...(kept && { tags: kept }) }), ...sealed(sealing) },
       body,
     });
   });
-}
-
-/** The bytes are read once to be sure of them. */
-async function checkSourceSums(call: BlobCall, source: CopySource, sums: SourceSums): Promise<void> {
-  if (sums.md5 === undefined && sums.crc64 === undefined) return;
-  const found = await sourceOf(call, source);
-  await checkSums(call, found, 0, found.record.length, sums);
 }
 
 /** Metadata of the source stays unless other is given; headers come along. */
@@ -174,10 +195,13 @@ function inherited(call: BlobCall, source: Copied): EntryAttributes {
 }
 
 /** Tags are those of the request, or the source's where it says so ("Copy Blob From URL", x-ms-copy-source-tag-option). */
-function tierAndTags(call: BlobCall, source: Copied): Pick<EntryAttributes, 'tier' | 'tags'> {
+function tierAndTags(
+  call: BlobCall,
+  source: Copied,
+): Pick<EntryAttributes, 'tier' | 'tags' | 'immutability' | 'legalHold'> {
   const chosen = tier(call.headers);
   const kept = takesTags(call) ? source.tags : tags(call.headers);
-  return { ...(chosen !== undefined && { tier: chosen }), ...(kept && { tags: kept }) };
+  return { ...(chosen !== undefined && { tier: chosen }), ...(kept && { tags: kept }), ...retention(call) };
 }
 
 function takesTags(call: BlobCall): boolean {

@@ -1,5 +1,5 @@
-// Delete Blob.
-import { checkEntry, deleteEntry } from '../../namespace/entries.ts';
+// Delete Blob and Undelete Blob.
+import { deleteEntry, undeleteEntry } from '../../namespace/times.ts';
 import type { Answer } from '../http/answer.ts';
 import { blobChange } from './blob-change.ts';
 import type { BlobCall } from './call.ts';
@@ -8,16 +8,27 @@ import { headerError } from './headers-in.ts';
 import { one } from './request.ts';
 
 export async function deleteBlob(call: BlobCall): Promise<Answer> {
-  for (const parameter of ['snapshot', 'versionid']) {
-    if (one(call.query, parameter) !== undefined) throw new BlobError('BlobNotFound');
-  }
   const snapshots = call.headers['x-ms-delete-snapshots']?.toLowerCase();
   if (snapshots !== undefined && snapshots !== 'include' && snapshots !== 'only') {
     throw headerError('x-ms-delete-snapshots', snapshots);
   }
-  const change = blobChange(call);
-  // There are no snapshots to delete by themselves: the blob is looked at as for its own deletion, and stays.
-  const outcome = await (snapshots === 'only' ? checkEntry(call.store, change) : deleteEntry(call.store, change));
+  const change = blobChange(call, true);
+  if (snapshots !== undefined && change.at !== undefined) throw new BlobError('InvalidQueryParameterValue');
+  const type = one(call.query, 'deletetype')?.toLowerCase();
+  if (type !== undefined && type !== 'permanent') {
+    throw new BlobError('InvalidQueryParameterValue', { QueryParameterName: 'deletetype', QueryParameterValue: type });
+  }
+  const outcome = await deleteEntry(call.store, {
+    ...change,
+    ...(snapshots !== undefined && { snapshots }),
+    ...(type !== undefined && { permanent: true }),
+  });
   if (outcome.kind !== 'ok') throw failureError(outcome);
-  return { status: 202, headers: { 'x-ms-delete-type-permanent': 'true' } };
+  return { status: 202, headers: { 'x-ms-delete-type-permanent': `${!outcome.kept}` } };
+}
+
+export async function undeleteBlob(call: BlobCall): Promise<Answer> {
+  const outcome = await undeleteEntry(call.store, blobChange(call));
+  if (outcome.kind !== 'ok') throw failureError(outcome);
+  return { status: 200, headers: {} };
 }

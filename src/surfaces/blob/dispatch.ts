@@ -2,6 +2,9 @@
 import { randomUUID } from 'node:crypto';
 import type { Logger } from '../../base/log.ts';
 import { formatHttpDate } from '../../codec/http-date.ts';
+import type { Action, Principal } from '../../identity/authorize.ts';
+import { KeyError } from '../../namespace/keyring.ts';
+import type { AccountSettings } from '../../namespace/records.ts';
 import { isDamage, isUnavailable, type Store } from '../../namespace/store.ts';
 import type { Answer } from '../http/answer.ts';
 import { BodyCutError, type RequestBody } from '../http/body.ts';
@@ -10,11 +13,12 @@ import { Authenticator } from './authenticate.ts';
 import type { BatchPart, BlobCall, BlobSettings, Call, ContainerCall, Peer, Source } from './call.ts';
 import { corsHeaders, preflight } from './cors.ts';
 import { emptyBody } from './empty-body.ts';
+import { keyProblemCodes, refuseEncryption } from './encryption-headers.ts';
 import { BlobError, errorAnswer } from './errors.ts';
 import type { Visit } from './gate.ts';
-import { headerError, refuseUnsupported } from './headers-in.ts';
-import { findOperation } from './operations.ts';
-import { one, type ParsedRequest, parseQuery, parseTarget, type Target } from './request.ts';
+import { entryTime, headerError, refuseUnsupported } from './headers-in.ts';
+import { findOperation, furtherActions } from './operations.ts';
+import { one, type ParsedRequest, parseQuery, parseTarget, refuseRepeated, type Target } from './request.ts';
 import { blobServiceOf } from './service-record.ts';
 import { cannotVerifySource, notAuthenticated } from './source.ts';
 import { parseSource } from './source-address.ts';
@@ -31,6 +35,8 @@ export interface Incoming {
   readonly hold: Hold;
   /** Absent where nothing is limited. */
   readonly visit?: Visit;
+  /** Refused unread, because it could not be recorded. */
+  readonly isUnrecordable?: boolean;
 }
 
 export interface Dispatched {
@@ -39,6 +45,8 @@ export interface Dispatched {
   readonly operation: string;
   readonly account: string | undefined;
   readonly errorCode: string | undefined;
+  readonly nowMs: number;
+  readonly seen: Readonly<Seen>;
 }
 
 /** What a request turned out to be, also where it failed. */
@@ -46,7 +54,17 @@ interface Seen {
   operation: string;
   target: Target | undefined;
   version: string;
+  /** Absent until it is known who asks for what. */
+  principal: Principal | undefined;
+  action: Action | undefined;
+  /** Records of the journal that it made, `,` between them. */
+  journalId: string | undefined;
 }
+
+/** Hears of the requests within a batch; those that come by themselves are told by their answer. */
+export type PartListener = (incoming: Incoming, done: Dispatched, durationMs: number) => void;
+
+const noSettings: AccountSettings = {};
 
 const clientRequestId = /^[\x21-\x7e]([\x20-\x7e]{0,1023})$/;
 
@@ -55,12 +73,14 @@ export class BlobDispatcher {
   readonly #settings: BlobSettings;
   readonly #logger: Logger;
   readonly #authenticator: Authenticator;
+  readonly #onPart: PartListener | undefined;
 
-  constructor(store: Store, settings: BlobSettings, logger: Logger) {
+  constructor(store: Store, settings: BlobSettings, logger: Logger, onPart?: PartListener) {
+    this.#onPart = onPart;
     this.#store = store;
     this.#settings = settings;
     this.#logger = logger;
-    this.#authenticator = new Authenticator(store, settings.clockSkewMs);
+    this.#authenticator = new Authenticator(store, settings);
   }
 
   /**
@@ -70,7 +90,14 @@ export class BlobDispatcher {
   async dispatch(incoming: Incoming, batchVersion?: string): Promise<Dispatched> {
     const requestId = randomUUID();
     const nowMs = this.#store.clock.now();
-    const seen: Seen = { operation: 'Unknown', target: undefined, version: batchVersion ?? newestVersion };
+    const seen: Seen = {
+      operation: 'Unknown',
+      target: undefined,
+      version: batchVersion ?? newestVersion,
+      principal: undefined,
+      action: undefined,
+      journalId: undefined,
+    };
     let errorCode: string | undefined;
     let answer: Answer;
     try {
@@ -85,6 +112,9 @@ export class BlobDispatcher {
       const refusal = this.#refusalOf(error, requestId);
       errorCode = refusal.errorCode;
       answer = errorAnswer(refusal, requestId, nowMs);
+      const { challenge } = this.#authenticator;
+      const isChallenged = answer.status === 401 && errorCode !== 'CannotVerifyCopySource';
+      if (isChallenged && challenge !== undefined) answer.headers['WWW-Authenticate'] = challenge;
     }
     const { headers } = answer;
     headers['x-ms-request-id'] = requestId;
@@ -96,7 +126,7 @@ export class BlobDispatcher {
     if (incoming.headers.origin !== undefined && seen.target !== undefined && incoming.method !== 'OPTIONS') {
       Object.assign(headers, await this.#cors(seen.target.account, incoming, Object.keys(headers)));
     }
-    return { answer, requestId, operation: seen.operation, account: seen.target?.account, errorCode };
+    return { answer, requestId, operation: seen.operation, account: seen.target?.account, errorCode, nowMs, seen };
   }
 
   async #serve(
@@ -104,7 +134,10 @@ export class BlobDispatcher {
     request: { requestId: string; nowMs: number; isPart: boolean },
     seen: Seen,
   ): Promise<Answer> {
+    if (incoming.isUnrecordable === true) throw new BlobError('ServerBusy');
     const parsed = parse(incoming);
+    // First of all: whoever the account's network rules keep out learns nothing of it, not even by a header.
+    await this.#authenticator.admit(parsed.target.account, incoming.peer);
     seen.target = parsed.target;
     if (incoming.headers['x-ms-version'] === undefined && !request.isPart) {
       seen.version = impliedVersion(await this.#versionMeant(parsed));
@@ -118,9 +151,16 @@ export class BlobDispatcher {
     seen.operation = operation.name;
     const credentials = { ...parsed, peer: incoming.peer };
     const principal = await this.#authenticator.principal(credentials);
+    seen.principal = principal;
     const action = typeof operation.action === 'function' ? operation.action(parsed) : operation.action;
+    seen.action = action;
     const { onlyIfNew } = await this.#authenticator.authorize(principal, action, credentials);
+    for (const further of furtherActions(action, incoming.headers)) {
+      await this.#authenticator.authorize(principal, further, credentials);
+    }
+    if (incoming.visit !== undefined) await this.#letIn(incoming.visit, parsed, principal, incoming.peer);
     refuseUnsupported(incoming.headers);
+    refuseEncryption(operation.name, incoming.headers);
     const call: Call = {
       ...parsed,
       store: this.#store,
@@ -129,9 +169,16 @@ export class BlobDispatcher {
       version: seen.version,
       nowMs: request.nowMs,
       peer: incoming.peer,
-      cause: { by: operation.name, requestId: request.requestId },
+      cause: {
+        by: operation.name,
+        requestId: request.requestId,
+        noted: (id) => {
+          seen.journalId = seen.journalId === undefined ? id : `${seen.journalId},${id}`;
+        },
+      },
       principal,
       onlyIfNew,
+      accountSettings: (await this.#authenticator.account(parsed.target.account))?.record.settings ?? noSettings,
       openSource: (url, withOwnKey) => this.#openSource(url, withOwnKey, call, incoming),
       hold: incoming.hold,
       runPart: async (part) => {
@@ -150,6 +197,14 @@ export class BlobDispatcher {
     }
   }
 
+  /** Only who may do it uses up what his account has: anybody can name an account. */
+  async #letIn(visit: Visit, { target, query }: ParsedRequest, principal: Principal, peer: Peer): Promise<void> {
+    const known = await this.#authenticator.account(target.account);
+    const signature = query.get('sig')?.[0];
+    const { account } = target;
+    await visit.enter({ account, settings: known?.record.settings, principal, signature, address: peer.address });
+  }
+
   /** Without the header: a signature's version, else what the account has set ("Versioning for Azure Storage"). */
   async #versionMeant({ query, target }: ParsedRequest): Promise<string | undefined> {
     if (query.has('sig')) return one(query, 'api-version') ?? one(query, 'sv');
@@ -161,45 +216,46 @@ export class BlobDispatcher {
   async #openSource(url: string, withOwnKey: boolean, call: Call, incoming: Incoming): Promise<Source> {
     const parsed = parseSource(url, incoming.headers.host, this.#settings.copySourceHosts);
     if (parsed.kind === 'remote') return parsed;
-    if (incoming.headers['x-ms-copy-source-authorization'] !== undefined) {
-      // Only tokens of Microsoft Entra ID go there, and none are served yet.
-      throw cannotVerifySource(new BlobError('InvalidAuthenticationInfo', {}, notAuthenticated, {}, 401));
-    }
     const { target } = parsed;
     if (target.container === undefined || target.blob === undefined) throw new BlobError('InvalidSourceBlobUrl');
     const { account, container, blob } = target;
-    const isSigned = parsed.query.has('sig');
+    const authorization = incoming.headers['x-ms-copy-source-authorization'];
+    const isSigned = parsed.query.has('sig') || authorization !== undefined;
     const { principal: caller } = call;
     const isOwn = caller.kind === 'account-key' && caller.account === target.account;
     if (!withOwnKey || isSigned || !isOwn) {
-      const credentials = { method: 'GET', headers: {}, peer: incoming.peer, ...parsed };
+      const headers = authorization === undefined ? {} : { authorization };
+      const credentials = { method: 'GET', headers, peer: incoming.peer, ...parsed };
+      // As with the account's key: a copy within an account may read by the same token.
+      const isOwnToken = withOwnKey && !isSigned && caller.kind === 'entra' && call.target.account === account;
       try {
-        const principal = await this.#authenticator.principal(credentials);
+        const principal = isOwnToken ? caller : await this.#authenticator.principal(credentials);
         await this.#authenticator.authorize(principal, 'blob/read', credentials);
       } catch (error) {
         if (!(error instanceof BlobError)) throw error;
-        // Of a reader without a signature it is known why it was refused, unlike of one that may guess names.
-        throw cannotVerifySource(isSigned ? error : new BlobError('NoAuthenticationInformation', {}, notAuthenticated));
+        // Of a reader with a credential it is known why it was refused, unlike of one that may guess names.
+        throw cannotVerifySource(
+          isSigned || isOwnToken ? error : new BlobError('NoAuthenticationInformation', {}, notAuthenticated),
+        );
       }
     }
-    for (const time of ['snapshot', 'versionid']) {
-      if (parsed.query.has(time)) throw cannotVerifySource(new BlobError('BlobNotFound'));
-    }
-    return { kind: 'local', account, container, blob };
+    const at = entryTime(parsed.query);
+    return { kind: 'local', account, container, blob, ...(at && { at }) };
   }
 
   async #runPart(part: BatchPart, incoming: Incoming, version: string): Promise<Answer> {
+    incoming.visit?.countPart();
     // Nothing is added to what the part's own signature covers.
     const headers: Record<string, string> = {};
     for (const name in part.headers) headers[name.toLowerCase()] = part.headers[name] as string;
     if (incoming.headers.host !== undefined) headers.host ??= incoming.headers.host;
     const rawHeaders = Object.entries(part.headers).flat();
     const { method, url } = part;
-    const { answer } = await this.dispatch(
-      { method, url, headers, rawHeaders, body: emptyBody, peer: incoming.peer, hold: holdNobody },
-      version,
-    );
-    return answer;
+    const within = { method, url, headers, rawHeaders, body: emptyBody, peer: incoming.peer, hold: holdNobody };
+    const startedMs = performance.now();
+    const done = await this.dispatch(within, version);
+    this.#onPart?.(within, done, performance.now() - startedMs);
+    return done.answer;
   }
 
   async #cors(account: string, incoming: Incoming, answered: readonly string[]): Promise<Record<string, string>> {
@@ -211,6 +267,10 @@ export class BlobDispatcher {
     if (error instanceof BlobError) return error;
     if (error instanceof BodyCutError) return new BlobError('InvalidInput', {}, error.message);
     if (isUnavailable(error)) return new BlobError('ServerBusy');
+    if (error instanceof KeyError) {
+      this.#logger.warn({ requestId, problem: error.problem, reason: error.message }, 'a key is not to be had');
+      return new BlobError(keyProblemCodes[error.problem]);
+    }
     this.#logger.error({ requestId, err: error }, isDamage(error) ? 'stored data is damaged' : 'a request failed');
     return new BlobError('InternalError');
   }
@@ -218,6 +278,7 @@ export class BlobDispatcher {
 
 function parse(incoming: Incoming): ParsedRequest {
   const { url } = incoming;
+  refuseRepeated(incoming.headers, incoming.rawHeaders);
   const question = url.indexOf('?');
   const rawPath = question === -1 ? url : url.slice(0, question);
   const query = parseQuery(question === -1 ? '' : url.slice(question + 1));

@@ -151,7 +151,7 @@ export class Visit {
   /** Before somebody is refused whom nothing has let in: refusals are work too. False: there is no room even for that. */
   async enterAsStranger(): Promise<boolean> {
     if (this.#ticket !== undefined) return true;
-    this.#ticket = await this.#gate.admission.enter({ ...this.#request, account: strangers });
+    this.#ticket = await this.#gate.admission.enter({ ...this.#request, account: strangers, isMinor: true });
     return this.#ticket !== undefined;
   }
 
@@ -166,7 +166,9 @@ export class Visit {
 
   leave(): void {
     this.#ticket?.leave();
-    if (this.#charged !== nobody) this.#gate.charge(this.#charged, 0, this.#request.moved() - this.#request.bytes);
+    if (this.#charged === nobody) return;
+    this.#gate.charge(this.#charged, 0, this.#request.moved() - this.#request.bytes);
+    this.#charged = nobody;
   }
 
   #begin(ticket: Ticket, visitor: Visitor): void {
@@ -189,6 +191,10 @@ function nameOf({ account, principal, signature, address }: Visitor): string {
       return `key ${principal.account}`;
     case 'sas':
       return `sas ${account} ${signature}`;
+    case 'entra':
+      return `entra ${principal.tid} ${principal.oid}`;
+    case 'entra':
+      return `object ${principal.oid}`;
     case 'anonymous':
       return `address ${groupOf(address)}`;
   }

@@ -3,26 +3,28 @@ import { createHash } from 'node:crypto';
 import { crc64, crc64ToBase64 } from '../../codec/crc64.ts';
 import { formatHttpDate } from '../../codec/http-date.ts';
 import { formatContentRange, requestedRange, resolveRange } from '../../codec/http-range.ts';
-import { getEntry } from '../../namespace/entries.ts';
-import { readContent, readShortContent } from '../../namespace/read.ts';
-import type { Entry } from '../../namespace/records.ts';
+import { changeEntry, getEntry } from '../../namespace/entries.ts';
+import { checkReadable, readContent, readShortContent } from '../../namespace/read.ts';
+import type { Entry, EntryRecord } from '../../namespace/records.ts';
+import type { Unsealer } from '../../namespace/scopes.ts';
 import type { Answer } from '../http/answer.ts';
 import type { BlobCall } from './call.ts';
+import { readUnsealer } from './encryption-headers.ts';
 import { BlobError, failureError, notModified } from './errors.ts';
-import { conditions, leaseId } from './headers-in.ts';
+import { conditions, entryTime, leaseId } from './headers-in.ts';
 import { entryHeaders, type OutHeaders, tierHeaders } from './headers-out.ts';
 import { checkBlobName } from './names.ts';
-import { one } from './request.ts';
 
 /** A range is summed on request up to this length. */
 const summedBytesMax = 4 * 1024 * 1024;
 
 export async function getBlob(call: BlobCall): Promise<Answer> {
-  const found = await open(call);
+  const found = await openBlob(call);
   if (found.kind === 'answer') return found.answer;
-  const { entry } = found;
+  const { entry, unsealer } = found;
   const { record } = entry;
   if (record.tier === 'Archive') throw new BlobError('BlobArchived');
+  noteAccess(call, entry.record);
   const headers = { ...entryHeaders(record, call.nowMs), ...overrides(call) };
   const wantMd5 = isTrue(call, 'x-ms-range-get-content-md5');
   const wantCrc64 = isTrue(call, 'x-ms-range-get-content-crc64');
@@ -34,21 +36,21 @@ export async function getBlob(call: BlobCall): Promise<Answer> {
   if (range.kind === 'whole') {
     if (wantMd5 || wantCrc64) throw new BlobError('MissingRequiredHeader', { HeaderName: 'x-ms-range' });
     headers['Content-MD5'] = record.headers.contentMd5;
-    return { status: 200, headers, body: await bodyOf(call, entry, 0, record.length) };
+    return { status: 200, headers, body: await bodyOf(call, entry, 0, record.length, unsealer) };
   }
   const { start, length } = range;
   headers['Content-Range'] = formatContentRange(start, length, record.length);
   headers['x-ms-blob-content-md5'] = record.headers.contentMd5;
-  if (!wantMd5 && !wantCrc64) return { status: 206, headers, body: await bodyOf(call, entry, start, length) };
+  if (!wantMd5 && !wantCrc64) return { status: 206, headers, body: await bodyOf(call, entry, start, length, unsealer) };
   if (length > summedBytesMax) throw new BlobError('OutOfRangeInput');
-  const bytes = await gather(call, entry, start, length);
+  const bytes = await gather(call, entry, start, length, unsealer);
   if (wantMd5) headers['Content-MD5'] = createHash('md5').update(bytes).digest('base64');
   else headers['x-ms-content-crc64'] = crc64ToBase64(crc64(bytes));
   return { status: 206, headers, body: bytes };
 }
 
 export async function getBlobProperties(call: BlobCall): Promise<Answer> {
-  const found = await open(call);
+  const found = await openBlob(call);
   if (found.kind === 'answer') return found.answer;
   const { record } = found.entry;
   const headers: OutHeaders = {
@@ -63,7 +65,7 @@ export async function getBlobProperties(call: BlobCall): Promise<Answer> {
 
 /** Get Blob Metadata answers with the metadata alone. */
 export async function getBlobMetadata(call: BlobCall): Promise<Answer> {
-  const found = await open(call);
+  const found = await openBlob(call);
   if (found.kind === 'answer') return found.answer;
   const { record } = found.entry;
   const headers: OutHeaders = { ETag: `"${record.etag}"`, 'Last-Modified': formatHttpDate(record.modifiedMs) };
@@ -71,20 +73,22 @@ export async function getBlobMetadata(call: BlobCall): Promise<Answer> {
   return { status: 200, headers };
 }
 
-type Opened = { readonly kind: 'entry'; readonly entry: Entry } | { readonly kind: 'answer'; readonly answer: Answer };
+export type OpenedBlob =
+  | { readonly kind: 'entry'; readonly entry: Entry; readonly unsealer: Unsealer | undefined }
+  | { readonly kind: 'answer'; readonly answer: Answer };
 
-async function open(call: BlobCall): Promise<Opened> {
+/** The entry that a read asks for, if its conditions hold, or the answer where there is nothing new. */
+export async function openBlob(call: BlobCall): Promise<OpenedBlob> {
   const { target, headers } = call;
   checkBlobName(target.blob);
-  for (const parameter of ['snapshot', 'versionid']) {
-    if (one(call.query, parameter) !== undefined) throw new BlobError('BlobNotFound');
-  }
+  const at = entryTime(call.query);
   const lease = leaseId(headers);
   const outcome = await getEntry(call.store, {
     account: target.account,
     container: target.container,
     name: target.blob,
     conditions: conditions(headers),
+    ...(at && { at }),
     ...(lease !== undefined && { leaseId: lease }),
   });
   if (outcome.kind === 'not-modified') {
@@ -93,7 +97,8 @@ async function open(call: BlobCall): Promise<Opened> {
     return { kind: 'answer', answer: notModified(outcome, formatHttpDate(outcome.modifiedMs)) };
   }
   if (outcome.kind !== 'ok') throw failureError(outcome);
-  return { kind: 'entry', entry: outcome.entry };
+  const { entry } = outcome;
+  return { kind: 'entry', entry, unsealer: readUnsealer(call, entry.record.encryption) };
 }
 
 async function bodyOf(
@@ -101,20 +106,43 @@ async function bodyOf(
   entry: Entry,
   offset: number,
   length: number,
+  unsealer: Unsealer | undefined,
 ): Promise<NonNullable<Answer['body']>> {
   if (length === 0) return '';
-  const short = readShortContent(call.store, entry, offset, length);
-  return short === undefined ? { length, chunks: readContent(call.store, entry, offset, length) } : await short;
+  const short = readShortContent(call.store, entry, offset, length, unsealer);
+  if (short !== undefined) return await short;
+  if (entry.record.encryption !== undefined) await checkReadable(call.store, call.target.account, entry);
+  return { length, chunks: readContent(call.store, entry, offset, length, unsealer) };
 }
 
-async function gather(call: BlobCall, entry: Entry, offset: number, length: number): Promise<Buffer> {
+async function gather(
+  call: BlobCall,
+  entry: Entry,
+  offset: number,
+  length: number,
+  unsealer: Unsealer | undefined,
+): Promise<Buffer> {
   const bytes = Buffer.allocUnsafe(length);
   let at = 0;
-  for await (const chunk of readContent(call.store, entry, offset, length)) {
+  for await (const chunk of readContent(call.store, entry, offset, length, unsealer)) {
     at += chunk.bytes.copy(bytes, at);
     chunk.release();
   }
   return bytes;
+}
+
+/** One in 24 hours is noted ("Access time tracking"), behind the answer; one that fails is noted by the next read. */
+const accessNotedMs = 24 * 3_600_000;
+
+export function noteAccess(call: BlobCall, { lastAccessMs = 0, past }: EntryRecord): void {
+  const { nowMs, store, target } = call;
+  if (call.accountSettings.lastAccessTracking !== true || past !== undefined) return;
+  if (nowMs - lastAccessMs < accessNotedMs) return;
+  const name = { account: target.account, container: target.container, name: target.blob };
+  const cause = { by: 'last-access', requestId: call.requestId };
+  const options = { touches: false, touch: undefined, operation: 'entry-leased', ignoresLease: true } as const;
+  const edit = (record: EntryRecord): EntryRecord => ({ ...record, lastAccessMs: nowMs });
+  changeEntry(store, { ...name, conditions: {}, cause }, edit, options).catch(() => undefined);
 }
 
 function isTrue(call: BlobCall, header: string): boolean {

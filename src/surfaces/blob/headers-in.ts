@@ -1,10 +1,13 @@
 // What request headers say, parsed into the namespace's terms; what is malformed is refused by name.
 import { crc64FromBase64 } from '../../codec/crc64.ts';
 import { parseHttpDate } from '../../codec/http-date.ts';
+import { formatTicks, parseTicks } from '../../codec/ticks.ts';
+import type { EntryTime } from '../../namespace/entries.ts';
 import type { Conditions } from '../../namespace/preconditions.ts';
-import type { ContentHeaders } from '../../namespace/records.ts';
+import type { ContentHeaders, EntryImmutability } from '../../namespace/records.ts';
+import { parseTagCondition, type TagExpression } from '../../namespace/tag-expression.ts';
 import { BlobError } from './errors.ts';
-import type { Headers } from './request.ts';
+import { type Headers, one, type Query } from './request.ts';
 
 export function headerError(name: string, value: string | undefined): BlobError {
   return new BlobError('InvalidHeaderValue', { HeaderName: name, HeaderValue: value ?? 'null' });
@@ -16,18 +19,50 @@ export function required(headers: Headers, name: string): string {
   return value;
 }
 
+/** The state of the past that the address names, if one. */
+export function entryTime(query: Query): EntryTime | undefined {
+  if (query.size === 0) return undefined;
+  const snapshot = one(query, 'snapshot');
+  const version = one(query, 'versionid');
+  if (snapshot !== undefined && version !== undefined) {
+    throw new BlobError('InvalidQueryParameterValue', {
+      QueryParameterName: 'versionid',
+      QueryParameterValue: version,
+    });
+  }
+  const kind = snapshot === undefined ? 'version' : 'snapshot';
+  const text = snapshot ?? version;
+  if (text === undefined || text === '') return undefined;
+  const ticks = parseTicks(text);
+  if (ticks === undefined) {
+    const parameter = kind === 'snapshot' ? 'snapshot' : 'versionid';
+    throw new BlobError('InvalidQueryParameterValue', { QueryParameterName: parameter, QueryParameterValue: text });
+  }
+  return { kind, time: formatTicks(ticks) };
+}
+
 /** If-Match and the rest; `prefix` chooses those of a copy's source. */
 export function conditions(headers: Headers, prefix: '' | 'x-ms-source-' = ''): Conditions {
   const ifMatch = etag(headers[`${prefix}if-match`]);
   const ifNoneMatch = etag(headers[`${prefix}if-none-match`]);
   const ifModifiedSinceMs = date(headers, `${prefix}if-modified-since`);
   const ifUnmodifiedSinceMs = date(headers, `${prefix}if-unmodified-since`);
+  const ifTags = tagCondition(headers, `${prefix === '' ? 'x-ms-' : prefix}if-tags`);
   return {
+    ...(ifTags !== undefined && { ifTags }),
     ...(ifMatch !== undefined && { ifMatch }),
     ...(ifNoneMatch !== undefined && { ifNoneMatch }),
     ...(ifModifiedSinceMs !== undefined && { ifModifiedSinceMs }),
     ...(ifUnmodifiedSinceMs !== undefined && { ifUnmodifiedSinceMs }),
   };
+}
+
+function tagCondition(headers: Headers, name: string): TagExpression | undefined {
+  const value = headers[name];
+  if (value === undefined) return undefined;
+  const parsed = parseTagCondition(value);
+  if (parsed.kind === 'invalid') throw new BlobError('InvalidTagConditions', { Reason: parsed.problem });
+  return parsed.expression;
 }
 
 function etag(value: string | undefined): string | undefined {
@@ -136,19 +171,67 @@ export function tier(headers: Headers): string | undefined {
 
 const tagText = /^[A-Za-z0-9 +\-./:=_]*$/;
 
+export const tagsMax = 10;
+
+/** Tags as they may be; undefined where one is not, comes twice, or there are too many. */
+export function tagSet(pairs: Iterable<readonly [string, string]>): Record<string, string> | undefined {
+  const found: Record<string, string> = Object.create(null);
+  let count = 0;
+  for (const [name, text] of pairs) {
+    const fits =
+      name.length >= 1 && name.length <= 128 && text.length <= 256 && tagText.test(name) && tagText.test(text);
+    if (!fits || name in found || ++count > tagsMax) return undefined;
+    found[name] = text;
+  }
+  return { ...found };
+}
+
 /** `x-ms-tags`: a query string of at most ten tags ("Set Blob Tags"). */
 export function tags(headers: Headers): Record<string, string> | undefined {
   const value = headers['x-ms-tags'];
   if (value === undefined || value === '') return undefined;
-  const found: Record<string, string> = {};
-  for (const [name, text] of new URLSearchParams(value)) {
-    const fits =
-      name.length >= 1 && name.length <= 128 && text.length <= 256 && tagText.test(name) && tagText.test(text);
-    if (!fits || name in found) throw headerError('x-ms-tags', value);
-    found[name] = text;
-  }
-  if (Object.keys(found).length > 10) throw headerError('x-ms-tags', value);
+  const found = tagSet(new URLSearchParams(value));
+  if (found === undefined) throw headerError('x-ms-tags', value);
   return found;
+}
+
+/** `x-ms-immutability-policy-until-date` and `-mode`, `x-ms-legal-hold`: what a write sets of the version it makes. */
+export function immutability(headers: Headers): {
+  readonly immutability?: EntryImmutability;
+  readonly legalHold?: true;
+} {
+  const untilMs = date(headers, 'x-ms-immutability-policy-until-date');
+  const mode = policyMode(headers);
+  if (mode !== undefined && untilMs === undefined) {
+    throw new BlobError('MissingRequiredHeader', { HeaderName: 'x-ms-immutability-policy-until-date' });
+  }
+  return {
+    ...(untilMs !== undefined && { immutability: { untilMs, mode: mode ?? 'unlocked' } }),
+    ...(flag(headers, 'x-ms-legal-hold') === true && { legalHold: true as const }),
+  };
+}
+
+export function policyMode(headers: Headers): 'locked' | 'unlocked' | undefined {
+  const value = headers['x-ms-immutability-policy-mode'];
+  if (value === undefined || value === '') return undefined;
+  const mode = value.toLowerCase();
+  if (mode !== 'locked' && mode !== 'unlocked') throw headerError('x-ms-immutability-policy-mode', value);
+  return mode;
+}
+
+export function flag(headers: Headers, name: string): boolean | undefined {
+  const value = headers[name];
+  if (value === undefined || value === '') return undefined;
+  const word = value.toLowerCase();
+  if (word !== 'true' && word !== 'false') throw headerError(name, value);
+  return word === 'true';
+}
+
+export function rehydratePriority(headers: Headers): 'Standard' | 'High' {
+  const value = headers['x-ms-rehydrate-priority'] ?? '';
+  const word = value.toLowerCase();
+  if (word !== '' && word !== 'standard' && word !== 'high') throw headerError('x-ms-rehydrate-priority', value);
+  return word === 'high' ? 'High' : 'Standard';
 }
 
 export function contentLength(headers: Headers): number | undefined {
@@ -164,16 +247,4 @@ export function refuseUnsupported(headers: Headers): void {
   }
 }
 
-const unsupported = [
-  'x-ms-encryption-key',
-  'x-ms-encryption-key-sha256',
-  'x-ms-encryption-algorithm',
-  'x-ms-encryption-scope',
-  'x-ms-immutability-policy-until-date',
-  'x-ms-immutability-policy-mode',
-  'x-ms-legal-hold',
-  'x-ms-if-tags',
-  'x-ms-source-if-tags',
-  'x-ms-structured-body',
-  'x-ms-file-request-intent',
-] as const;
+const unsupported = ['x-ms-structured-body', 'x-ms-file-request-intent'] as const;

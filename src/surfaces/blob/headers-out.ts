@@ -1,12 +1,20 @@
 // What answers say of an entry or a container, in this protocol's headers.
 import { formatHttpDate } from '../../codec/http-date.ts';
 import { leaseState } from '../../namespace/leases.ts';
-import type { ContainerRecord, EntryRecord, Lease } from '../../namespace/records.ts';
+import type { ContainerRecord, EntryEncryption, EntryRecord, Lease } from '../../namespace/records.ts';
+
+export const blobTypes = { block: 'BlockBlob', append: 'AppendBlob', page: 'PageBlob' } as const;
 
 export type OutHeaders = Record<string, string | number | undefined>;
 
-export function stamp(record: { readonly etag: string; readonly modifiedMs: number }): OutHeaders {
-  return { ETag: `"${record.etag}"`, 'Last-Modified': formatHttpDate(record.modifiedMs) };
+export function stamp(record: {
+  readonly etag: string;
+  readonly modifiedMs: number;
+  readonly version?: string;
+}): OutHeaders {
+  const headers: OutHeaders = { ETag: `"${record.etag}"`, 'Last-Modified': formatHttpDate(record.modifiedMs) };
+  if (record.version !== undefined) headers['x-ms-version-id'] = record.version;
+  return headers;
 }
 
 /** Lease state and status: locked as long as writes need an id. */
@@ -42,8 +50,9 @@ export function entryHeaders(record: EntryRecord, nowMs: number): OutHeaders {
     ETag: `"${record.etag}"`,
     'Last-Modified': formatHttpDate(record.modifiedMs),
     'x-ms-creation-time': formatHttpDate(record.createdMs),
-    'x-ms-blob-type': 'BlockBlob',
+    'x-ms-blob-type': blobTypes[record.type],
     'x-ms-server-encrypted': 'true',
+    ...encryptionHeaders(record.encryption),
     ...(record.lease === undefined
       ? { 'x-ms-lease-status': 'unlocked', 'x-ms-lease-state': 'available' }
       : leaseHeaders(record.lease, nowMs)),
@@ -57,14 +66,51 @@ export function entryHeaders(record: EntryRecord, nowMs: number): OutHeaders {
     if (copy.completedMs !== undefined) out['x-ms-copy-completion-time'] = formatHttpDate(copy.completedMs);
   }
   if (record.tags !== undefined) out['x-ms-tag-count'] = Object.keys(record.tags).length;
+  if (record.past?.kind === 'version') out['x-ms-version-id'] = record.past.time;
+  else if (record.version !== undefined) {
+    out['x-ms-version-id'] = record.version;
+    out['x-ms-is-current-version'] = 'true';
+  }
+  if (record.lastAccessMs !== undefined) out['x-ms-last-access-time'] = formatHttpDate(record.lastAccessMs);
+  if (record.immutability !== undefined) Object.assign(out, immutabilityHeaders(record));
+  if (record.legalHold !== undefined) out['x-ms-legal-hold'] = 'true';
   return out;
 }
 
+/** Of an answer that tells of a blob, or of what was written. */
+export function encryptionHeaders(encryption: EntryEncryption | undefined): OutHeaders {
+  if (encryption === undefined) return {};
+  return {
+    'x-ms-encryption-scope': encryption.scope,
+    'x-ms-encryption-key-sha256': encryption.keySha256,
+  };
+}
+
+/** Of an answer to a write. */
+export function writtenHeaders(encryption: EntryEncryption | undefined): OutHeaders {
+  return { 'x-ms-request-server-encrypted': 'true', ...encryptionHeaders(encryption) };
+}
+
+/** Until when a version stays as it is; of a policy that is over too. */
+export function immutabilityHeaders({ immutability }: EntryRecord): OutHeaders {
+  return {
+    'x-ms-immutability-policy-until-date': immutability && formatHttpDate(immutability.untilMs),
+    'x-ms-immutability-policy-mode': immutability?.mode,
+  };
+}
+
+export function archiveStatus({ rehydration }: EntryRecord): string | undefined {
+  return rehydration && `rehydrate-pending-to-${rehydration.tier.toLowerCase()}`;
+}
+
 export function tierHeaders(record: EntryRecord): OutHeaders {
+  if (record.type !== 'block') return {};
   if (record.tier === undefined) return { 'x-ms-access-tier': 'Hot', 'x-ms-access-tier-inferred': 'true' };
   return {
     'x-ms-access-tier': record.tier,
     'x-ms-access-tier-change-time': record.tierChangedMs && formatHttpDate(record.tierChangedMs),
+    'x-ms-archive-status': archiveStatus(record),
+    'x-ms-rehydrate-priority': record.rehydration?.priority,
   };
 }
 
@@ -73,11 +119,11 @@ export function containerHeaders(record: ContainerRecord, nowMs: number): OutHea
     ...stamp(record),
     ...metadataHeaders(record.metadata),
     ...leaseHeaders(record.lease, nowMs),
-    'x-ms-has-immutability-policy': 'false',
-    'x-ms-has-legal-hold': 'false',
-    'x-ms-immutable-storage-with-versioning-enabled': 'false',
-    'x-ms-default-encryption-scope': '$account-encryption-key',
-    'x-ms-deny-encryption-scope-override': 'false',
+    'x-ms-has-immutability-policy': `${record.immutability !== undefined}`,
+    'x-ms-has-legal-hold': `${(record.legalHolds?.length ?? 0) > 0}`,
+    'x-ms-immutable-storage-with-versioning-enabled': `${record.versionImmutability === true}`,
+    'x-ms-default-encryption-scope': record.encryptionScope ?? '$account-encryption-key',
+    'x-ms-deny-encryption-scope-override': record.denyScopeOverride === true ? 'true' : 'false',
     ...publicAccessHeader(record),
   };
 }

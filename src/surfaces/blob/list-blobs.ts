@@ -2,12 +2,12 @@
 import { formatHttpDate } from '../../codec/http-date.ts';
 import { escapeXml, xmlDeclaration, xmlElement, xmlNameElement } from '../../codec/xml-write.ts';
 import { leaseState } from '../../namespace/leases.ts';
-import { type Listed, listEntries } from '../../namespace/list.ts';
+import { type Listed, listEntries, type PastShown } from '../../namespace/list.ts';
 import type { EntryRecord } from '../../namespace/records.ts';
 import type { Answer } from '../http/answer.ts';
 import type { ContainerCall } from './call.ts';
 import { containerError, containerName } from './container-access.ts';
-import { leaseDuration } from './headers-out.ts';
+import { archiveStatus, blobTypes, leaseDuration } from './headers-out.ts';
 import { decodeMarker, encodeMarker, includes, pageLimit, queryError } from './list-parameters.ts';
 import { metadataXml } from './metadata-xml.ts';
 import { one } from './request.ts';
@@ -44,15 +44,17 @@ export async function listBlobs(call: ContainerCall): Promise<Answer> {
   if (hierarchical && include.has('snapshots')) {
     throw queryError('include', 'snapshots', 'Snapshots cannot be listed with a delimiter.');
   }
-  const deletedOnly = onlyDeleted(one(query, 'showonly'));
+  checkShowOnly(one(query, 'showonly'));
+  const past = pastShown(include);
   const name = containerName(call);
   const page = await listEntries(call.store, {
     ...name,
     prefix: prefix ?? '',
     delimiter: hierarchical ? delimiter : undefined,
     from: later(decodeMarker(marker), startFrom ?? ''),
-    limit: deletedOnly ? 0 : limit,
+    limit,
     uncommitted: include.has('uncommittedblobs'),
+    ...(past && { past }),
   });
   if (page.kind !== 'ok') throw containerError(page);
   const container = encodeURIComponent(name.container);
@@ -68,10 +70,10 @@ export async function listBlobs(call: ContainerCall): Promise<Answer> {
     tags: include.has('tags'),
     encodedNames: version >= encodedNamesSince,
   };
-  const next = deletedOnly ? undefined : page.next;
+  const { next } = page;
   const end = `${xmlElement('NextMarker', next && encodeMarker(next))}</EnumerationResults>`;
   const body = new TextBytes(bytesOfMost * Math.min(page.items.length, limit) + 4096);
-  if (deletedOnly || page.items.length === 0) body.write(`${out}<Blobs />${end}`);
+  if (page.items.length === 0) body.write(`${out}<Blobs />${end}`);
   else {
     body.write(`${out}<Blobs>`);
     for (const listed of page.items) body.write(listedXml(listed, shown));
@@ -83,11 +85,19 @@ export async function listBlobs(call: ContainerCall): Promise<Answer> {
 /** Most blobs' elements are shorter; the bytes grow for those that are not. */
 const bytesOfMost = 768;
 
-/** Nothing that is deleted is kept, so a list of that alone is empty; other choices belong to features not served. */
-function onlyDeleted(showOnly: string | undefined): boolean {
-  if (showOnly === undefined || showOnly === '') return false;
-  if (showOnly.toLowerCase() !== 'deleted') throw queryError('showonly', showOnly);
-  return true;
+/** `showonly` belongs to accounts with a hierarchical namespace ("List Blobs", URI parameters). */
+function checkShowOnly(showOnly: string | undefined): void {
+  if (showOnly !== undefined && showOnly !== '') throw queryError('showonly', showOnly);
+}
+
+function pastShown(include: ReadonlySet<string>): PastShown | undefined {
+  const past = {
+    snapshots: include.has('snapshots'),
+    versions: include.has('versions'),
+    deleted: include.has('deleted'),
+    versionsOnly: include.has('deletedwithversions'),
+  };
+  return Object.values(past).some(Boolean) ? past : undefined;
 }
 
 function later(a: string, b: string): string {
@@ -105,7 +115,7 @@ interface Shown {
 function listedXml(listed: Listed, shown: Shown): string {
   switch (listed.kind) {
     case 'entry':
-      return blobXml(listed.name, listed.entry.record, shown);
+      return blobXml(listed.name, listed.entry.record, shown, listed.versionsOnly === true);
     case 'prefix':
       return `<BlobPrefix>${nameXml(listed.name, shown)}</BlobPrefix>`;
     case 'uncommitted':
@@ -132,10 +142,10 @@ function text(value: string): string {
 }
 
 /** The elements in the order in which the service gives them. */
-function blobXml(name: string, record: EntryRecord, shown: Shown): string {
+function blobXml(name: string, record: EntryRecord, shown: Shown, versionsOnly: boolean): string {
   const { headers, lease, copy, tags } = record;
   const created = formatHttpDate(record.createdMs);
-  let out = `<Blob>${nameXml(name, shown)}<Properties><Creation-Time>${created}</Creation-Time><Last-Modified>${
+  let out = `<Blob>${nameXml(name, shown)}${timeXml(record, versionsOnly)}<Properties><Creation-Time>${created}</Creation-Time><Last-Modified>${
     record.modifiedMs === record.createdMs ? created : formatHttpDate(record.modifiedMs)
   }</Last-Modified><Etag>${record.etag}</Etag><Content-Length>${record.length}</Content-Length><Content-Type>${
     headers.contentType === undefined ? 'application/octet-stream' : text(headers.contentType)
@@ -156,8 +166,10 @@ function blobXml(name: string, record: EntryRecord, shown: Shown): string {
     headers.contentDisposition === undefined
       ? '<Content-Disposition />'
       : xmlElement('Content-Disposition', headers.contentDisposition);
-  out += '<BlobType>BlockBlob</BlobType>';
-  if (record.tier === undefined) out += '<AccessTier>Hot</AccessTier><AccessTierInferred>true</AccessTierInferred>';
+  out += `<BlobType>${blobTypes[record.type]}</BlobType>`;
+  if (record.type !== 'block') out += '';
+  else if (record.tier === undefined)
+    out += '<AccessTier>Hot</AccessTier><AccessTierInferred>true</AccessTierInferred>';
   else {
     out += `<AccessTier>${record.tier}</AccessTier>`;
     if (record.tierChangedMs !== undefined) {
@@ -177,11 +189,52 @@ function blobXml(name: string, record: EntryRecord, shown: Shown): string {
     }
   }
   out += '<ServerEncrypted>true</ServerEncrypted>';
+  const { encryption } = record;
+  if (encryption?.keySha256 !== undefined) {
+    out += `<CustomerProvidedKeySha256>${encryption.keySha256}</CustomerProvidedKeySha256>`;
+  }
+  if (encryption?.scope !== undefined) out += `<EncryptionScope>${encryption.scope}</EncryptionScope>`;
+  out += stateXml(record, shown.nowMs);
   if (tags !== undefined) out += `<TagCount>${Object.keys(tags).length}</TagCount>`;
   out += '</Properties>';
   if (shown.metadata) out += metadataXml(record.metadata);
   if (shown.tags && tags !== undefined) out += tagsXml(tags);
   return `${out}<OrMetadata /></Blob>`;
+}
+
+/** Which state it is, where a name has several. */
+function timeXml({ past, version }: EntryRecord, versionsOnly: boolean): string {
+  if (versionsOnly) return '<Deleted>true</Deleted><HasVersionsOnly>true</HasVersionsOnly>';
+  if (past === undefined) {
+    return version === undefined ? '' : `<VersionId>${version}</VersionId><IsCurrentVersion>true</IsCurrentVersion>`;
+  }
+  const deleted = past.deletedMs === undefined ? '' : '<Deleted>true</Deleted>';
+  if (past.kind === 'snapshot') return `${deleted}<Snapshot>${past.time}</Snapshot>`;
+  return past.kind === 'version' ? `${deleted}<VersionId>${past.time}</VersionId>` : deleted;
+}
+
+const dayMs = 24 * 3_600_000;
+
+/** What few blobs have. */
+function stateXml(record: EntryRecord, nowMs: number): string {
+  const { past, immutability, rehydration } = record;
+  let out = '';
+  const status = archiveStatus(record);
+  if (status !== undefined) out += `<ArchiveStatus>${status}</ArchiveStatus>`;
+  if (rehydration !== undefined) out += `<RehydratePriority>${rehydration.priority}</RehydratePriority>`;
+  if (past?.deletedMs !== undefined) {
+    const days = Math.max(0, Math.ceil(((past.purgeMs ?? nowMs) - nowMs) / dayMs));
+    out += `<DeletedTime>${formatHttpDate(past.deletedMs)}</DeletedTime><RemainingRetentionDays>${days}</RemainingRetentionDays>`;
+  }
+  if (immutability !== undefined) {
+    out += `<ImmutabilityPolicyUntilDate>${formatHttpDate(immutability.untilMs)}</ImmutabilityPolicyUntilDate>`;
+    out += `<ImmutabilityPolicyMode>${immutability.mode}</ImmutabilityPolicyMode>`;
+  }
+  if (record.legalHold !== undefined) out += '<LegalHold>true</LegalHold>';
+  if (record.lastAccessMs !== undefined) {
+    out += `<LastAccessTime>${formatHttpDate(record.lastAccessMs)}</LastAccessTime>`;
+  }
+  return out;
 }
 
 function tagsXml(tags: Readonly<Record<string, string>>): string {

@@ -16,6 +16,8 @@ const includable: ReadonlySet<string> = new Set(['metadata', 'deleted', 'system'
 /** Shown only to those who ask for them. */
 const systemContainers: ReadonlySet<string> = new Set(['$logs', '$blobchangefeed']);
 
+const dayMs = 24 * 3_600_000;
+
 export async function listContainers(call: Call): Promise<Answer> {
   const { query, target } = call;
   const prefix = one(query, 'prefix');
@@ -23,7 +25,7 @@ export async function listContainers(call: Call): Promise<Answer> {
   const { limit, given } = pageLimit(query);
   const include = includes(query, includable);
   const from = fromMarker(target.account, marker);
-  const wanted = { prefix: prefix ?? '', from, limit };
+  const wanted = { prefix: prefix ?? '', from, limit, deleted: include.has('deleted') };
   const page = isBehind(from, wanted.prefix)
     ? { containers: [], next: undefined }
     : await list(call.store, target.account, wanted);
@@ -51,17 +53,26 @@ function fromMarker(account: string, marker: string | undefined): string {
 
 function containerXml(name: string, record: ContainerRecord, nowMs: number, withMetadata: boolean): string {
   const state = leaseState(record.lease, nowMs);
-  let out = `<Container><Name>${escapeXml(name)}</Name><Properties><Last-Modified>${formatHttpDate(record.modifiedMs)}</Last-Modified>`;
+  let out = `<Container><Name>${escapeXml(name)}</Name>`;
+  if (record.deletion !== undefined) out += `<Deleted>true</Deleted><Version>${record.deletion.version}</Version>`;
+  out += `<Properties><Last-Modified>${formatHttpDate(record.modifiedMs)}</Last-Modified>`;
   // Here the ETag has its quotes, unlike in List Blobs.
   out += `<Etag>"${record.etag}"</Etag><LeaseStatus>${state === 'leased' || state === 'breaking' ? 'locked' : 'unlocked'}</LeaseStatus>`;
   out += `<LeaseState>${state}</LeaseState>`;
   if (state === 'leased') out += `<LeaseDuration>${leaseDuration(record.lease)}</LeaseDuration>`;
   if (record.publicAccess !== 'none') out += `<PublicAccess>${record.publicAccess}</PublicAccess>`;
   out +=
-    '<DefaultEncryptionScope>$account-encryption-key</DefaultEncryptionScope>' +
-    '<DenyEncryptionScopeOverride>false</DenyEncryptionScopeOverride>' +
-    '<HasImmutabilityPolicy>false</HasImmutabilityPolicy><HasLegalHold>false</HasLegalHold>' +
-    '<ImmutableStorageWithVersioningEnabled>false</ImmutableStorageWithVersioningEnabled></Properties>';
+    `<DefaultEncryptionScope>${record.encryptionScope ?? '$account-encryption-key'}</DefaultEncryptionScope>` +
+    `<DenyEncryptionScopeOverride>${record.denyScopeOverride === true}</DenyEncryptionScopeOverride>` +
+    `<HasImmutabilityPolicy>${record.immutability !== undefined}</HasImmutabilityPolicy>` +
+    `<HasLegalHold>${(record.legalHolds?.length ?? 0) > 0}</HasLegalHold>` +
+    `<ImmutableStorageWithVersioningEnabled>${record.versionImmutability === true}</ImmutableStorageWithVersioningEnabled>`;
+  const { deletion } = record;
+  if (deletion !== undefined) {
+    const days = Math.max(0, Math.ceil((deletion.purgeMs - nowMs) / dayMs));
+    out += `<DeletedTime>${formatHttpDate(deletion.deletedMs)}</DeletedTime><RemainingRetentionDays>${days}</RemainingRetentionDays>`;
+  }
+  out += '</Properties>';
   if (withMetadata) out += metadataXml(record.metadata);
   return `${out}</Container>`;
 }

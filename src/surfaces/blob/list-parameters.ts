@@ -56,7 +56,7 @@ export function decodeMarker(marker: string | undefined): string {
   const name = marker.startsWith(markerForm)
     ? Buffer.from(marker.slice(markerForm.length), 'base64url').toString()
     : '';
-  if (name === '' || name.includes('\0') || encodeMarker(name) !== marker) throw queryError('marker', marker);
+  if (name === '' || name.startsWith('\0') || encodeMarker(name) !== marker) throw queryError('marker', marker);
   return name;
 }
 

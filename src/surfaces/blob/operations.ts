@@ -7,12 +7,13 @@ import type { BlobCall, Call, ContainerCall } from './call.ts';
 import { getContainerAcl, setContainerAcl } from './container-acl.ts';
 import { abortCopy, copyBlob, copyBlobFromUrl, putBlobFromUrl } from './copy-blob.ts';
 import { createContainer } from './create-container.ts';
-import { deleteBlob } from './delete-blob.ts';
+import { deleteBlob, undeleteBlob } from './delete-blob.ts';
 import { deleteContainer } from './delete-container.ts';
 import { BlobError } from './errors.ts';
 import { getBlob, getBlobMetadata, getBlobProperties } from './get-blob.ts';
 import { getBlockList } from './get-block-list.ts';
 import { getContainer } from './get-container.ts';
+import { deleteImmutabilityPolicy, setImmutabilityPolicy, setLegalHold } from './immutability.ts';
 import { leaseBlob } from './lease-blob.ts';
 import { leaseContainer } from './lease-container.ts';
 import { listBlobs } from './list-blobs.ts';
@@ -21,11 +22,16 @@ import { putBlob } from './put-blob.ts';
 import { putBlock } from './put-block.ts';
 import { putBlockFromUrl } from './put-block-from-url.ts';
 import { putBlockList } from './put-block-list.ts';
+import { queryBlob } from './query-blob.ts';
 import type { ParsedRequest } from './request.ts';
 import { one } from './request.ts';
+import { restoreContainer } from './restore-container.ts';
 import { getServiceProperties, setServiceProperties } from './service-properties.ts';
 import { setBlobMetadata, setBlobProperties, setBlobTier } from './set-blob.ts';
 import { setContainerMetadata } from './set-container-metadata.ts';
+import { snapshotBlob } from './snapshot-blob.ts';
+import { findBlobsByTags, getBlobTags, setBlobTags } from './tags.ts';
+import { getUserDelegationKey } from './user-delegation-key.ts';
 
 interface Common {
   readonly name: string;
@@ -67,6 +73,22 @@ const leaseAction =
   (level: 'blob' | 'container') =>
   (request: ParsedRequest): Action =>
     request.headers['x-ms-lease-action']?.toLowerCase() === 'break' ? `${level}/break-lease` : `${level}/lease`;
+
+/** A version, and what is deleted for good, need rights of their own. */
+const deleteAction = ({ query }: ParsedRequest): Action => {
+  if (query.has('deletetype')) return 'blob/delete-permanent';
+  return query.has('versionid') ? 'blob/delete-version' : 'blob/delete';
+};
+
+/** What a request's headers ask for beside its operation: to set tags, to look at them, to retain what is written. */
+export function furtherActions(action: Action, headers: ParsedRequest['headers']): Action[] {
+  const further: Action[] = [];
+  if (headers['x-ms-if-tags'] !== undefined && action !== 'blob/tags-read') further.push('blob/tags-read');
+  if (headers['x-ms-tags'] !== undefined && action !== 'blob/tags-write') further.push('blob/tags-write');
+  const retains = 'x-ms-immutability-policy-until-date' in headers || 'x-ms-legal-hold' in headers;
+  if (retains && action !== 'blob/immutability') further.push('blob/immutability');
+  return further;
+}
 
 /** What is documented and not served yet: refused with 501, which SDKs report as it is. */
 const later = async (): Promise<Answer> => {
@@ -133,8 +155,8 @@ export const operations: readonly Operation[] = [
     restype: 'service',
     comp: 'userdelegationkey',
     name: 'GetUserDelegationKey',
-    action: 'service/read',
-    handle: later,
+    action: 'service/delegation-key',
+    handle: getUserDelegationKey,
   },
   { level: 'service', method: 'POST', comp: 'batch', name: 'BlobBatch', action: 'service/batch', handle: batch },
   // An SDK that sees a path in the account's address takes the account for a container.
@@ -147,7 +169,14 @@ export const operations: readonly Operation[] = [
     action: 'service/batch',
     handle: batch,
   },
-  { level: 'service', method: 'GET', comp: 'blobs', name: 'FindBlobsByTags', action: 'service/filter', handle: later },
+  {
+    level: 'service',
+    method: 'GET',
+    comp: 'blobs',
+    name: 'FindBlobsByTags',
+    action: 'service/filter',
+    handle: findBlobsByTags,
+  },
 
   {
     level: 'container',
@@ -250,7 +279,7 @@ export const operations: readonly Operation[] = [
     restype: 'container',
     comp: 'acl',
     name: 'SetContainerAcl',
-    action: 'container/acl',
+    action: 'container/set-acl',
     handle: setContainerAcl,
   },
   {
@@ -287,7 +316,7 @@ export const operations: readonly Operation[] = [
     comp: 'blobs',
     name: 'FindBlobsByTags',
     action: 'container/filter',
-    handle: later,
+    handle: findBlobsByTags,
   },
   {
     level: 'container',
@@ -296,7 +325,7 @@ export const operations: readonly Operation[] = [
     comp: 'undelete',
     name: 'RestoreContainer',
     action: 'container/undelete',
-    handle: later,
+    handle: restoreContainer,
   },
 
   {
@@ -337,7 +366,7 @@ export const operations: readonly Operation[] = [
   },
   { level: 'blob', method: 'PUT', when: fromUrl, name: 'CopyBlob', action: 'blob/create', handle: copyBlob },
   { level: 'blob', method: 'PUT', name: 'PutBlob', action: 'blob/create', handle: putBlob },
-  { level: 'blob', method: 'DELETE', name: 'DeleteBlob', action: 'blob/delete', handle: deleteBlob },
+  { level: 'blob', method: 'DELETE', name: 'DeleteBlob', action: deleteAction, handle: deleteBlob },
   {
     level: 'blob',
     method: 'PUT',
@@ -385,10 +414,24 @@ export const operations: readonly Operation[] = [
   { level: 'blob', method: 'PUT', comp: 'tier', name: 'SetBlobTier', action: 'blob/write', handle: setBlobTier },
   { level: 'blob', method: 'PUT', comp: 'lease', name: 'LeaseBlob', action: leaseAction('blob'), handle: leaseBlob },
   { level: 'blob', method: 'PUT', comp: 'copy', name: 'AbortCopyBlob', action: 'blob/write', handle: abortCopy },
-  { level: 'blob', method: 'PUT', comp: 'snapshot', name: 'SnapshotBlob', action: 'blob/snapshot', handle: later },
-  { level: 'blob', method: 'PUT', comp: 'undelete', name: 'UndeleteBlob', action: 'blob/undelete', handle: later },
-  { level: 'blob', method: 'GET', comp: 'tags', name: 'GetBlobTags', action: 'blob/tags-read', handle: later },
-  { level: 'blob', method: 'PUT', comp: 'tags', name: 'SetBlobTags', action: 'blob/tags-write', handle: later },
+  {
+    level: 'blob',
+    method: 'PUT',
+    comp: 'snapshot',
+    name: 'SnapshotBlob',
+    action: 'blob/snapshot',
+    handle: snapshotBlob,
+  },
+  {
+    level: 'blob',
+    method: 'PUT',
+    comp: 'undelete',
+    name: 'UndeleteBlob',
+    action: 'blob/undelete',
+    handle: undeleteBlob,
+  },
+  { level: 'blob', method: 'GET', comp: 'tags', name: 'GetBlobTags', action: 'blob/tags-read', handle: getBlobTags },
+  { level: 'blob', method: 'PUT', comp: 'tags', name: 'SetBlobTags', action: 'blob/tags-write', handle: setBlobTags },
   { level: 'blob', method: 'PUT', comp: 'appendblock', name: 'AppendBlock', action: 'blob/add', handle: later },
   { level: 'blob', method: 'PUT', comp: 'seal', name: 'SealAppendBlob', action: 'blob/write', handle: later },
   { level: 'blob', method: 'PUT', comp: 'page', name: 'PutPage', action: 'blob/write', handle: later },
@@ -401,7 +444,7 @@ export const operations: readonly Operation[] = [
     action: 'blob/write',
     handle: later,
   },
-  { level: 'blob', method: 'POST', comp: 'query', name: 'QueryBlobContents', action: 'blob/read', handle: later },
+  { level: 'blob', method: 'POST', comp: 'query', name: 'QueryBlobContents', action: 'blob/read', handle: queryBlob },
   { level: 'blob', method: 'PUT', comp: 'expiry', name: 'SetBlobExpiry', action: 'blob/write', handle: later },
   {
     level: 'blob',
@@ -409,7 +452,7 @@ export const operations: readonly Operation[] = [
     comp: 'immutabilitypolicies',
     name: 'SetBlobImmutabilityPolicy',
     action: 'blob/immutability',
-    handle: later,
+    handle: setImmutabilityPolicy,
   },
   {
     level: 'blob',
@@ -417,7 +460,7 @@ export const operations: readonly Operation[] = [
     comp: 'immutabilitypolicies',
     name: 'DeleteBlobImmutabilityPolicy',
     action: 'blob/immutability',
-    handle: later,
+    handle: deleteImmutabilityPolicy,
   },
   {
     level: 'blob',
@@ -425,7 +468,7 @@ export const operations: readonly Operation[] = [
     comp: 'legalhold',
     name: 'SetBlobLegalHold',
     action: 'blob/immutability',
-    handle: later,
+    handle: setLegalHold,
   },
 ];
 

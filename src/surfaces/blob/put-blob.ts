@@ -3,10 +3,12 @@ import { putEntry } from '../../namespace/entries.ts';
 import type { Answer } from '../http/answer.ts';
 import { blobChange } from './blob-change.ts';
 import type { BlobCall } from './call.ts';
+import { sealed, writeSealing } from './encryption-headers.ts';
 import { BlobError, failureError } from './errors.ts';
-import { contentHeaders, headerError, metadata, required, tags, tier } from './headers-in.ts';
-import { stamp } from './headers-out.ts';
+import { contentHeaders, headerError, metadata, required } from './headers-in.ts';
+import { stamp, writtenHeaders } from './headers-out.ts';
 import { sumHeaders, uploadBody } from './upload-body.ts';
+import { writeAttributes } from './write-attributes.ts';
 
 /** 5000 MiB, since version 2019-12-12. */
 export const blobBytesMax = 5000 * 1024 * 1024;
@@ -16,24 +18,23 @@ export async function putBlob(call: BlobCall): Promise<Answer> {
   const type = required(headers, 'x-ms-blob-type');
   if (type === 'AppendBlob' || type === 'PageBlob') throw new BlobError('NotImplemented');
   if (type !== 'BlockBlob') throw headerError('x-ms-blob-type', type);
-  const access = tier(headers);
-  const indexTags = tags(headers);
   const stored = contentHeaders(headers, true);
+  const sealing = await writeSealing(call);
   const outcome = await putEntry(store, {
     ...blobChange(call),
     onlyIfNew: call.onlyIfNew,
     attributes: {
       headers: stored,
       metadata: metadata(call.rawHeaders),
-      ...(access !== undefined && { tier: access }),
-      ...(indexTags && { tags: indexTags }),
+      ...writeAttributes(call),
+      ...sealed(sealing),
     },
     // The service keeps an MD5 of what one request brought whole, unless the client gave its own.
-    body: uploadBody(call, blobBytesMax, stored.contentMd5 === undefined),
+    body: { ...uploadBody(call, blobBytesMax, stored.contentMd5 === undefined), seal: sealing?.sealer },
   });
   if (outcome.kind !== 'ok') throw failureError(outcome);
   return {
     status: 201,
-    headers: { ...stamp(outcome.entry.record), ...sumHeaders(outcome), 'x-ms-request-server-encrypted': 'true' },
+    headers: { ...stamp(outcome.entry.record), ...sumHeaders(outcome), ...writtenHeaders(sealing?.encryption) },
   };
 }

@@ -3,28 +3,47 @@ import { crc64ToBase64 } from '../../codec/crc64.ts';
 import { type HttpRange, parseRange, resolveRange } from '../../codec/http-range.ts';
 import { type CopySource, stageRange } from '../../namespace/copy.ts';
 import { openForWrite } from '../../namespace/entries.ts';
+import { isSameEncryption, type Sealing } from '../../namespace/scopes.ts';
 import { type StageBlock, stageBlock } from '../../namespace/uploads.ts';
 import type { Answer } from '../http/answer.ts';
 import type { BlobCall } from './call.ts';
+import { sealed, writeSealing } from './encryption-headers.ts';
 import { BlobError, failureError } from './errors.ts';
 import { headerError } from './headers-in.ts';
-import type { OutHeaders } from './headers-out.ts';
+import { type OutHeaders, writtenHeaders } from './headers-out.ts';
 import { blockBytesMax, stageCommand } from './put-block.ts';
 import { openRemote } from './remote-source.ts';
-import { cannotVerifySource, checkSums, copySource, sourceError, sourceOf, sourceSums } from './source.ts';
+import {
+  cannotVerifySource,
+  checkSums,
+  copySource,
+  sharesSeal,
+  sourceBody,
+  sourceError,
+  sourceOf,
+  sourceSums,
+  sourceUnsealer,
+} from './source.ts';
 import type { RemoteAddress } from './source-address.ts';
 
 export async function putBlockFromUrl(call: BlobCall): Promise<Answer> {
   const command = stageCommand(call);
   const found = await copySource(call, false);
+  const sealing = await writeSealing(call);
+  const sealedCommand = { ...command, ...sealed(sealing) };
   const sums =
     found.kind === 'remote'
-      ? await stageRemote(call, command, found.address)
-      : await stageLocal(call, command, found.source);
-  return { status: 201, headers: { ...sums, 'x-ms-request-server-encrypted': 'true' } };
+      ? await stageRemote(call, sealedCommand, found.address, sealing)
+      : await stageLocal(call, sealedCommand, found.source, sealing);
+  return { status: 201, headers: { ...sums, ...writtenHeaders(sealing?.encryption) } };
 }
 
-async function stageLocal(call: BlobCall, command: StageBlock, wanted: CopySource): Promise<OutHeaders> {
+async function stageLocal(
+  call: BlobCall,
+  command: StageBlock,
+  wanted: CopySource,
+  sealing: Sealing | undefined,
+): Promise<OutHeaders> {
   const entry = await sourceOf(call, wanted);
   if (entry.record.tier === 'Archive') throw cannotVerifySource(new BlobError('BlobArchived'));
   const source: CopySource = { ...wanted, conditions: { ifMatch: entry.record.etag } };
@@ -32,7 +51,19 @@ async function stageLocal(call: BlobCall, command: StageBlock, wanted: CopySourc
   if (range.kind === 'unsatisfiable' || entry.record.length === 0) throw new BlobError('InvalidRange');
   const { start, length } = range.kind === 'part' ? range : { start: 0, length: entry.record.length };
   if (length > blockBytesMax) throw new BlobError('RequestBodyTooLarge');
-  const { md5, crc64 } = await checkSums(call, entry, start, length, sourceSums(call));
+  const unsealer = sourceUnsealer(call, entry);
+  const sums = sourceSums(call);
+  // All blocks of a blob are sealed alike, so here a scope of the source's does not come along by itself.
+  if (
+    !isSameEncryption(entry.record.encryption, sealing?.encryption) ||
+    !sharesSeal(call, wanted, entry.record.encryption, sealing)
+  ) {
+    const body = { ...sourceBody(call, entry, { offset: start, length }, unsealer, sealing), ...sums };
+    const staged = await call.hold(() => stageBlock(call.store, { ...command, body }));
+    if (staged.kind !== 'ok') throw failureError(staged);
+    return sumHeaders(sums.md5, staged.crc64);
+  }
+  const { md5, crc64 } = await checkSums(call, entry, start, length, sums, unsealer);
   const outcome = await stageRange(call.store, { ...command, source, offset: start, length });
   if (outcome.kind === 'source-failed') throw sourceError(outcome.failure);
   if (outcome.kind === 'inline') {
@@ -47,7 +78,12 @@ async function stageLocal(call: BlobCall, command: StageBlock, wanted: CopySourc
   return sumHeaders(md5, crc64);
 }
 
-async function stageRemote(call: BlobCall, command: StageBlock, address: RemoteAddress): Promise<OutHeaders> {
+async function stageRemote(
+  call: BlobCall,
+  command: StageBlock,
+  address: RemoteAddress,
+  sealing: Sealing | undefined,
+): Promise<OutHeaders> {
   const range = sourceRange(call);
   const sums = sourceSums(call);
   // Looked at again when the block is staged; before, it spares bringing what could not be.
@@ -59,7 +95,7 @@ async function stageRemote(call: BlobCall, command: StageBlock, address: RemoteA
     using source = await openRemote(call, address, { range, lengthMax: blockBytesMax }, gone);
     const { chunks, length } = source;
     if (length === 0) throw new BlobError('InvalidRange');
-    const body = { chunks, length, lengthMax: length, wantMd5: false, ...sums };
+    const body = { chunks, length, lengthMax: length, wantMd5: false, ...sums, seal: sealing?.sealer };
     const staged = await stageBlock(call.store, { ...command, body });
     if (staged.kind !== 'ok') throw failureError(staged);
     return sumHeaders(sums.md5, staged.crc64);

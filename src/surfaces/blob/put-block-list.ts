@@ -7,9 +7,11 @@ import { commitBlocks, type ListedBlock } from '../../namespace/uploads.ts';
 import type { Answer } from '../http/answer.ts';
 import { blobChange } from './blob-change.ts';
 import type { BlobCall } from './call.ts';
+import { sealed, writeSealing } from './encryption-headers.ts';
 import { BlobError, failureError } from './errors.ts';
-import { contentHeaders, crc64 as expectedCrc64, md5, metadata, tags, tier } from './headers-in.ts';
-import { stamp } from './headers-out.ts';
+import { contentHeaders, crc64 as expectedCrc64, md5, metadata } from './headers-in.ts';
+import { stamp, writtenHeaders } from './headers-out.ts';
+import { writeAttributes } from './write-attributes.ts';
 
 /** 50,000 blocks of at most 88 base64 digits, with their elements. */
 const listBytesMax = 8 * 1024 * 1024;
@@ -34,8 +36,7 @@ export async function putBlockList(call: BlobCall): Promise<Answer> {
   if (wanted !== undefined && wanted !== crc) {
     throw failureError({ kind: 'crc64-mismatch', given: wanted, computed: crc });
   }
-  const access = tier(headers);
-  const indexTags = tags(headers);
+  const sealing = await writeSealing(call);
   const outcome = await commitBlocks(call.store, {
     ...blobChange(call),
     onlyIfNew: call.onlyIfNew,
@@ -43,8 +44,8 @@ export async function putBlockList(call: BlobCall): Promise<Answer> {
     attributes: {
       headers: contentHeaders(headers, false),
       metadata: metadata(call.rawHeaders),
-      ...(access !== undefined && { tier: access }),
-      ...(indexTags && { tags: indexTags }),
+      ...writeAttributes(call),
+      ...sealed(sealing),
     },
   });
   if (outcome.kind !== 'ok') throw failureError(outcome);
@@ -55,7 +56,7 @@ export async function putBlockList(call: BlobCall): Promise<Answer> {
       // Both are of the list itself, not of the blob's content.
       'Content-MD5': sum?.toString('base64'),
       'x-ms-content-crc64': crc64ToBase64(crc),
-      'x-ms-request-server-encrypted': 'true',
+      ...writtenHeaders(outcome.entry.record.encryption),
     },
   };
 }

@@ -2,8 +2,10 @@
 import { type StageBlock, stageBlock } from '../../namespace/uploads.ts';
 import type { Answer } from '../http/answer.ts';
 import type { BlobCall } from './call.ts';
+import { sealed, writeSealing } from './encryption-headers.ts';
 import { BlobError, failureError } from './errors.ts';
 import { leaseId } from './headers-in.ts';
+import { writtenHeaders } from './headers-out.ts';
 import { checkBlobName } from './names.ts';
 import { one } from './request.ts';
 import { blockSumHeaders, uploadBody } from './upload-body.ts';
@@ -18,9 +20,11 @@ export async function putBlock(call: BlobCall): Promise<Answer> {
   if (body.length === 0) {
     throw new BlobError('InvalidHeaderValue', { HeaderName: 'Content-Length', HeaderValue: '0' });
   }
-  const outcome = await stageBlock(call.store, { ...command, body });
+  const sealing = await writeSealing(call);
+  const sealedBody = { ...body, seal: sealing?.sealer };
+  const outcome = await stageBlock(call.store, { ...command, ...sealed(sealing), body: sealedBody });
   if (outcome.kind !== 'ok') throw failureError(outcome);
-  return { status: 201, headers: { ...blockSumHeaders(call, outcome), 'x-ms-request-server-encrypted': 'true' } };
+  return { status: 201, headers: { ...blockSumHeaders(call, outcome), ...writtenHeaders(sealing?.encryption) } };
 }
 
 export function stageCommand(call: BlobCall): StageBlock {

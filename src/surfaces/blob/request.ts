@@ -106,6 +106,22 @@ function parsePairs(text: string): Query {
   return query;
 }
 
+/** What decides who asks, for what, or under which conditions; of two values Node would keep the first and not say so. */
+const single = /^(authorization|host|date|range|expect|origin|transfer-encoding|content-.*|if-.*|x-ms-(?!meta-).*)$/;
+
+/** Throws for a header that comes twice where only one can be meant: what is checked must be what is used. */
+export function refuseRepeated(headers: Headers, rawHeaders: readonly string[]): void {
+  if (rawHeaders.length === 2 * Object.keys(headers).length) return;
+  const seen = new Set<string>();
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = (rawHeaders[i] as string).toLowerCase();
+    if (seen.has(name) && single.test(name)) {
+      throw new BlobError('InvalidHeaderValue', { HeaderName: name, Reason: 'It is given more than once.' });
+    }
+    seen.add(name);
+  }
+}
+
 /** The one value of a query parameter; twice is refused. */
 export function one(query: Query, name: string): string | undefined {
   const values = query.get(name);

@@ -1,10 +1,11 @@
 // Set Blob Properties, Set Blob Metadata, Set Blob Tier: changes of a blob that leave its bytes alone.
 import { changeEntry } from '../../namespace/entries.ts';
+import { type OnlineTier, setTier } from '../../namespace/tiers.ts';
 import type { Answer } from '../http/answer.ts';
 import { blobChange } from './blob-change.ts';
 import type { BlobCall } from './call.ts';
 import { BlobError, failureError } from './errors.ts';
-import { contentHeaders, metadata, required, tier } from './headers-in.ts';
+import { conditions, contentHeaders, metadata, rehydratePriority, required, tier } from './headers-in.ts';
 import { stamp } from './headers-out.ts';
 
 /** If any content header is given, all are set: those that are missing are cleared. */
@@ -13,25 +14,33 @@ export async function setBlobProperties(call: BlobCall): Promise<Answer> {
     if (call.headers[name] !== undefined) throw new BlobError('InvalidBlobType');
   }
   const headers = contentHeaders(call.headers, false);
-  const outcome = await changeEntry(call.store, blobChange(call), () => ({ headers }));
+  const outcome = await changeEntry(call.store, blobChange(call), (record) => ({ ...record, headers }));
   if (outcome.kind !== 'ok') throw failureError(outcome);
   return { status: 200, headers: stamp(outcome.entry.record) };
 }
 
+/** With versioning the metadata before stays behind as a version. */
 export async function setBlobMetadata(call: BlobCall): Promise<Answer> {
   const named = metadata(call.rawHeaders);
-  const outcome = await changeEntry(call.store, blobChange(call), () => ({ metadata: named }));
+  const options = { makesVersion: true };
+  const outcome = await changeEntry(
+    call.store,
+    blobChange(call),
+    (record) => ({ ...record, metadata: named }),
+    options,
+  );
   if (outcome.kind !== 'ok') throw failureError(outcome);
   return { status: 200, headers: { ...stamp(outcome.entry.record), 'x-ms-request-server-encrypted': 'true' } };
 }
 
-/** Neither ETag nor Last-Modified change with the tier. */
+/** Neither ETag nor Last-Modified change with the tier, and of conditions only those on tags are taken. */
 export async function setBlobTier(call: BlobCall): Promise<Answer> {
   required(call.headers, 'x-ms-access-tier');
-  const chosen = tier(call.headers) as string;
-  const tierChangedMs = call.nowMs;
-  const change = { ...blobChange(call), conditions: {} };
-  const outcome = await changeEntry(call.store, change, () => ({ tier: chosen, tierChangedMs }), false);
+  const chosen = tier(call.headers) as OnlineTier | 'Archive';
+  const { ifTags } = conditions(call.headers);
+  const change = { ...blobChange(call, true), conditions: ifTags === undefined ? {} : { ifTags } };
+  const outcome = await setTier(call.store, change, chosen, rehydratePriority(call.headers));
   if (outcome.kind !== 'ok') throw failureError(outcome);
-  return { status: 200, headers: {} };
+  // 202: it is on its way out of Archive.
+  return { status: outcome.entry.record.rehydration === undefined ? 200 : 202, headers: {} };
 }

@@ -3,9 +3,12 @@ import { createHash } from 'node:crypto';
 import { crc64 as crc64Of } from '../../codec/crc64.ts';
 import { type CopySource, readSource } from '../../namespace/copy.ts';
 import type { Failure } from '../../namespace/failure.ts';
+import type { Body } from '../../namespace/ingest.ts';
 import { readContent } from '../../namespace/read.ts';
-import type { ContentHeaders, Entry } from '../../namespace/records.ts';
+import type { ContentHeaders, Entry, EntryEncryption } from '../../namespace/records.ts';
+import { isSameEncryption, type Sealing, type Unsealer } from '../../namespace/scopes.ts';
 import type { BlobCall } from './call.ts';
+import { readUnsealer } from './encryption-headers.ts';
 import { BlobError, failureError } from './errors.ts';
 import { conditions, crc64, headerError, md5, required } from './headers-in.ts';
 import type { RemoteAddress } from './source-address.ts';
@@ -37,8 +40,9 @@ export async function copySource(call: BlobCall, withOwnKey: boolean): Promise<F
   }
   const found = await call.openSource(url, withOwnKey);
   if (found.kind === 'remote') return found;
-  const { account, container, blob: name } = found;
-  return { kind: 'local', source: { account, container, name, conditions: conditions(call.headers, 'x-ms-source-') } };
+  const { account, container, blob: name, at } = found;
+  const source = { account, container, name, conditions: conditions(call.headers, 'x-ms-source-'), ...(at && { at }) };
+  return { kind: 'local', source };
 }
 
 export const notAuthenticated =
@@ -101,10 +105,11 @@ export async function checkSums(
   offset: number,
   length: number,
   expected: SourceSums,
+  unsealer?: Unsealer,
 ): Promise<{ readonly md5: Buffer | undefined; readonly crc64: bigint }> {
   const hash = expected.md5 && createHash('md5');
   let crc = 0n;
-  for await (const chunk of readContent(call.store, entry, offset, length)) {
+  for await (const chunk of readContent(call.store, entry, offset, length, unsealer)) {
     hash?.update(chunk.bytes);
     crc = crc64Of(chunk.bytes, crc);
     chunk.release();
@@ -117,4 +122,50 @@ export async function checkSums(
     throw failureError({ kind: 'crc64-mismatch', given: expected.crc64, computed: crc });
   }
   return { md5: computed, crc64: crc };
+}
+
+/** What opens a source for its reader; without the key that it needs it cannot be read. */
+export function sourceUnsealer(call: BlobCall, entry: Entry): Unsealer | undefined {
+  try {
+    return readUnsealer(call, entry.record.encryption, 'source');
+  } catch (error) {
+    throw error instanceof BlobError && error.status === 409 ? cannotVerifySource(error) : error;
+  }
+}
+
+/**
+ * Whether a target may have the source's own pieces, or needs bytes of its own: sealed for it, or not at all. A target
+ * that asks for nothing keeps a source's scope, as long as that is of its own account.
+ */
+export function sharesSeal(
+  call: BlobCall,
+  source: CopySource,
+  encryption: EntryEncryption | undefined,
+  sealing: Sealing | undefined,
+): boolean {
+  if (sealing !== undefined || encryption === undefined || encryption.keySha256 !== undefined) {
+    const isOwn = encryption?.scope === undefined || source.account === call.target.account;
+    return isOwn && isSameEncryption(encryption, sealing?.encryption);
+  }
+  return source.account === call.target.account;
+}
+
+/** A range of a source as a body of the target. */
+export function sourceBody(
+  call: BlobCall,
+  entry: Entry,
+  range: { readonly offset: number; readonly length: number },
+  unsealer: Unsealer | undefined,
+  sealing: Sealing | undefined,
+): Body {
+  const { offset, length } = range;
+  const chunks = (async function* () {
+    for await (const chunk of readContent(call.store, entry, offset, length, unsealer)) {
+      // The window that it lies in is used again.
+      const bytes = Buffer.from(chunk.bytes);
+      chunk.release();
+      yield bytes;
+    }
+  })();
+  return { chunks, ownsChunks: true, length, lengthMax: length, wantMd5: false, seal: sealing?.sealer };
 }

@@ -1,14 +1,17 @@
 // The Blob surface as a handler of HTTP requests: dispatch, send, log, count.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import type { Logger } from '../../base/log.ts';
 import { durationBuckets, type Metrics } from '../../base/metrics.ts';
 import type { Store } from '../../namespace/store.ts';
-import { type Answer, send } from '../http/answer.ts';
+import { type Answer, send, sendAhead } from '../http/answer.ts';
 import { RequestBody } from '../http/body.ts';
 import { holdOpen } from '../http/hold.ts';
+import { type Auditor, auditRecord } from './audit.ts';
 import type { BlobSettings } from './call.ts';
 import { BlobDispatcher, type Dispatched, type Incoming } from './dispatch.ts';
+import { Gate, type GateSettings, type Visit } from './gate.ts';
 
 /** What a refused upload still sends is read up to this length, so that its client sees the answer and not a reset. */
 const drainBytesMax = 16 * 1024 * 1024;
@@ -17,11 +20,28 @@ export class BlobSurface {
   readonly #dispatcher: BlobDispatcher;
   readonly #logger: Logger;
   readonly #counters: BlobCounters;
+  readonly #gate: Gate;
+  readonly #auditor: Auditor | undefined;
 
-  constructor(store: Store, settings: BlobSettings, logger: Logger, metrics: Metrics) {
-    this.#dispatcher = new BlobDispatcher(store, settings, logger);
+  constructor(
+    store: Store,
+    settings: BlobSettings & GateSettings,
+    logger: Logger,
+    metrics: Metrics,
+    auditor?: Auditor,
+  ) {
+    this.#auditor = auditor;
+    this.#dispatcher = new BlobDispatcher(store, settings, logger, (part, done, durationMs) => {
+      this.#audit(undefined, part, done, { bytesOut: 0, latencyMs: durationMs, durationMs });
+    });
     this.#logger = logger;
     this.#counters = new BlobCounters(metrics);
+    const gate = new Gate(settings, store.random);
+    this.#gate = gate;
+    metrics.gauge('causeway_blob_requests_queued', {
+      help: 'Requests that wait for their account to be served.',
+      read: () => gate.admission.queued,
+    });
   }
 
   readonly handle = (request: IncomingMessage, response: ServerResponse): void => {
@@ -30,21 +50,57 @@ export class BlobSurface {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const startedMs = performance.now();
-    const incoming = incomingOf(request, response);
-    const done = await this.#dispatcher.dispatch(incoming);
+    const body = bodyOf(request, response);
+    const visit = this.#gate.visit(visitOf(request, response, body), request.method === 'PUT');
+    const incoming = incomingOf(request, response, body, visit);
+    const room = this.#auditor?.room();
+    const isRecordable = room === undefined || (await room);
+    const asked = isRecordable ? incoming : { ...incoming, isUnrecordable: true };
+    const done = await this.#dispatcher.dispatch(asked);
+    const latencyMs = performance.now() - startedMs;
     let bytesOut = 0;
     try {
-      // A body that nobody read would be taken for the next request: it is read, or the connection ends.
-      if (!request.complete && !(await this.#readRest(incoming, done.answer))) response.shouldKeepAlive = false;
-      bytesOut = await send(response, done.answer, request.method !== 'HEAD');
+      if (visit.isIn || (await visit.enterAsStranger())) bytesOut = await this.#send(request, response, incoming, done);
+      else response.destroy();
     } catch (error) {
       this.#logger.error({ requestId: done.requestId, err: error }, 'an answer could not be sent whole');
+    } finally {
+      visit.leave();
     }
-    this.#note(done, incoming, bytesOut, performance.now() - startedMs);
+    const durationMs = performance.now() - startedMs;
+    this.#note(done, incoming, bytesOut, durationMs);
+    if (isRecordable) this.#audit(request.socket, incoming, done, { bytesOut, latencyMs, durationMs });
   }
 
-  async #readRest({ body }: Incoming, answer: Answer): Promise<boolean> {
-    return !body.isHeldBack && (answer.status < 400 || (await body.drain(drainBytesMax)));
+  #audit(
+    socket: Socket | undefined,
+    incoming: Incoming,
+    done: Dispatched,
+    course: { readonly bytesOut: number; readonly latencyMs: number; readonly durationMs: number },
+  ): void {
+    if (this.#auditor === undefined) return;
+    const tlsVersion = incoming.peer.protocol === 'https' ? (socket as TLSSocket | undefined)?.getProtocol() : null;
+    const connection = { port: socket?.remotePort, tlsVersion: tlsVersion?.replace('TLSv', 'TLS ') };
+    this.#auditor.note(auditRecord(incoming, done, { ...course, ...connection }));
+  }
+
+  /** A body that nobody read would be taken for the next request: it is read, or the connection ends. */
+  async #send(
+    request: IncomingMessage,
+    response: ServerResponse,
+    { body, visit }: Incoming,
+    { answer }: Dispatched,
+  ): Promise<number> {
+    const withBody = request.method !== 'HEAD';
+    if (!request.complete && body.isHeldBack) response.shouldKeepAlive = false;
+    else if (!request.complete && answer.status >= 400 && isShort(answer)) {
+      return await sendAhead(response, answer, withBody, async () => {
+        // What is read from here on is thrown away: it holds up nobody.
+        visit?.leave();
+        return await body.drain(drainBytesMax);
+      });
+    }
+    return await send(response, answer, withBody);
   }
 
   #note(done: Dispatched, incoming: Incoming, bytesOut: number, durationMs: number): void {
@@ -67,20 +123,44 @@ export class BlobSurface {
   }
 }
 
-function incomingOf(request: IncomingMessage, response: ServerResponse): Incoming {
+const isShort = (answer: Answer): answer is Answer & { readonly body?: string | Buffer } =>
+  answer.body === undefined || typeof answer.body === 'string' || Buffer.isBuffer(answer.body);
+
+function bodyOf(request: IncomingMessage, response: ServerResponse): RequestBody {
   // Of all expectations only 100-continue comes this far.
   const expected = request.headers.expect !== undefined;
+  return new RequestBody(request, expected ? () => response.writeContinue() : undefined);
+}
+
+function visitOf({ socket, headers }: IncomingMessage, response: ServerResponse, body: RequestBody) {
+  const writtenBefore = socket.bytesWritten;
+  return {
+    bytes: Number(headers['content-length'] ?? 0),
+    moved: () => body.bytes + socket.bytesWritten - writtenBefore,
+    isGone: () => response.destroyed || socket.destroyed,
+  };
+}
+
+function incomingOf(request: IncomingMessage, response: ServerResponse, body: RequestBody, visit: Visit): Incoming {
   const socket = request.socket as Socket & { readonly encrypted?: boolean };
   return {
     method: request.method as string,
     url: request.url as string,
     headers: request.headers as Incoming['headers'],
     rawHeaders: request.rawHeaders,
-    body: new RequestBody(request, expected ? () => response.writeContinue() : undefined),
-    peer: { address: plainAddress(socket.remoteAddress), protocol: socket.encrypted === true ? 'https' : 'http' },
+    body,
+    peer: {
+      address: plainAddress(socket.remoteAddress),
+      protocol: socket.encrypted === true ? 'https' : 'http',
+      isLoopback: isLoopback(socket.remoteAddress) && isLoopback(socket.localAddress),
+    },
     hold: holdOpen(request, response),
+    visit,
   };
 }
+
+const isLoopback = (address: string | undefined): boolean =>
+  address === '::1' || plainAddress(address).startsWith('127.');
 
 /** An IPv4 address as itself, also on a socket that speaks IPv6. */
 function plainAddress(address: string | undefined): string {

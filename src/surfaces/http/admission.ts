@@ -18,6 +18,8 @@ export interface AdmissionLimits {
 
 export interface Asked {
   readonly account: string;
+  /** One that counts for little: others are not contended by it, and it has a place or two. */
+  readonly isMinor?: boolean;
   /** Bytes that the request announces. */
   readonly bytes: number;
   /** Bytes that have come and gone so far. */
@@ -33,11 +35,13 @@ export interface Ticket {
 
 /** A request's share of the places: a large body takes the time of many small ones. */
 const weightBytes = 128 * 1024;
-const weightMax = 4;
+const weightMax = 8;
 /** What a request costs that moves no bytes, in bytes: the time of a worker that 4 KiB and 100 KiB differ in. */
 const costOfRequest = 128 * 1024;
 /** An account counts among those that ask for so long after its last request. */
 const activeMs = 1000;
+/** Weight in service of what counts for little. */
+const minorMax = 4;
 /** After this time it is looked at how fast a request goes. */
 const slowAfterMs = 1000;
 /** At less it is its client that is slow. */
@@ -72,7 +76,7 @@ class Entry implements Ticket {
 
 /** What one account has here. */
 interface Share {
-  readonly account: string;
+  readonly isMinor: boolean;
   readonly queue: Entry[];
   inService: number;
   /** Cost of what it was served, as virtual time. */
@@ -103,7 +107,7 @@ export class Admission {
   /** At once where there is room. A promise of undefined is a refusal. */
   enter(asked: Asked): Ticket | Promise<Ticket | undefined> {
     const nowMs = this.#nowMs();
-    const share = this.#share(asked.account, nowMs);
+    const share = this.#share(asked, nowMs);
     const entry = new Entry(this, asked, share);
     if (share.queue.length === 0 && this.#hasRoom(share, entry.weight)) {
       this.#begin(entry, nowMs);
@@ -156,6 +160,7 @@ export class Admission {
   /** Whoever has nothing in service may always begin one, however heavy: there is no account without a place. */
   #hasRoom(share: Share, weight: number): boolean {
     const active = this.#activeShares();
+    if (share.isMinor) return share.inService + weight <= minorMax;
     if (active <= 1) return share.inService === 0 || share.inService + weight <= this.#limits.inServiceMax;
     if (share.inService === 0) return true;
     return share.inService + weight <= Math.max(2, Math.floor(this.#limits.contendedMax / active));
@@ -199,29 +204,30 @@ export class Admission {
     this.#serveNext();
   }
 
-  #share(account: string, nowMs: number): Share {
+  #share({ account, isMinor = false }: Asked, nowMs: number): Share {
     const found = this.#shares.get(account);
     if (found !== undefined) {
       if (found.inService === 0 && found.queue.length === 0) found.served = Math.max(found.served, this.#virtual);
       found.lastMs = nowMs;
       return found;
     }
-    const made: Share = { account, queue: [], inService: 0, served: this.#virtual, lastMs: nowMs };
+    const made: Share = { isMinor, queue: [], inService: 0, served: this.#virtual, lastMs: nowMs };
     this.#shares.set(account, made);
-    this.#activeAtMs = Number.NEGATIVE_INFINITY;
+    if (!isMinor) this.#activeAtMs = Number.NEGATIVE_INFINITY;
     return made;
   }
 
   /** Accounts that asked within the last second; the others are forgotten. Counted a few times a second. */
   #activeShares(): number {
-    if (this.#shares.size === 1) return 1;
     const nowMs = this.#nowMs();
     if (nowMs - this.#activeAtMs < activeMs / 4) return this.#active;
+    let active = 0;
     for (const [account, share] of this.#shares) {
       const isIdle = share.inService === 0 && share.queue.length === 0 && nowMs - share.lastMs > activeMs;
       if (isIdle) this.#shares.delete(account);
+      else if (!share.isMinor) active += 1;
     }
-    this.#active = this.#shares.size;
+    this.#active = active;
     this.#activeAtMs = nowMs;
     return this.#active;
   }

@@ -11,7 +11,8 @@ export interface Answer {
   readonly status: number;
   /** Names as they go out, with their values; an undefined value leaves the header out. */
   readonly headers: Record<string, string | number | undefined>;
-  readonly body?: string | Buffer | { readonly length: number; readonly chunks: AsyncIterable<AnswerChunk> };
+  /** Of a body whose length nobody knows yet, `length` is undefined: it goes out in chunks. */
+  readonly body?: string | Buffer | { readonly length: number | undefined; readonly chunks: AsyncIterable<AnswerChunk> };
 }
 
 /** Sends the answer; resolves with the bytes of body sent when they are out or the reader is gone. */
@@ -31,13 +32,40 @@ export async function send(response: ServerResponse, answer: Answer, withBody: b
     response.end(withBody ? body : undefined);
     return withBody ? bytes : 0;
   }
-  if (answer.headers['Content-Length'] === undefined) headers.push('Content-Length', body.length);
+  if (answer.headers['Content-Length'] === undefined && body.length !== undefined) {
+    headers.push('Content-Length', body.length);
+  }
   response.writeHead(answer.status, headers as never);
   if (!withBody) {
     response.end();
     return 0;
   }
   return await sendChunks(response, body.chunks);
+}
+
+/**
+ * Sends a refusal while its request's body is still coming: a sender that looks up sees it at once, and one that does
+ * not is read to its end by `rest`, so that it sees an answer and not a reset. False from `rest`: the connection ends.
+ */
+export async function sendAhead(
+  response: ServerResponse,
+  answer: Answer & { readonly body?: string | Buffer },
+  withBody: boolean,
+  rest: () => Promise<boolean>,
+): Promise<number> {
+  const { body = '' } = answer;
+  const headers: (string | number)[] = [];
+  for (const name in answer.headers) {
+    const value = answer.headers[name];
+    if (value !== undefined) headers.push(name, value);
+  }
+  headers.push('Content-Length', Buffer.byteLength(body));
+  response.writeHead(answer.status, headers as never);
+  if (withBody && body.length > 0) response.write(body);
+  else response.flushHeaders();
+  if (await rest()) response.end();
+  else response.destroy();
+  return withBody ? Buffer.byteLength(body) : 0;
 }
 
 async function sendChunks(response: ServerResponse, chunks: AsyncIterable<AnswerChunk>): Promise<number> {

@@ -1,0 +1,78 @@
+// `causeway access`: who may do what in an account by tokens of Entra ID.
+import { accountOperand, managementCommand, type Operand, type Say } from './management.ts';
+
+const id: Operand = { shown: 'ID', field: 'id' };
+const role: Operand = { shown: 'ROLE', field: 'role' };
+const file: Operand = { shown: 'FILE', field: 'definition', isJsonFile: true };
+
+interface Assignment {
+  readonly id: string;
+  readonly principal: string;
+  readonly role: string;
+  readonly container?: string;
+  readonly prefix?: string;
+  readonly condition?: string;
+}
+
+/** Tabs between, so that a script can cut it: what is no text in a field is shown as `?`. */
+function line({ id, principal, role, container, prefix = '', condition }: Assignment): string {
+  const scope = container === undefined ? '*' : `${container}/${prefix}*`;
+  const fields = [id, principal, role, scope, ...(condition === undefined ? [] : [condition.replace(/\s+/g, ' ')])];
+  return fields.map((field) => field.replace(/\p{Cc}/gu, '?')).join('\t');
+}
+
+const sayRoles: Say = ({ builtIn, roles }) => [
+  ...(builtIn as string[]),
+  ...(roles as { name: string }[]).map(({ name }) => name),
+];
+
+export const access = managementCommand({
+  name: 'access',
+  summary: 'roles of an account, and who has them',
+  notes: `A role is one of Azure's storage data roles, or one of the account's own. It reaches the whole account, or with
+--container one container, or with --prefix what begins so in it. FILE is a role definition in Azure's format.
+A change takes effect within a second.`,
+  example: `  causeway access assign photos --principal 8a1e... --role 'Storage Blob Data Reader' --data /srv/causeway`,
+  flags: {
+    principal: { shown: 'ID', isRequired: true, help: 'object id of a user, a group or a service principal' },
+    role: { shown: 'ROLE', isRequired: true, help: 'the name of a role' },
+    container: { shown: 'NAME', help: 'only this container' },
+    prefix: { shown: 'TEXT', help: 'only blobs of the container that begin so' },
+    condition: { shown: 'TEXT', help: 'an attribute condition, as Azure writes it (version 2.0)' },
+  },
+  actions: [
+    {
+      name: 'assign',
+      summary: 'gives a principal a role, and prints the id of the assignment',
+      operands: [accountOperand],
+      flags: ['principal', 'role', 'container', 'prefix', 'condition'],
+      say: ({ id }) => [id as string],
+    },
+    { name: 'unassign', summary: 'takes an assignment away', operands: [accountOperand, id], say: () => [] },
+    {
+      name: 'list',
+      summary: 'prints assignments: id, principal, role, where, condition',
+      operands: [accountOperand],
+      pageOf: 'assignments',
+      say: ({ assignments }) => (assignments as Assignment[]).map(line),
+    },
+    {
+      name: 'role create',
+      summary: 'makes or replaces a role of the account',
+      operands: [accountOperand, file],
+      say: ({ name }) => [name as string],
+    },
+    {
+      name: 'role delete',
+      summary: 'takes a role of the account away that nobody has',
+      operands: [accountOperand, role],
+      say: () => [],
+    },
+    {
+      name: 'role list',
+      summary: 'prints the roles that can be assigned',
+      operands: [accountOperand],
+      say: sayRoles,
+    },
+  ],
+});

@@ -1,0 +1,230 @@
+// Finds what was removed from the audit log or changed in it: every hash, every file, every chain, against the anchors.
+import type { Engine } from '../../metadata/engine.ts';
+import { type Anchor, readAnchors } from './anchors.ts';
+import { isSealed, membersOf, type ParsedLine, parseLine } from './chain.ts';
+import { type ListedFile, listFiles, readLines } from './files.ts';
+import type { Head } from './record.ts';
+
+export interface Finding {
+  readonly chain?: string;
+  readonly seq?: number;
+  readonly file?: string;
+  /** One line. */
+  readonly what: string;
+}
+
+export interface Verified {
+  readonly chains: number;
+  readonly files: number;
+  readonly records: number;
+  /** Requests that are missing because the disk failed, as the log itself says. */
+  readonly gapRecords: number;
+  /** Chains whose last bytes a crash cut: written behind the last anchor, and never a whole record. */
+  readonly torn: number;
+}
+
+interface Watch {
+  readonly report: (finding: Finding) => void;
+  /** By chain: records that are to have a certain hash, as others remember them. */
+  readonly remembered: Map<string, Head[]>;
+}
+
+/** Reads only. `heads` are points of chains that were noted elsewhere, such as in the server's log. */
+export async function verifyAudit(
+  engine: Pick<Engine, 'snapshot'>,
+  root: string,
+  heads: readonly Head[],
+  report: (finding: Finding) => void,
+): Promise<Verified> {
+  // Anchors first: files that grow meanwhile are ahead of them, and never behind.
+  const anchors = new Map((await engine.snapshot(readAnchors)).map((anchor) => [anchor.chain, anchor]));
+  const listed = await listFiles(root);
+  for (const path of listed.foreign) report({ file: path, what: 'the log did not make this' });
+  const watch: Watch = { report, remembered: new Map() };
+  for (const anchor of anchors.values()) remember(watch, anchor);
+  for (const head of heads) remember(watch, head);
+  await collectOthers(listed.chains, watch);
+
+  const sum = { chains: 0, files: 0, records: 0, gapRecords: 0, torn: 0 };
+  for (const chain of new Set([...anchors.keys(), ...listed.chains.keys(), ...watch.remembered.keys()])) {
+    const files = listed.chains.get(chain) ?? [];
+    const anchor = anchors.get(chain);
+    if (anchor === undefined) {
+      const what = files.length === 0 ? 'the chain is gone, which another names' : 'no chain of this store';
+      report({ chain, ...(files[0] && { file: files[0].path }), what });
+      continue;
+    }
+    const checked = await verifyChain(engine, anchor, files, watch);
+    sum.chains++;
+    sum.files += files.length;
+    sum.records += checked.records;
+    sum.gapRecords += checked.gapRecords;
+    if (checked.isTorn) sum.torn++;
+  }
+  return sum;
+}
+
+function remember({ remembered }: Watch, { chain, seq, hash }: Head): void {
+  const known = remembered.get(chain);
+  if (known === undefined) remembered.set(chain, [{ chain, seq, hash }]);
+  else known.push({ chain, seq, hash });
+}
+
+/** What the openings of chains say of those that were there before them. */
+async function collectOthers(chains: ReadonlyMap<string, readonly ListedFile[]>, watch: Watch): Promise<void> {
+  for (const [first] of chains.values()) {
+    if (first === undefined) continue;
+    for await (const line of linesOf(first.path)) {
+      const others = membersOf(line.bytes)?.Others;
+      if (Array.isArray(others)) for (const other of others) if (isHead(other)) remember(watch, other);
+      break;
+    }
+  }
+}
+
+function isHead(value: unknown): value is Head {
+  const head = value as Partial<Head> | null;
+  return (
+    typeof head === 'object' &&
+    typeof head?.chain === 'string' &&
+    typeof head.seq === 'number' &&
+    typeof head.hash === 'string'
+  );
+}
+
+/** A file that retention deletes meanwhile has no lines. */
+async function* linesOf(path: string): ReturnType<typeof readLines> {
+  try {
+    yield* readLines(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+}
+
+interface Checked {
+  records: number;
+  gapRecords: number;
+  isTorn: boolean;
+}
+
+async function verifyChain(
+  engine: Pick<Engine, 'snapshot'>,
+  before: Anchor,
+  files: readonly ListedFile[],
+  watch: Watch,
+): Promise<Checked> {
+  const { chain } = before;
+  const walk = new ChainWalk(before, watch);
+  for (const file of files) {
+    if (file.file >= before.from.file) await walk.file(file);
+  }
+  // What retention deleted while it was read is no finding.
+  const now = (await engine.snapshot(readAnchors)).find((each) => each.chain === chain) ?? before;
+  for (const finding of walk.findings) if (finding.seq >= now.from.seq) watch.report(finding);
+  const from = Math.max(walk.seq + 1, now.from.seq);
+  const to = Math.max(...(watch.remembered.get(chain) ?? []).map(({ seq }) => seq));
+  if (from <= to) {
+    const missing = from === to ? `record ${to} is` : `records ${from} to ${to} are`;
+    const file = walk.path && { file: walk.path };
+    watch.report({ chain, seq: from, ...file, what: `the end was cut: ${missing} missing` });
+  }
+  return { records: walk.records, gapRecords: walk.gapRecords, isTorn: walk.isTorn };
+}
+
+/** Walks the records of one chain from where its anchor says that they begin. */
+class ChainWalk {
+  readonly #anchor: Anchor;
+  readonly #remembered: ReadonlyMap<number, readonly string[]>;
+  readonly findings: (Finding & { readonly seq: number })[] = [];
+  /** The last record that was read, and its hash as it stands there; unknown behind a hole. */
+  seq: number;
+  #hash: string | undefined;
+  #fileNumber: number;
+  path: string | undefined;
+  records = 0;
+  gapRecords = 0;
+  isTorn = false;
+
+  constructor(anchor: Anchor, { remembered }: Watch) {
+    this.#anchor = anchor;
+    this.seq = anchor.from.seq - 1;
+    this.#hash = anchor.from.hash;
+    this.#fileNumber = anchor.from.file - 1;
+    const bySeq = new Map<number, string[]>();
+    for (const { seq, hash } of remembered.get(anchor.chain) ?? []) {
+      bySeq.set(seq, [...(bySeq.get(seq) ?? []), hash]);
+    }
+    this.#remembered = bySeq;
+  }
+
+  async file({ file, path }: ListedFile): Promise<void> {
+    this.path = path;
+    if (file !== this.#fileNumber + 1) this.#find(this.seq + 1, `file ${this.#fileNumber + 1} is missing`);
+    this.#fileNumber = file;
+    let isFirst = true;
+    for await (const line of linesOf(path)) {
+      const parsed = line.isWhole ? parseLine(line.bytes) : undefined;
+      if (parsed === undefined) {
+        this.#unreadable();
+        continue;
+      }
+      if (this.isTorn) this.#tornInside();
+      const members = isFirst || line.bytes.includes('"Type":"Audit') ? membersOf(line.bytes) : undefined;
+      if (isFirst) this.#header(members, file);
+      else if (members?.Type === 'AuditFile') this.#find(parsed.seq, 'the head of a file within another');
+      if (members?.Type === 'AuditGap' && typeof members.Records === 'number') this.gapRecords += members.Records;
+      this.#record(parsed);
+      isFirst = false;
+    }
+  }
+
+  #header(members: Readonly<Record<string, unknown>> | undefined, file: number): void {
+    if (members?.Type !== 'AuditFile') this.#find(this.seq + 1, 'the file does not begin with its head');
+    else if (members.Chain !== this.#anchor.chain || members.File !== file) {
+      this.#find(this.seq + 1, `the file is file ${String(members.File)} of chain ${String(members.Chain)}`);
+    }
+  }
+
+  #record(record: ParsedLine): void {
+    const expected = this.seq + 1;
+    if (record.seq !== expected) {
+      const removed = record.seq === expected + 1 ? `record ${expected} is` : `records ${expected} to ${record.seq - 1} are`;
+      this.#find(expected, record.seq > expected ? `${removed} missing` : `record ${record.seq} stands in its place`);
+      this.#hash = undefined;
+    }
+    if (this.#hash !== undefined && !isSealed(record, this.#hash)) {
+      this.#find(record.seq, 'the record, or what stands before it, was changed');
+    }
+    const { seq, closed } = this.#anchor;
+    if (closed === true && record.seq > seq) this.#find(record.seq, `the chain ended with record ${seq}: this was added`);
+    for (const hash of this.#remembered.get(record.seq) ?? []) {
+      if (hash !== record.hash) {
+        this.#find(record.seq, 'the record is not the one that was anchored: records up to it were rewritten');
+        break;
+      }
+    }
+    this.seq = record.seq;
+    this.#hash = record.hash;
+    this.records++;
+  }
+
+  /** Bytes that are no record: the last write of a process that was killed may leave some, behind its last anchor. */
+  #unreadable(): void {
+    if (this.seq >= this.#anchor.seq) this.isTorn = true;
+    else {
+      this.#find(this.seq + 1, 'the record cannot be read');
+      this.seq++;
+      this.#hash = undefined;
+    }
+  }
+
+  #tornInside(): void {
+    this.isTorn = false;
+    this.#find(this.seq + 1, 'bytes that are no record stand between records');
+  }
+
+  #find(seq: number, what: string): void {
+    this.findings.push({ chain: this.#anchor.chain, seq, ...(this.path && { file: this.path }), what });
+  }
+}
+

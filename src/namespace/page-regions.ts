@@ -1,0 +1,174 @@
+// The pages of a page blob as rows: intervals of bytes that were written, cut where newer ones lie. What has none is zeros.
+import type { LogPiece } from '../content/extent.ts';
+import type { View } from '../metadata/engine.ts';
+import { after, keys } from '../metadata/keys.ts';
+import { decodeRecord, encodeRecord, numbersAPiece, packPieces, unpackPieces } from './records.ts';
+
+/** Pages are read and written by whole numbers of these. */
+export const pageBytes = 512;
+/** A row holds the pages of so many bytes: what a write has to read and write again. */
+export const regionBytes = 1024 * 1024;
+
+/** `piece.length` bytes of the blob from `at` on. */
+export interface PageRun {
+  readonly at: number;
+  readonly piece: LogPiece;
+}
+
+export interface Region {
+  readonly number: number;
+  /** In the order of their places; none overlaps another. */
+  readonly runs: readonly PageRun[];
+}
+
+const endOf = ({ at, piece }: PageRun): number => at + piece.length;
+
+/** The part of a run within `from` and `to`; undefined where it has none. */
+export function cutRun(run: PageRun, from: number, to: number): PageRun | undefined {
+  const { at, piece } = run;
+  const start = Math.max(at, from);
+  const end = Math.min(endOf(run), to);
+  if (start >= end) return undefined;
+  if (start === at && end === endOf(run)) return run;
+  return { at: start, piece: { ...piece, start: piece.start + start - at, length: end - start } };
+}
+
+/** The runs with `fresh` in the place of whatever lies from `from` to `to`. */
+export function replaceRuns(
+  runs: readonly PageRun[],
+  from: number,
+  to: number,
+  fresh: readonly PageRun[],
+): readonly PageRun[] {
+  const before: PageRun[] = [];
+  const behind: PageRun[] = [];
+  for (const run of runs) {
+    const left = cutRun(run, 0, from);
+    const right = cutRun(run, to, Number.MAX_SAFE_INTEGER);
+    if (left !== undefined) before.push(left);
+    if (right !== undefined) behind.push(right);
+  }
+  return [...before, ...fresh, ...behind];
+}
+
+/** Pieces in a row from `offset` on, cut where a region ends. */
+export function layOut(pieces: readonly LogPiece[], offset: number): PageRun[] {
+  const runs: PageRun[] = [];
+  let at = offset;
+  for (const piece of pieces) {
+    const whole = { at, piece };
+    for (let from = at; from < endOf(whole); from = regionEnd(from)) {
+      runs.push(cutRun(whole, from, regionEnd(from)) as PageRun);
+    }
+    at = endOf(whole);
+  }
+  return runs;
+}
+
+export function regionOf(offset: number): number {
+  return Math.floor(offset / regionBytes);
+}
+
+function regionEnd(offset: number): number {
+  return (regionOf(offset) + 1) * regionBytes;
+}
+
+interface RegionRow {
+  /** Seven numbers a run: its place in the region, and its piece. */
+  readonly pages: readonly number[];
+}
+
+export function encodeRegion({ number, runs }: Region): Buffer {
+  const base = number * regionBytes;
+  const pages: number[] = [];
+  for (const { at, piece } of runs) pages.push(at - base, ...packPieces([piece]));
+  return encodeRecord({ pages } satisfies RegionRow);
+}
+
+export function decodeRegion(number: number, value: Uint8Array): Region {
+  const { pages } = decodeRecord<RegionRow>(value);
+  const base = number * regionBytes;
+  const runs: PageRun[] = [];
+  for (let i = 0; i < pages.length; i += 1 + numbersAPiece) {
+    const [piece] = unpackPieces(pages.slice(i + 1, i + 1 + numbersAPiece)) as [LogPiece];
+    runs.push({ at: base + (pages[i] as number), piece });
+  }
+  return { number, runs };
+}
+
+/** Whether the runs of a region are in order, within it, on page boundaries, and clear of each other. */
+export function isSound({ number, runs }: Region): boolean {
+  let free = number * regionBytes;
+  for (const run of runs) {
+    if (run.at < free || run.at % pageBytes !== 0 || run.piece.length % pageBytes !== 0) return false;
+    if (run.piece.length <= 0) return false;
+    free = endOf(run);
+  }
+  return free <= (number + 1) * regionBytes;
+}
+
+/** At most so many rows come at once: of a blob of small pages a row is some hundred kilobytes long. */
+const rowsAtOnce = 16;
+
+/** The regions that have any pages, from the one of `from` up to that before `to`; their runs are whole. */
+export async function* regionsBetween(
+  view: View,
+  content: Uint8Array,
+  from: number,
+  to: number,
+): AsyncGenerator<Region, void, undefined> {
+  if (from >= to) return;
+  let start = keys.pages(content, regionOf(from));
+  const end = keys.pages(content, regionOf(to - 1) + 1);
+  for (;;) {
+    const rows = await view.scan({ start, end }, { limit: rowsAtOnce });
+    for (const { key, value } of rows) yield decodeRegion(keys.regionOf(key), value);
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < rowsAtOnce) return;
+    start = after(last.key);
+  }
+}
+
+export interface Span {
+  readonly start: number;
+  /** The first byte behind it. */
+  end: number;
+}
+
+/** Joins what touches. */
+export function addSpan(spans: Span[], start: number, end: number): void {
+  const last = spans.at(-1);
+  if (last !== undefined && last.end === start) last.end = end;
+  else spans.push({ start, end });
+}
+
+export interface Difference {
+  readonly written: boolean;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Where the pages of `now` are others than those of `before`: written since, or cleared. */
+export function differences(before: readonly PageRun[], now: readonly PageRun[]): Difference[] {
+  const found: Difference[] = [];
+  const edges = new Set<number>();
+  for (const run of [...before, ...now]) edges.add(run.at).add(endOf(run));
+  const sorted = [...edges].sort((a, b) => a - b);
+  let b = 0;
+  let n = 0;
+  for (let i = 0; i + 1 < sorted.length; i++) {
+    const [start, end] = [sorted[i] as number, sorted[i + 1] as number];
+    while (b < before.length && endOf(before[b] as PageRun) <= start) b++;
+    while (n < now.length && endOf(now[n] as PageRun) <= start) n++;
+    const old = before[b] && cutRun(before[b] as PageRun, start, end);
+    const current = now[n] && cutRun(now[n] as PageRun, start, end);
+    if (current !== undefined && (old === undefined || !isSamePlace(old.piece, current.piece))) {
+      found.push({ written: true, start, end });
+    } else if (current === undefined && old !== undefined) found.push({ written: false, start, end });
+  }
+  return found;
+}
+
+function isSamePlace(one: LogPiece, other: LogPiece): boolean {
+  return one.segment === other.segment && one.offset === other.offset && one.start === other.start;
+}

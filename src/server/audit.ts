@@ -1,0 +1,171 @@
+// The audit log of the program: what a worker starts, what the primary settles, what `causeway audit` reads.
+import { existsSync } from 'node:fs';
+import type { Config } from '../base/config.ts';
+import { SettingError } from '../base/config.ts';
+import type { Logger } from '../base/log.ts';
+import type { Metrics } from '../base/metrics.ts';
+import { AuditLog } from '../followers/audit/audit-log.ts';
+import { type ExportWanted, exportAudit } from '../followers/audit/export.ts';
+import { auditDisk } from '../followers/audit/files.ts';
+import type { Head } from '../followers/audit/record.ts';
+import { runRetention } from '../followers/audit/retention.ts';
+import { settleChains } from '../followers/audit/settle.ts';
+import { type Finding, verifyAudit } from '../followers/audit/verify.ts';
+import type { Committer } from '../metadata/commit.ts';
+import { DamageError, type Engine } from '../metadata/engine.ts';
+import { OptimisticEngine } from '../metadata/optimistic-engine.ts';
+import type { Store } from '../namespace/store.ts';
+import { dataPaths, lockDirectory, requireDirectory } from './data-directory.ts';
+import { openMetadata } from './engine-room.ts';
+
+const mebibyte = 1024 * 1024;
+const fileBytesMax = 64 * mebibyte;
+const fileAgeMs = 24 * 60 * 60 * 1000;
+const queue = { queueRecordsMax: 16_384, queueBytesMax: 32 * mebibyte } as const;
+const retentionPauseMs = 60_000;
+const settledReader = { cacheBytes: mebibyte, readersMax: 2 } as const;
+
+export interface RunningAudit {
+  readonly log: AuditLog;
+  /** After the last request, and before its store closes. */
+  close(): Promise<void>;
+}
+
+/** Undefined when nothing is to be audited. */
+export function startAudit(
+  store: Store,
+  config: Config,
+  metrics: Metrics,
+  logger: Logger,
+): RunningAudit | undefined {
+  if (!config.audit) return undefined;
+  const { audit: root } = dataPaths(config);
+  const { engine, clock } = store;
+  const chain = store.ids.nextHex();
+  const bytesMax = config.auditBytesMax;
+  const log = new AuditLog({
+    engine,
+    clock,
+    root,
+    chain,
+    metrics,
+    disk: auditDisk,
+    // Retention deletes whole files: there must be several within its bound.
+    fileBytesMax: Math.min(fileBytesMax, Math.ceil(bytesMax / 8)),
+    fileAgeMs: Math.min(fileAgeMs, Math.ceil(config.auditAgeMs / 4)),
+    onFailure: config.auditOnFailure,
+    flushMs: config.auditFlushMs,
+    ...queue,
+    onError: (error) => logger.error({ err: error }, 'the audit log cannot be written; it is tried again'),
+    onHead: (head) => logger.info({ ...head }, 'audit head'),
+  });
+  const stopping = new AbortController();
+  const retention = runRetention(
+    {
+      engine,
+      clock,
+      root,
+      owner: chain,
+      ageMs: config.auditAgeMs,
+      bytesMax,
+      pauseMs: Math.min(retentionPauseMs, config.scanIntervalMs * 12),
+      note: (record) => log.noteOwn(record),
+      onError: (error) => logger.warn({ err: error }, 'old files of the audit log could not be deleted'),
+    },
+    stopping.signal,
+  );
+  return {
+    log,
+    close: async () => {
+      stopping.abort();
+      await retention;
+      await log.close();
+    },
+  };
+}
+
+/** Before there are workers: nobody writes a chain. */
+export async function settleAudit(engine: Engine, config: Config, logger: Logger): Promise<void> {
+  const { audit: root } = dataPaths(config);
+  if (!existsSync(root)) return;
+  await settleChains(engine, root).catch((error: unknown) => {
+    logger.error({ err: error }, 'the audit chains of an earlier run could not be closed');
+  });
+}
+
+interface Report {
+  readonly out: (line: string) => void;
+  /** Resolves when what was said is taken. */
+  readonly drained: () => Promise<void>;
+}
+
+/** 0: whole and unchanged, 1: something was removed or changed. Works beside a running server, and changes nothing. */
+export async function auditVerify(config: Config, heads: readonly Head[], report: Report): Promise<number> {
+  const { audit: root } = dataPaths(config);
+  let findings = 0;
+  return await withMetadata(config, report, async (engine) => {
+    const sum = await verifyAudit(engine, root, heads, (finding) => {
+      findings++;
+      report.out(formatFinding(finding));
+    });
+    const gaps = sum.gapRecords === 0 ? '' : `, ${sum.gapRecords} records missing in gaps that the log tells of`;
+    const torn = sum.torn === 0 ? '' : `, ${sum.torn} torn ends of a crash`;
+    report.out(
+      `${sum.chains} chains, ${sum.files} files, ${sum.records} records${gaps}${torn}, ${findings} findings`,
+    );
+    return findings === 0 ? 0 : 1;
+  });
+}
+
+const exportLines = 500;
+
+export async function auditExport(config: Config, wanted: ExportWanted, report: Report): Promise<number> {
+  const paths = dataPaths(config);
+  requireDirectory(paths);
+  let lines: string[] = [];
+  for await (const line of exportAudit(paths.audit, wanted)) {
+    if (lines.push(line) < exportLines) continue;
+    report.out(lines.join('\n'));
+    lines = [];
+    await report.drained();
+  }
+  if (lines.length > 0) report.out(lines.join('\n'));
+  await report.drained();
+  return 0;
+}
+
+function formatFinding({ chain, seq, file, what }: Finding): string {
+  const where = [chain && `chain ${chain}`, seq !== undefined && `record ${seq}`, file && `file ${file}`];
+  return `${where.filter(Boolean).join(', ')}: ${what}`;
+}
+
+/** The metadata as the server that runs on it leaves it, or, without one, as it was left. */
+async function withMetadata(
+  config: Config,
+  report: Report,
+  work: (engine: Engine) => Promise<number>,
+): Promise<number> {
+  const paths = dataPaths(config);
+  requireDirectory(paths);
+  const lock = lockDirectory(paths);
+  try {
+    const metadata =
+      lock &&
+      openMetadata(paths, (error) => {
+        throw error;
+      });
+    try {
+      const committer: Committer = { commit: () => Promise.reject(new SettingError('data', 'nothing is written here')) };
+      await using engine = new OptimisticEngine({ path: paths.metadata, committer, ...settledReader });
+      return await work(engine);
+    } finally {
+      metadata?.close();
+    }
+  } catch (error) {
+    if (!(error instanceof DamageError)) throw error;
+    report.out(error.message);
+    return 1;
+  } finally {
+    lock?.release();
+  }
+}

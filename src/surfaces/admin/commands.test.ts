@@ -1,0 +1,289 @@
+// What the management commands do to a store, and what they refuse.
+import assert from 'node:assert/strict';
+import { beforeEach, describe, test } from 'node:test';
+import { accountSettings } from '../../cli/account.ts';
+import { containerSettings } from '../../cli/container.ts';
+import { fieldOf } from '../../cli/words.ts';
+import { keys } from '../../metadata/keys.ts';
+import { createContainer, deleteContainer } from '../../namespace/containers.ts';
+import type { JournalRecord } from '../../namespace/journal.ts';
+import { decodeRecord } from '../../namespace/records.ts';
+import type { Store } from '../../namespace/store.ts';
+import { settingFields } from './account-commands.ts';
+import { managementCommands, runCommand } from './commands.ts';
+import { policyFields } from './container-commands.ts';
+import { createManagementStore } from './store.testing.ts';
+
+const cause = { by: 'causeway admin', requestId: 'request-1' };
+const principal = '8a1e0000-0000-4000-8000-000000000001';
+let store: Store;
+
+beforeEach(() => {
+  ({ store } = createManagementStore());
+});
+
+const run = (name: string, input: object) => runCommand({ store, cause }, name, input);
+
+async function value(name: string, input: object): Promise<Record<string, unknown>> {
+  const outcome = await run(name, input);
+  assert.equal(outcome.kind, 'done', JSON.stringify(outcome));
+  return outcome.kind === 'done' ? (outcome.value as Record<string, unknown>) : {};
+}
+
+async function refused(name: string, input: object): Promise<{ code: string; message: string }> {
+  const outcome = await run(name, input);
+  assert.equal(outcome.kind, 'refused', JSON.stringify(outcome));
+  return outcome.kind === 'refused' ? outcome : { code: '', message: '' };
+}
+
+async function makeContainer(account: string, container: string): Promise<void> {
+  const outcome = await createContainer(store, { account, container, metadata: {}, publicAccess: 'none', cause });
+  assert.equal(outcome.kind, 'ok');
+}
+
+async function journal(): Promise<JournalRecord[]> {
+  const rows = await store.engine.snapshot((view) => view.scan(keys.journalAll(), { limit: 1000 }));
+  return rows.map((row) => decodeRecord<JournalRecord>(row.value));
+}
+
+test('no two commands share a name, or a method and path', () => {
+  const forms = managementCommands.map(({ method, path }) => `${method} ${path.replace(/\{\w+\}/g, '{}')}`);
+  assert.equal(new Set(forms).size, forms.length);
+  assert.equal(new Set(managementCommands.map(({ name }) => name)).size, managementCommands.length);
+});
+
+test('the command line knows every setting that the server takes, and no other', () => {
+  assert.deepEqual(Object.keys(accountSettings).map(fieldOf), Object.keys(settingFields));
+  assert.deepEqual(Object.keys(containerSettings).map(fieldOf), Object.keys(policyFields));
+});
+
+test('what is not known, or not of its type, is refused without repeating it', async () => {
+  assert.equal((await refused('account destroy', {})).code, 'CommandNotFound');
+  assert.deepEqual(await refused('account set', { account: 'photos', secret: 'c2VjcmV0' }), {
+    kind: 'refused',
+    code: 'InvalidInput',
+    message: 'secret: there is no such field',
+  });
+  for (const input of [
+    { versioning: 'c2VjcmV0' },
+    { 'c2VjcmV0=': 1 },
+    { networkRanges: ['c2VjcmV0'] },
+    { account: 'c2VjcmV0' },
+  ]) {
+    const { code, message } = await refused('account set', { account: 'photos', ...input });
+    assert.equal(code, 'InvalidInput');
+    assert.doesNotMatch(message, /c2VjcmV0|\n/);
+  }
+});
+
+describe('accounts', () => {
+  test('are made, listed in pages, shown and taken away; keys are in no answer but the one that makes them', async () => {
+    for (const account of ['ann', 'bob', 'carl']) {
+      const made = await value('account create', { account });
+      assert.match((made.keys as string[]).join(' '), /^\S{88} \S{88}$/);
+    }
+    assert.equal((await refused('account create', { account: 'bob' })).code, 'AccountAlreadyExists');
+    const first = await value('account list', { limit: '2' });
+    assert.deepEqual(
+      [(first.accounts as { name: string }[]).map(({ name }) => name), first.next],
+      [['ann', 'bob'], 'carl'],
+    );
+    const second = await value('account list', { limit: 2, from: 'carl' });
+    assert.deepEqual([(second.accounts as unknown[]).length, second.next], [1, undefined]);
+    const shown = JSON.stringify([
+      await value('account show', { account: 'ann' }),
+      first,
+      await value('account set', { account: 'ann', versioning: true }),
+    ]);
+    assert.doesNotMatch(shown, /==/);
+    const rotated = await value('account rotate-key', { account: 'ann', key: '2' });
+    assert.match(rotated.key as string, /^\S{88}$/);
+    await value('account delete', { account: 'ann' });
+    assert.equal((await refused('account show', { account: 'ann' })).code, 'AccountNotFound');
+    assert.equal((await refused('account delete', { account: 'ann' })).code, 'AccountNotFound');
+  });
+
+  test('with containers stay', async () => {
+    await value('account create', { account: 'photos' });
+    await makeContainer('photos', 'box');
+    const { code, message } = await refused('account delete', { account: 'photos' });
+    assert.deepEqual([code, message], ['AccountNotEmpty', 'account photos still has the container box']);
+    await deleteContainer(store, { account: 'photos', container: 'box', conditions: {}, cause });
+    await value('access assign', { account: 'photos', principal, role: 'Storage Blob Data Reader' });
+    await value('account delete', { account: 'photos' });
+    // A new account of the name has nothing of the old one.
+    await value('account create', { account: 'photos' });
+    assert.deepEqual((await value('access list', { account: 'photos' })).assignments, []);
+  });
+
+  test('every setting is kept, shown, and goes back to its default', async () => {
+    await value('account create', { account: 'photos' });
+    const before = (await value('account show', { account: 'photos' })).settings;
+    const set = {
+      versioning: true,
+      changeFeed: true,
+      softDeleteDays: 14,
+      permanentDelete: true,
+      containerSoftDeleteDays: 7,
+      restoreDays: 6,
+      lastAccessTracking: true,
+      sharedKeyAccess: false,
+      publicAccess: false,
+      defaultTier: 'Cool',
+      rehydrationStandardS: 3600,
+      rehydrationHighS: 60,
+      requestsPerS: 100,
+      bytesPerS: 1_000_000,
+      networkDefault: 'deny',
+      networkRanges: ['10.0.0.0/8', '2001:db8::/32', '192.0.2.1'],
+    };
+    const after = (await value('account set', { account: 'photos', ...set })).settings;
+    assert.deepEqual(after, { ...set, encryptionScope: null });
+    const one = (await value('account set', { account: 'photos', networkRanges: null })).settings as typeof set;
+    assert.deepEqual([one.networkDefault, one.networkRanges, one.softDeleteDays], ['deny', [], 14]);
+    const none = Object.fromEntries(Object.keys(set).map((name) => [name, null]));
+    assert.deepEqual((await value('account set', { account: 'photos', ...none })).settings, before);
+    const changes = (await journal()).filter(({ operation }) => operation === 'account-changed');
+    assert.deepEqual(
+      changes.map(({ account, by, requestId }) => [account, by, requestId]),
+      Array.from({ length: 3 }, () => ['photos', 'causeway admin', 'request-1']),
+    );
+  });
+
+  test('settings that need others are refused without them', async () => {
+    const account = 'photos';
+    await value('account create', { account });
+    const conflicts: [object, RegExp][] = [
+      [{ restoreDays: 6 }, /needs versioning=on/],
+      [{ restoreDays: 6, versioning: true }, /needs change-feed=on/],
+      [{ restoreDays: 6, versioning: true, changeFeed: true }, /needs soft-delete-days/],
+      [{ restoreDays: 7, versioning: true, changeFeed: true, softDeleteDays: 7 }, /fewer than soft-delete-days/],
+      [{ permanentDelete: true }, /needs soft-delete-days/],
+      [{ encryptionScope: 'nowhere' }, /no encryption scope nowhere/],
+    ];
+    for (const [input, expected] of conflicts) {
+      const { code, message } = await refused('account set', { account, ...input });
+      assert.equal(code, 'SettingsConflict');
+      assert.match(message, expected);
+    }
+    await value('account set', { account, restoreDays: 6, versioning: true, changeFeed: true, softDeleteDays: 7 });
+    // What others rest on stays.
+    for (const input of [{ versioning: false }, { changeFeed: null }, { softDeleteDays: 6 }, { softDeleteDays: null }])
+      assert.equal((await refused('account set', { account, ...input })).code, 'SettingsConflict');
+    for (const [name, bad] of Object.entries({
+      softDeleteDays: 366,
+      restoreDays: 0,
+      requestsPerS: 1.5,
+      networkRanges: ['10.0.0.0/33'],
+    }))
+      assert.match((await refused('account set', { account, [name]: bad })).message, new RegExp(`^${name}`));
+  });
+
+  test('versioning stays on while versions of a container can be immutable', async () => {
+    const account = 'photos';
+    await value('account create', { account });
+    await makeContainer(account, 'box');
+    const at = { account, container: 'box' };
+    assert.match((await refused('container set', { ...at, versionImmutability: true })).message, /needs versioning=on/);
+    await value('account set', { account, versioning: true });
+    await value('container set', { ...at, versionImmutability: true });
+    assert.match((await refused('account set', { account, versioning: false })).message, /must stay on: .* box/);
+    assert.match((await refused('container legal-hold', { ...at, add: ['abc'] })).message, /no legal hold of its own/);
+    assert.equal((await refused('container set', { ...at, versionImmutability: false })).code, 'InvalidInput');
+  });
+});
+
+describe('access', () => {
+  const account = 'photos';
+  const definition = {
+    Name: 'Auditor',
+    IsCustom: true,
+    Actions: [],
+    DataActions: ['Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read'],
+    AssignableScopes: ['/'],
+  };
+  beforeEach(() => value('account create', { account }));
+
+  test('assigns built-in roles and the roles of the account, once each', async () => {
+    const reader = { account, principal, role: 'storage blob data reader', container: 'box', prefix: 'a/' };
+    const made = await value('access assign', reader);
+    assert.equal(made.role, 'Storage Blob Data Reader');
+    assert.equal((await refused('access assign', reader)).code, 'AssignmentAlreadyExists');
+    assert.equal((await refused('access assign', { account, principal, role: 'Auditor' })).code, 'RoleNotFound');
+    await value('access role create', { account, definition });
+    const auditor = await value('access assign', { account, principal, role: 'Auditor' });
+    assert.equal((await refused('access role delete', { account, role: 'Auditor' })).code, 'RoleInUse');
+    const listed = (await value('access list', { account })).assignments as { id: string }[];
+    assert.deepEqual(
+      listed.map(({ id }) => id),
+      [made.id, auditor.id],
+    );
+    await value('access unassign', { account, id: auditor.id as string });
+    assert.equal((await refused('access unassign', { account, id: auditor.id as string })).code, 'AssignmentNotFound');
+    await value('access role delete', { account, role: 'Auditor' });
+    assert.equal((await refused('access role delete', { account, role: 'Auditor' })).code, 'RoleNotFound');
+  });
+
+  test('refuses what names nobody and nothing', async () => {
+    const good = { account, principal, role: 'Storage Blob Data Reader' };
+    for (const bad of [
+      { principal: 'Ann' },
+      { prefix: 'a/' },
+      { container: 'Box' },
+      { container: 'a', prefix: '' },
+      { role: '' },
+    ])
+      assert.equal((await refused('access assign', { ...good, ...bad })).code, 'InvalidInput', JSON.stringify(bad));
+    for (const command of ['access assign', 'access list'])
+      assert.equal(
+        (await refused(command, { ...(command === 'access assign' && good), account: 'nobody' })).code,
+        'AccountNotFound',
+      );
+  });
+
+  test('reads role definitions in the forms that the Azure tools have', async () => {
+    const expected = {
+      name: 'Auditor',
+      actions: [],
+      notActions: [],
+      dataActions: definition.DataActions,
+      notDataActions: [],
+    };
+    const permissions = [{ actions: [], dataActions: definition.DataActions, condition: null }];
+    for (const given of [
+      definition,
+      { name: 'b7e6dc6d-0000-4000-8000-000000000001', roleName: 'Auditor', roleType: 'CustomRole', permissions },
+      { properties: { roleName: 'Auditor', permissions, assignableScopes: ['/'] } },
+    ])
+      assert.deepEqual(await value('access role create', { account, definition: given }), expected);
+    assert.equal(((await value('access role list', { account })).roles as unknown[]).length, 1);
+    for (const bad of [
+      'Auditor',
+      [],
+      {},
+      { ...definition, DataActions: [] },
+      { ...definition, DataActions: ['read; drop'] },
+      { ...definition, Name: 'Storage Blob Data Owner' },
+      { ...definition, Colour: 'blue' },
+      { roleName: 'Auditor', permissions: [...permissions, ...permissions] },
+      { roleName: 'Auditor', permissions: [{ ...permissions[0], condition: '(true)' }] },
+    ])
+      assert.equal(
+        (await refused('access role create', { account, definition: bad })).code,
+        'InvalidInput',
+        JSON.stringify(bad),
+      );
+  });
+});
+
+test('admin tokens are shown once', async () => {
+  const made = await value('admin-token create', { name: 'deploy', days: 1 });
+  assert.match(made.token as string, /^causeway-admin\.deploy\.\S{43}$/);
+  const listed = await value('admin-token list', {});
+  assert.deepEqual(listed.tokens, [
+    { name: 'deploy', created: '2026-01-01T00:00:00.000Z', expires: '2026-01-02T00:00:00.000Z' },
+  ]);
+  assert.equal((await refused('admin-token create', { name: 'deploy' })).code, 'TokenAlreadyExists');
+  await value('admin-token revoke', { name: 'deploy' });
+  assert.equal((await refused('admin-token revoke', { name: 'deploy' })).code, 'TokenNotFound');
+});

@@ -1,0 +1,197 @@
+// A request of the Blob API as a record of the audit log.
+import { hash } from 'node:crypto';
+import type { AuditRecord } from '../../followers/audit/record.ts';
+import type { Action, Principal } from '../../identity/authorize.ts';
+import type { Dispatched, Incoming } from './dispatch.ts';
+
+/** The audit log, as far as the surface sees it: see `followers/audit/audit-log.ts`. */
+export interface Auditor {
+  room(): Promise<boolean> | undefined;
+  note(record: AuditRecord): void;
+}
+
+export interface Course {
+  readonly bytesOut: number;
+  /** From the head of the request until its answer was known, and until it was sent. */
+  readonly latencyMs: number;
+  readonly durationMs: number;
+  readonly port: number | undefined;
+  readonly tlsVersion: string | undefined;
+}
+
+export function auditRecord(incoming: Incoming, done: Dispatched, course: Course): AuditRecord {
+  const { headers, peer, method, url } = incoming;
+  const { answer, seen } = done;
+  const out = answer.headers;
+  const { target, principal } = seen;
+  const type = authenticationType(principal, headers, url);
+  const entra = principal?.kind === 'entra' ? principal : undefined;
+  const delegation = principal?.kind === 'sas' ? principal.grant.delegation : undefined;
+  const source = headers['x-ms-copy-source'];
+  const referrer = headers.referer;
+  const length = headers['content-length'];
+  // One shape, in one order: that is what makes it quick to write out.
+  return {
+    Type: 'StorageBlobLogs',
+    TimeGenerated: isoTime(done.nowMs),
+    AccountName: target?.account,
+    Category: categoryOf(method, seen.action),
+    OperationName: done.operation,
+    OperationVersion: seen.version,
+    ServiceType: 'blob',
+    Protocol: peer.protocol === 'https' ? 'HTTPS' : 'HTTP',
+    TlsVersion: course.tlsVersion,
+    StatusCode: answer.status,
+    StatusText: statusText(done, type),
+    AuthenticationType: type,
+    AuthenticationHash: authenticationHash(type, headers.authorization, url),
+    RequesterObjectId: entra?.oid ?? delegation?.oid,
+    RequesterTenantId: entra?.tid ?? delegation?.tid,
+    RequesterAppId: entra?.appId,
+    RequesterUpn: entra?.upn,
+    DelegatedUserObjectId: delegation?.boundTo?.oid ?? delegation?.authorizedOid ?? delegation?.unauthorizedOid,
+    DelegatedUserTenantId: delegation?.boundTo?.tid,
+    CallerIpAddress: course.port === undefined ? peer.address : `${peer.address}:${course.port}`,
+    Uri: `${peer.protocol}://${headers.host ?? ''}${redacted(url)}`,
+    ObjectKey: objectKey(target),
+    SourceUri: source === undefined ? undefined : redacted(source),
+    CorrelationId: done.requestId,
+    ClientRequestId: out['x-ms-client-request-id'] as string | undefined,
+    JournalId: seen.journalId,
+    DurationMs: rounded(course.durationMs),
+    ServerLatencyMs: rounded(course.latencyMs),
+    RequestHeaderSize: requestHeaderBytes(incoming),
+    RequestBodySize: incoming.body.bytes,
+    ResponseHeaderSize: responseHeaderBytes(out),
+    ResponseBodySize: course.bytesOut,
+    ContentLengthHeader: length === undefined ? undefined : Number(length),
+    RequestMd5: headers['content-md5'] ?? headers['x-ms-blob-content-md5'],
+    ResponseMd5: out['Content-MD5'] as string | undefined,
+    Etag: out.ETag as string | undefined,
+    LastModifiedTime: out['Last-Modified'] as string | undefined,
+    ConditionsUsed: conditionsOf(headers),
+    UserAgentHeader: headers['user-agent'],
+    ReferrerHeader: referrer === undefined ? undefined : redacted(referrer),
+    AccessTier: headers['x-ms-access-tier'] ?? (out['x-ms-access-tier'] as string | undefined),
+    RehydratePriority: headers['x-ms-rehydrate-priority'],
+  };
+}
+
+/** A signature, wherever in a URL it stands and however its name is written. */
+const signature = /(^|[?&;]|%3f|%26|%3b|%253f|%2526)(?:s|%73|%53)(?:i|%69|%49)(?:g|%67|%47)(=|%3d|%253d)[^&]*/gi;
+
+/** The text without the signatures in it: they let in whoever reads them. */
+export function redacted(url: string): string {
+  // Nearly every address has neither a query nor an escape.
+  return url.includes('?') || url.includes('%') ? url.replace(signature, '$1sig$2XXXXX') : url;
+}
+
+function categoryOf(method: string, action: Action | undefined): AuditRecord['Category'] {
+  if (method === 'GET' || method === 'HEAD' || method === 'OPTIONS') return 'StorageRead';
+  if (action === undefined) return method === 'DELETE' ? 'StorageDelete' : 'StorageWrite';
+  if (/\/delete/.test(action)) return 'StorageDelete';
+  return /\/(read|list|filter|info|tags-read|delegate)/.test(action) ? 'StorageRead' : 'StorageWrite';
+}
+
+/** As the table has it. Of one who was not let in, what it presented. */
+function authenticationType(
+  principal: Principal | undefined,
+  headers: Incoming['headers'],
+  url: string,
+): 'AccountKey' | 'SAS' | 'DelegationSas' | 'OAuth' | 'Anonymous' {
+  switch (principal?.kind) {
+    case 'account-key':
+      return 'AccountKey';
+    case 'sas':
+      return principal.grant.delegation === undefined ? 'SAS' : 'DelegationSas';
+    case 'entra':
+      return 'OAuth';
+    case 'anonymous':
+      return 'Anonymous';
+    default:
+  }
+  const presented = headers.authorization;
+  if (/[?&]sig=/i.test(url)) return /[?&]skoid=/i.test(url) ? 'DelegationSas' : 'SAS';
+  if (presented === undefined) return 'Anonymous';
+  return /^bearer /i.test(presented) ? 'OAuth' : 'AccountKey';
+}
+
+/** The same token comes in thousands of requests. */
+const hashes = new Map<string, string>();
+const hashesMax = 1000;
+
+/** What was presented can be told from others by it, and not be used. A Shared Key signature is of one request: none. */
+function authenticationHash(type: string, authorization: string | undefined, url: string): string | undefined {
+  if (type === 'AccountKey' || type === 'Anonymous') return undefined;
+  const secret = type === 'OAuth' ? authorization?.slice('bearer '.length) : /[?&]sig=([^&]*)/i.exec(url)?.[1];
+  if (secret === undefined) return undefined;
+  let found = hashes.get(secret);
+  if (found === undefined) {
+    found = hash('sha256', secret, 'hex').toUpperCase();
+    if (hashes.size >= hashesMax) hashes.clear();
+    hashes.set(secret, found);
+  }
+  return type === 'OAuth' ? found : `SasSignature(${found})`;
+}
+
+/** "Storage Analytics logged operations and status messages". */
+function statusText({ answer, errorCode }: Dispatched, type: string): string {
+  if (errorCode !== undefined) return errorCode;
+  if (answer.status === 304) return 'ConditionNotMet';
+  if (type === 'Anonymous') return 'AnonymousSuccess';
+  return type === 'SAS' || type === 'DelegationSas' ? 'SASSuccess' : 'Success';
+}
+
+function objectKey(target: Dispatched['seen']['target']): string | undefined {
+  if (target === undefined) return undefined;
+  const { account, container, blob } = target;
+  if (container === undefined) return `/${account}`;
+  return blob === undefined ? `/${account}/${container}` : `/${account}/${container}/${blob}`;
+}
+
+const conditions = [
+  ['If-Match', 'if-match'],
+  ['If-None-Match', 'if-none-match'],
+  ['If-Modified-Since', 'if-modified-since'],
+  ['If-Unmodified-Since', 'if-unmodified-since'],
+  ['x-ms-if-tags', 'x-ms-if-tags'],
+] as const;
+
+function conditionsOf(headers: Incoming['headers']): string | undefined {
+  let text: string | undefined;
+  for (const [name, header] of conditions) {
+    const value = headers[header];
+    if (value !== undefined) text = text === undefined ? `${name}=${value}` : `${text};${name}=${value}`;
+  }
+  return text;
+}
+
+/** As it came over the wire: a line for the request, and names and values with four characters beside each pair. */
+function requestHeaderBytes({ method, url, rawHeaders }: Incoming): number {
+  let bytes = method.length + url.length + ' HTTP/1.1\r\n\r\n'.length + 1;
+  for (const part of rawHeaders) bytes += part.length + 2;
+  return bytes;
+}
+
+/** Those that the surface says; the few that belong to the connection are not counted. */
+function responseHeaderBytes(headers: Dispatched['answer']['headers']): number {
+  let bytes = 0;
+  for (const name in headers) {
+    const value = headers[name];
+    if (value !== undefined) bytes += name.length + (typeof value === 'string' ? value.length : `${value}`.length) + 4;
+  }
+  return bytes;
+}
+
+const rounded = (ms: number): number => Math.round(ms * 1000) / 1000;
+
+let lastMs = 0;
+let lastText = '';
+
+function isoTime(ms: number): string {
+  if (ms !== lastMs) {
+    lastMs = ms;
+    lastText = new Date(ms).toISOString();
+  }
+  return lastText;
+}

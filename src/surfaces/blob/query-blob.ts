@@ -1,0 +1,219 @@
+// Query Blob Contents: the records of a blob that a query selects, in frames of an Avro file.
+import { existsSync } from 'node:fs';
+import { open as openFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { AvroSchema } from '../../codec/avro.ts';
+import { AvroFileWriter } from '../../codec/avro-file.ts';
+import { checkReadable, readContent } from '../../namespace/read.ts';
+import type { Entry } from '../../namespace/records.ts';
+import type { Store } from '../../namespace/store.ts';
+import { EngineLostError, QueryPool, type QuerySlot } from '../../tables/query/pool.ts';
+import type { QueryEvent, QueryFault } from '../../tables/query/protocol.ts';
+import type { Answer, AnswerChunk } from '../http/answer.ts';
+import type { BlobCall } from './call.ts';
+import { BlobError } from './errors.ts';
+import { noteAccess, type OpenedBlob, openBlob } from './get-blob.ts';
+import { entryHeaders } from './headers-out.ts';
+import { parseQueryRequest, type QueryRequest, queryRefused, queryRequestBytesMax } from './query-request.ts';
+
+const records = 'com.microsoft.azure.storage.queryBlobContents';
+
+/** As the service writes it: SDKs take the records by these names. */
+const schema: AvroSchema = [
+  {
+    type: 'record',
+    name: `${records}.resultData`,
+    doc: 'Result data in the format that the query asks for.',
+    fields: [{ name: 'data', type: 'bytes' }],
+  },
+  {
+    type: 'record',
+    name: `${records}.error`,
+    doc: 'An error that occurred while the query was processed.',
+    fields: [
+      { name: 'fatal', type: 'boolean', doc: 'The query goes no further.' },
+      { name: 'name', type: 'string', doc: 'The name of the error' },
+      { name: 'description', type: 'string', doc: 'A description of the error' },
+      { name: 'position', type: 'long', doc: 'The offset in the blob of the record where the error occurred' },
+    ],
+  },
+  {
+    type: 'record',
+    name: `${records}.progress`,
+    doc: 'How far the query is',
+    fields: [
+      { name: 'bytesScanned', type: 'long', doc: 'The number of bytes that were scanned' },
+      { name: 'totalBytes', type: 'long', doc: 'The number of bytes to be scanned' },
+    ],
+  },
+  {
+    type: 'record',
+    name: `${records}.end`,
+    doc: 'The last message of the answer: all results were sent.',
+    fields: [{ name: 'totalBytes', type: 'long', doc: 'The number of bytes that were scanned' }],
+  },
+];
+
+interface Pools {
+  readonly disk: QueryPool;
+  readonly memory: QueryPool;
+}
+
+const pools = new WeakMap<Store, Pools>();
+
+/** Content under a customer's key is not written to a disk in the clear: it lies in memory while it is queried. */
+const memoryDirectory = '/dev/shm';
+
+/** A gateway that is asked for no query has no process for one. */
+function poolsOf({ store, settings }: BlobCall): Pools {
+  let found = pools.get(store);
+  if (found === undefined) {
+    const own = `causeway-query-${process.getuid?.() ?? 0}`;
+    const directory = settings.data === '' ? join(tmpdir(), own) : join(settings.data, 'query');
+    found = {
+      disk: new QueryPool({ ...settings, directory }),
+      memory: new QueryPool({ ...settings, directory: join(memoryDirectory, own) }),
+    };
+    pools.set(store, found);
+  }
+  return found;
+}
+
+export async function queryBlob(call: BlobCall): Promise<Answer> {
+  const body = await call.body.whole(queryRequestBytesMax);
+  if (body === undefined) throw new BlobError('RequestBodyTooLarge', { MaxLimit: `${queryRequestBytesMax}` });
+  const request = parseQueryRequest(body);
+  const found = await openBlob(call);
+  if (found.kind === 'answer') return found.answer;
+  const { record } = found.entry;
+  if (record.type !== 'block') throw new BlobError('InvalidBlobType');
+  if (record.tier === 'Archive') throw new BlobError('BlobArchived');
+  const pool = poolFor(call, found.entry);
+  noteAccess(call, record);
+  const run = await call.hold((gone) => startQuery(call, pool, found, request, gone));
+  return {
+    status: 200,
+    headers: {
+      ...entryHeaders(record, call.nowMs),
+      // They are of the blob's content, and this is another.
+      'Content-Type': 'avro/binary',
+      'Content-Encoding': undefined,
+      'Content-Language': undefined,
+      'Content-Disposition': undefined,
+    },
+    body: { length: undefined, chunks: frames(run, record.length, call.store.random.bytes(16)) },
+  };
+}
+
+function poolFor(call: BlobCall, { record }: Entry): QueryPool {
+  const { disk, memory } = poolsOf(call);
+  const isSealed = record.encryption !== undefined;
+  if (isSealed && !existsSync(memoryDirectory)) {
+    throw new BlobError('InvalidOperation', {}, 'Content under a key of its own cannot be queried on this server.');
+  }
+  const bytesMax = isSealed ? call.settings.queryMemoryBytes : call.settings.queryBytesMax;
+  if (record.length > bytesMax) {
+    const message = 'The blob is longer than a query can read.';
+    throw new BlobError('OutOfRangeInput', { MaxLimit: `${bytesMax}` }, message);
+  }
+  return isSealed ? memory : disk;
+}
+
+/** A query that runs: its slot, and the signal that ends it. */
+interface Running {
+  readonly slot: QuerySlot;
+  readonly events: AsyncGenerator<QueryEvent>;
+  readonly stop: AbortSignal;
+}
+
+/** Begins the query, as far as it can be known whether it fits the blob. */
+async function startQuery(
+  call: BlobCall,
+  pool: QueryPool,
+  found: Extract<OpenedBlob, { kind: 'entry' }>,
+  { query, input, output }: QueryRequest,
+  gone: AbortSignal,
+): Promise<Running> {
+  const { settings } = call;
+  const deadline = AbortSignal.timeout(settings.queryTimeoutMs);
+  const slot = await pool.acquire(AbortSignal.any([gone, deadline]));
+  if (slot === undefined) throw new BlobError('ServerBusy');
+  // Whatever becomes of the answer, the place is free again when the time is up.
+  deadline.addEventListener('abort', () => void slot[Symbol.asyncDispose](), { once: true });
+  try {
+    const path = join(slot.scratch, 'content');
+    await spool(call, found, path, AbortSignal.any([gone, deadline]));
+    const job = {
+      path,
+      bytes: found.entry.record.length,
+      scratch: slot.scratch,
+      query,
+      input,
+      output,
+      nowMs: call.nowMs,
+      memoryBytes: settings.queryMemoryBytes,
+      scratchBytesMax: settings.queryBytesMax,
+    };
+    const leave = (): void => void slot[Symbol.asyncDispose]();
+    gone.addEventListener('abort', leave, { once: true });
+    const events = slot.run(job, deadline);
+    for (;;) {
+      const next = await events.next();
+      if (next.done) throw new Error('a query ended without a word');
+      const event = next.value;
+      if (event.kind === 'refused') throw queryRefused(event.problem);
+      if (event.kind === 'started') break;
+    }
+    gone.removeEventListener('abort', leave);
+    return { slot, events, stop: deadline };
+  } catch (error) {
+    await slot[Symbol.asyncDispose]();
+    throw deadline.aborted ? new BlobError('OperationTimedOut') : error;
+  }
+}
+
+/** The content as a file, for the engine to read it as often as it needs to. */
+async function spool(
+  { store, target }: BlobCall,
+  { entry, unsealer }: Extract<OpenedBlob, { kind: 'entry' }>,
+  path: string,
+  stop: AbortSignal,
+): Promise<void> {
+  if (entry.record.encryption !== undefined) await checkReadable(store, target.account, entry);
+  await using file = await openFile(path, 'wx', 0o600);
+  for await (const chunk of readContent(store, entry, 0, entry.record.length, unsealer)) {
+    try {
+      stop.throwIfAborted();
+      for (let at = 0; at < chunk.bytes.length; ) at += (await file.write(chunk.bytes, at)).bytesWritten;
+    } finally {
+      chunk.release();
+    }
+  }
+}
+
+async function* frames(run: Running, totalBytes: number, sync: Buffer): AsyncGenerator<AnswerChunk> {
+  const file = new AvroFileWriter(schema, { sync });
+  const chunk = (bytes: Buffer): AnswerChunk => ({ bytes, release: () => undefined });
+  const frame = (kind: string, value: unknown): AnswerChunk => chunk(file.block([{ [`${records}.${kind}`]: value }]));
+  const fault = ({ fatal, name, description, position }: Omit<QueryFault, 'kind'>): AnswerChunk =>
+    frame('error', { fatal, name, description, position });
+  await using _slot = run.slot;
+  yield chunk(file.header());
+  try {
+    for await (const event of run.events) {
+      if (event.kind === 'data') yield frame('resultData', { data: event.bytes });
+      else if (event.kind === 'progress') yield frame('progress', { bytesScanned: event.scanned, totalBytes });
+      else if (event.kind === 'error') yield fault(event);
+    }
+  } catch (error) {
+    if (!(error instanceof EngineLostError)) throw error;
+    const [name, description] = run.stop.aborted
+      ? ['OperationTimedOut', 'The query took longer than it may.']
+      : ['InternalError', 'The query could not be run to its end.'];
+    yield fault({ fatal: true, name, description, position: 0 });
+  }
+  // SDKs wait for the last record, also behind an error.
+  yield frame('progress', { bytesScanned: totalBytes, totalBytes });
+  yield frame('end', { totalBytes });
+}

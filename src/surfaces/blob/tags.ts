@@ -1,0 +1,95 @@
+// Get and Set Blob Tags, Find Blobs by Tags.
+import { readXml, xmlChild, xmlChildText } from '../../codec/xml-read.ts';
+import { escapeXml, xmlDeclaration, xmlElement } from '../../codec/xml-write.ts';
+import { changeEntry, getEntry } from '../../namespace/entries.ts';
+import { parseTagQuery } from '../../namespace/tag-expression.ts';
+import { findByTags } from '../../namespace/tag-index.ts';
+import type { Answer } from '../http/answer.ts';
+import { blobChange } from './blob-change.ts';
+import type { BlobCall, Call } from './call.ts';
+import { BlobError, failureError } from './errors.ts';
+import { tagSet } from './headers-in.ts';
+import { pageLimit, queryError } from './list-parameters.ts';
+import { one } from './request.ts';
+import { serviceEndpoint } from './service-endpoint.ts';
+
+const bodyBytesMax = 16 * 1024;
+
+export async function getBlobTags(call: BlobCall): Promise<Answer> {
+  const outcome = await getEntry(call.store, blobChange(call, true));
+  if (outcome.kind !== 'ok') throw failureError(outcome);
+  const body = `${xmlDeclaration}${tagsXml(outcome.entry.record.tags ?? {})}`;
+  return { status: 200, headers: { 'Content-Type': 'application/xml' }, body };
+}
+
+/** Neither ETag nor Last-Modified change with the tags. */
+export async function setBlobTags(call: BlobCall): Promise<Answer> {
+  const body = await call.body.whole(bodyBytesMax);
+  if (body === undefined) throw new BlobError('RequestBodyTooLarge', { MaxLimit: `${bodyBytesMax}` });
+  const tags = readTags(body);
+  const options = { touches: false, operation: 'entry-retagged' as const, touch: undefined };
+  const outcome = await changeEntry(
+    call.store,
+    blobChange(call, true),
+    ({ tags: _, ...record }) => (Object.keys(tags).length === 0 ? record : { ...record, tags }),
+    options,
+  );
+  if (outcome.kind !== 'ok') throw failureError(outcome);
+  return { status: 204, headers: {} };
+}
+
+/** `<Tags><TagSet><Tag><Key/><Value/></Tag>...`; a set without any clears. */
+export function readTags(body: Uint8Array): Record<string, string> {
+  const parsed = readXml(body, bodyBytesMax);
+  const set = parsed.kind === 'ok' && parsed.root.name === 'Tags' ? xmlChild(parsed.root, 'TagSet') : undefined;
+  if (set === undefined) throw new BlobError('InvalidXmlDocument');
+  const pairs: [string, string][] = [];
+  for (const tag of set.children) {
+    const key = xmlChildText(tag, 'Key');
+    if (tag.name !== 'Tag' || key === undefined) throw new BlobError('InvalidXmlDocument');
+    pairs.push([key, xmlChildText(tag, 'Value') ?? '']);
+  }
+  const tags = tagSet(pairs);
+  if (tags === undefined) throw new BlobError('InvalidTags');
+  return tags;
+}
+
+function tagsXml(tags: Readonly<Record<string, string>>): string {
+  const rows = Object.entries(tags).map(
+    ([key, value]) => `<Tag>${xmlElement('Key', key)}${xmlElement('Value', value)}</Tag>`,
+  );
+  return rows.length === 0 ? '<Tags><TagSet /></Tags>' : `<Tags><TagSet>${rows.join('')}</TagSet></Tags>`;
+}
+
+/** Of an account, or of one container. */
+export async function findBlobsByTags(call: Call): Promise<Answer> {
+  const { query, target } = call;
+  const where = one(query, 'where');
+  if (where === undefined || where === '') {
+    throw new BlobError('MissingRequiredQueryParameter', { QueryParameterName: 'where' });
+  }
+  const parsed = parseTagQuery(where);
+  if (parsed.kind === 'invalid') throw queryError('where', where, `At character ${parsed.at}: ${parsed.problem}.`);
+  const { limit, given } = pageLimit(query);
+  const marker = one(query, 'marker');
+  if (marker !== undefined && !/^[\w-]*$/.test(marker)) throw queryError('marker', marker);
+  if (target.container !== undefined && parsed.container !== undefined && parsed.container !== target.container) {
+    throw queryError('where', where, '@container is another than that of the address.');
+  }
+  const scoped = { comparisons: parsed.comparisons, container: target.container ?? parsed.container };
+  const from = marker === undefined || marker === '' ? undefined : marker;
+  const page = await findByTags(call.store, target.account, scoped, { from, limit });
+  const mentioned = new Set(parsed.comparisons.map(({ tag }) => tag));
+  let out = `${xmlDeclaration}<EnumerationResults ServiceEndpoint="${escapeXml(serviceEndpoint(call))}">${xmlElement('Where', where)}`;
+  if (given !== undefined) out += `<MaxResults>${given}</MaxResults>`;
+  const blobs = page.found.map(({ name, container, record }) => {
+    // Only the tags that the expression names come back.
+    const tags = Object.fromEntries(Object.entries(record.tags ?? {}).filter(([tag]) => mentioned.has(tag)));
+    const version = record.version === undefined ? '' : `<VersionId>${record.version}</VersionId>`;
+    const current = record.version === undefined ? '' : '<IsCurrentVersion>true</IsCurrentVersion>';
+    return `<Blob>${xmlElement('Name', name)}${version}${current}${xmlElement('ContainerName', container)}${tagsXml(tags)}</Blob>`;
+  });
+  out += blobs.length === 0 ? '<Blobs />' : `<Blobs>${blobs.join('')}</Blobs>`;
+  out += `${xmlElement('NextMarker', page.next)}</EnumerationResults>`;
+  return { status: 200, headers: { 'Content-Type': 'application/xml' }, body: out };
+}
