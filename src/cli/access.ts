@@ -15,11 +15,20 @@ interface Assignment {
 }
 
 /** Tabs between, so that a script can cut it: what is no text in a field is shown as `?`. */
-function line({ id, principal, role, container, prefix = '', condition }: Assignment): string {
-  const scope = container === undefined ? '*' : `${container}/${prefix}*`;
+function line({ id, principal, role, container, prefix, condition }: Assignment): string {
+  // A prefix is made of whole parts of a path.
+  const below = prefix === undefined ? '' : `${prefix.replace(/\/$/, '')}/`;
+  const scope = container === undefined ? '*' : `${container}/${below}*`;
   const fields = [id, principal, role, scope, ...(condition === undefined ? [] : [condition.replace(/\s+/g, ' ')])];
   return fields.map((field) => field.replace(/\p{Cc}/gu, '?')).join('\t');
 }
+
+const sayCheck: Say = ({ decision, reason, considered }) => [
+  `${decision}: ${reason}`,
+  ...(considered as { assignment: Assignment; detail: string }[]).map(
+    ({ assignment, detail }) => `${line(assignment)}\t${detail}`,
+  ),
+];
 
 const sayRoles: Say = ({ builtIn, roles }) => [
   ...(builtIn as string[]),
@@ -36,8 +45,13 @@ A change takes effect within a second.`,
   flags: {
     principal: { shown: 'ID', isRequired: true, help: 'object id of a user, a group or a service principal' },
     role: { shown: 'ROLE', isRequired: true, help: 'the name of a role' },
-    container: { shown: 'NAME', help: 'only this container' },
-    prefix: { shown: 'TEXT', help: 'only blobs of the container that begin so' },
+    container: { shown: 'NAME', help: 'this container' },
+    prefix: { shown: 'TEXT', help: 'blobs of the container below this prefix' },
+    groups: { shown: 'IDS', kind: 'list', help: 'object ids of groups that the principal is in, with commas' },
+    operation: { shown: 'NAME', help: 'an operation of the Blob API, such as GetBlob' },
+    action: { shown: 'NAME', help: 'an action: blob/read, or as Azure names it' },
+    blob: { shown: 'NAME', help: 'the blob that is asked about' },
+    address: { shown: 'IP', help: 'where the request comes from: asks the network rules as well' },
     condition: { shown: 'TEXT', help: 'an attribute condition, as Azure writes it (version 2.0)' },
   },
   actions: [
@@ -55,6 +69,13 @@ A change takes effect within a second.`,
       operands: [accountOperand],
       pageOf: 'assignments',
       say: ({ assignments }) => (assignments as Assignment[]).map(line),
+    },
+    {
+      name: 'check',
+      summary: 'tells whether somebody may do something, why, and what each assignment says of it',
+      operands: [accountOperand],
+      flags: ['principal', 'groups', 'operation', 'action', 'container', 'blob', 'prefix', 'address'],
+      say: sayCheck,
     },
     {
       name: 'role create',

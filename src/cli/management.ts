@@ -203,7 +203,7 @@ function readJson(file: string): { kind: 'value'; value: unknown } | Usage {
 }
 
 function helpOf({ name, notes, example, flags = {}, actions }: Management): string {
-  const forms = actions.map((action) => `  ${formOf(action, flags)}\n      ${action.summary}`);
+  const forms = actions.map((action) => `  ${folded(formOf(action, flags))}\n      ${action.summary}`);
   const settings = actions.flatMap((action) =>
     action.settings === undefined
       ? []
@@ -235,6 +235,19 @@ function formOf({ name, operands, flags: own = [], settings }: Action, flags: Re
     return isRequired ? form : `[${form}]`;
   });
   return [name, ...operands.map(({ shown }) => shown), ...words, ...(settings ? ['SETTING=VALUE ...'] : [])].join(' ');
+}
+
+const columnsMax = 110;
+
+/** Lines that fit a terminal: what does not goes on below, before an option. */
+function folded(form: string): string {
+  const lines = [''];
+  for (const part of form.split(/ (?=\[?--)/)) {
+    const line = lines.at(-1) as string;
+    if (line !== '' && line.length + part.length > columnsMax) lines.push(part);
+    else lines[lines.length - 1] = line === '' ? part : `${line} ${part}`;
+  }
+  return lines.join('\n    ');
 }
 
 /** `name=value`, as the command that sets it would take it. */

@@ -33,7 +33,7 @@ export function createAccount(
 export function changeAccount(
   store: Store,
   name: string,
-  changes: Partial<Pick<AccountRecord, 'keys' | 'blobService'>>,
+  changes: Partial<Pick<AccountRecord, 'keys' | 'blobService' | 'settings'>>,
   cause: Cause,
 ): Promise<AccountOutcome> {
   return change(store, async (txn) => {

@@ -15,7 +15,7 @@ import {
 import type { Store } from './store.ts';
 
 // So many pieces and blocks fit the record itself; more stand in rows of `runLength` under a content id.
-const embeddedMax = 32;
+export const embeddedMax = 32;
 const runLength = 512;
 
 export type ContentFields = Pick<EntryRecord, 'length' | 'pieces' | 'contentId' | 'blocks'>;
@@ -116,15 +116,20 @@ export async function* piecesFrom(
   );
   if (first === undefined) return;
   let start = first.key;
-  for (;;) {
-    const rows = await view.scan({ start, end: all.end }, { limit: 8 });
+  for (let limit = 8; ; ) {
+    const rows = await view.scan({ start, end: all.end }, { limit });
+    let count = 0;
     for (const row of rows) {
       const at = Buffer.from(row.key).readUIntBE(row.key.length - 6, 6);
-      yield { at, pieces: unpackPieces(decodeRecord<{ pieces: number[] }>(row.value).pieces) };
+      const pieces = unpackPieces(decodeRecord<{ pieces: number[] }>(row.value).pieces);
+      count += pieces.length;
+      yield { at, pieces };
     }
     const last = rows.at(-1);
-    if (last === undefined || rows.length < 8) return;
+    if (last === undefined || rows.length < limit) return;
     start = after(last.key);
+    // Rows of appended blocks are short, and there may be many.
+    limit = count < runLength ? 256 : 8;
   }
 }
 

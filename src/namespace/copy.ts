@@ -111,7 +111,7 @@ export async function readSource(view: View, source: CopySource): Promise<EntryO
 }
 
 /** The parts of an entry's pieces that make up a range. */
-async function cutPieces(view: View, entry: Entry, offset: number, length: number): Promise<LogPiece[]> {
+export async function cutPieces(view: View, entry: Entry, offset: number, length: number): Promise<LogPiece[]> {
   const end = offset + length;
   const pieces: LogPiece[] = [];
   for await (const run of piecesFrom(view, entry.record, offset)) {

@@ -1,7 +1,8 @@
 // What time takes away: uploads that nobody went on with, and the journal's oldest records.
 import type { Key } from '../metadata/engine.ts';
 import { after, keys } from '../metadata/keys.ts';
-import type { JournalRecord } from './journal.ts';
+import { listFollowers, noteLost } from './followers.ts';
+import { type JournalRecord, journalIdOf } from './journal.ts';
 import { decodeRecord, type UploadRecord } from './records.ts';
 import { breathe } from './references.ts';
 import { dropUploadLater } from './staged.ts';
@@ -41,28 +42,46 @@ function expire(store: Store, key: Key, beforeMs: number): Promise<boolean> {
   });
 }
 
+export interface TrimOptions {
+  readonly ageMs: number;
+  readonly rowsMax: number;
+  /** A follower that is further behind loses what is older; by default four times `ageMs`. */
+  readonly followerAgeMs?: number;
+}
+
 /**
- * Deletes up to `rowsMax` of the oldest records that are older than `ageMs`. A follower's cursor bounds it further:
- * whoever adds the first follower passes the slowest one's position here, as the end of the range.
+ * Deletes up to `rowsMax` of the oldest records that are older than `ageMs`, and not what a follower still has to read:
+ * that stays until it is older than `followerAgeMs`, and then the follower is told what it lost.
  */
-export async function trimJournal(
-  store: Store,
-  options: { readonly ageMs: number; readonly rowsMax: number },
-): Promise<{ records: number }> {
-  const beforeMs = store.clock.now() - options.ageMs;
+export async function trimJournal(store: Store, options: TrimOptions): Promise<{ records: number }> {
+  const nowMs = store.clock.now();
+  const beforeMs = nowMs - options.ageMs;
+  const lostBeforeMs = nowMs - Math.max(options.ageMs, options.followerAgeMs ?? 4 * options.ageMs);
   const all = keys.journalAll();
   // Looked at outside the transaction: reading the journal's end within would conflict with every change.
-  const rows = await store.engine.snapshot((view) => view.scan(all, { limit: options.rowsMax }));
-  let records = 0;
+  const { rows, followers } = await store.engine.snapshot(async (view) => ({
+    rows: await view.scan(all, { limit: options.rowsMax }),
+    followers: await listFollowers(view),
+  }));
+  const trimmed: string[] = [];
   let end: Key | undefined;
   for (const row of rows) {
-    if (decodeRecord<JournalRecord>(row.value).atMs >= beforeMs) break;
+    const { atMs } = decodeRecord<JournalRecord>(row.value);
+    const id = journalIdOf(row.key);
+    // Cursors only go forward: one that has moved since is further than this.
+    const isAwaited = followers.some(({ record }) => record.cursor < id);
+    if (atMs >= (isAwaited ? lostBeforeMs : beforeMs)) break;
     end = after(row.key);
-    records++;
+    trimmed.push(id);
   }
   const until = end;
   if (until !== undefined) {
-    await store.engine.transact((txn) => txn.deleteRange({ start: all.start, end: until }));
+    const last = trimmed.at(-1) as string;
+    const losing = followers.filter(({ record }) => record.cursor < last).map(({ name }) => name);
+    await store.engine.transact(async (txn) => {
+      txn.deleteRange({ start: all.start, end: until });
+      await noteLost(txn, losing, trimmed, nowMs);
+    });
   }
-  return { records };
+  return { records: trimmed.length };
 }

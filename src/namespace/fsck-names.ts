@@ -3,6 +3,7 @@ import type { LogPiece } from '../content/extent.ts';
 import { decodeCounter, type Item, type View } from '../metadata/engine.ts';
 import { keys } from '../metadata/keys.ts';
 import type { Findings } from './fsck-findings.ts';
+import { decodeRegion, isSound } from './page-regions.ts';
 import {
   type BlockItem,
   type BlockRecord,
@@ -13,6 +14,7 @@ import {
   type Entry,
   type EntryRecord,
   type GarbageRecord,
+  packPieces,
   type UploadRecord,
   unpackPieces,
 } from './records.ts';
@@ -24,9 +26,12 @@ interface Root {
 }
 
 interface LongContent {
-  readonly length: number;
+  length: number;
   readonly isNeeded: boolean;
   owners: number;
+  /** Of a page blob: where it has no pages, it has no bytes either. */
+  readonly isPages: boolean;
+  hasMark: boolean;
 }
 
 interface Names {
@@ -121,7 +126,9 @@ function readEntryRow(row: Item, name: string, findings: Findings, names: Names)
   if (root === undefined) findings.damaged(`the entry "${name}" is reached from no container`);
   else root.bytes += BigInt(record.length);
   checkEntry(entry, name, findings);
-  if (record.contentId !== undefined) ownContent(names, record.contentId, record.length, true);
+  const isPages = record.type === 'page';
+  if (isPages && record.contentId === undefined) findings.damaged(`the page blob "${name}" has no content`);
+  if (record.contentId !== undefined) ownContent(names, record.contentId, record.length, true, isPages);
   list(findings, unpackPieces(record.pieces ?? []), true);
 }
 
@@ -148,16 +155,20 @@ function checkBlocks(
   if (bytes !== length || count !== pieces) findings.damaged(`the blocks of ${owner} do not make up its pieces`);
 }
 
-function ownContent({ contents }: Names, id: string, length: number, isNeeded: boolean): void {
+function ownContent({ contents }: Names, id: string, length: number, isNeeded: boolean, isPages: boolean): void {
   const content = contents.get(id);
-  if (content === undefined) contents.set(id, { length, isNeeded, owners: 1 });
-  else content.owners++;
+  if (content === undefined) contents.set(id, { length, isNeeded, owners: 1, isPages, hasMark: false });
+  else {
+    content.owners++;
+    // The owners of pages may have lengths of their own: the longest is the one that bounds them.
+    if (content.isPages) content.length = Math.max(content.length, length);
+  }
 }
 
 async function readGarbage(view: View, findings: Findings, names: Names): Promise<void> {
   for await (const row of rowsOf(view, keys.allGarbage())) {
     const record = decode(row, findings, 'garbage', decodeRecord<GarbageRecord>);
-    if (record?.contentId !== undefined) ownContent(names, record.contentId, 0, false);
+    if (record?.contentId !== undefined) ownContent(names, record.contentId, 0, false, false);
     if (record?.uploadId !== undefined) names.garbageUploads.add(record.uploadId);
     list(findings, unpackPieces(record?.pieces ?? []), false);
   }
@@ -174,6 +185,7 @@ async function readContents(view: View, findings: Findings, { contents }: Names)
     list(findings, pieces, content?.isNeeded === true);
     const seen = lengths.get(id) ?? { bytes: 0, pieces: 0 };
     lengths.set(id, seen);
+    if (content !== undefined && pieces.length === 0) content.hasMark = true;
     if (content === undefined) findings.damaged(`the content ${id} has no owner`);
     else if (content.isNeeded && Buffer.from(row.key).readUIntBE(row.key.length - 6, 6) !== seen.bytes) {
       findings.damaged(`the content ${id} has no bytes from ${seen.bytes} on`);
@@ -181,10 +193,13 @@ async function readContents(view: View, findings: Findings, { contents }: Names)
     for (const piece of pieces) seen.bytes += piece.length;
     seen.pieces += pieces.length;
   }
-  for (const [id, { length, isNeeded }] of contents) {
+  for (const [id, { length, isNeeded, isPages, hasMark }] of contents) {
     const bytes = lengths.get(id)?.bytes ?? 0;
-    if (isNeeded && bytes !== length) findings.damaged(`the content ${id} has ${bytes} bytes of its ${length}`);
+    const whole = isPages ? 0 : length;
+    if (isNeeded && bytes !== whole) findings.damaged(`the content ${id} has ${bytes} bytes of its ${whole}`);
+    if (isNeeded && isPages && !hasMark) findings.damaged(`the pages of the content ${id} have no mark`);
   }
+  await readPages(view, findings, contents);
   for await (const row of rowsOf(view, keys.allContentBlocks(), 16)) {
     const id = keys.idOf(row.key).toString('hex');
     decode(row, findings, `a run of blocks of the content ${id}`, decodeRecord<{ blocks: BlockItem[] }>);
@@ -200,6 +215,26 @@ async function readContents(view: View, findings: Findings, { contents }: Names)
     if (BigInt(owners) !== further + 1n) {
       findings.damaged(`the content ${id} has ${owners} owners, and ${further + 1n} are counted`);
     }
+  }
+}
+
+async function readPages(view: View, findings: Findings, contents: ReadonlyMap<string, LongContent>): Promise<void> {
+  for await (const row of rowsOf(view, keys.allPages(), 16)) {
+    const id = keys.idOf(row.key).toString('hex');
+    const number = keys.regionOf(row.key);
+    const region = decode(row, findings, `pages of the content ${id}`, (value) => decodeRegion(number, value));
+    if (region === undefined) continue;
+    const content = contents.get(id);
+    const pieces = region.runs.map(({ piece }) => piece);
+    list(findings, pieces, content?.isNeeded === true);
+    const last = region.runs.at(-1);
+    if (content === undefined) findings.damaged(`the pages of the content ${id} have no owner`);
+    else if (content.isNeeded && !content.isPages)
+      findings.damaged(`the content ${id} has pages, and is no page blob's`);
+    else if (content.isNeeded && last !== undefined && last.at + last.piece.length > content.length) {
+      findings.damaged(`the content ${id} has pages behind its end`);
+    }
+    if (!isSound(region) || last === undefined) findings.damaged(`the pages of the content ${id} lie over each other`);
   }
 }
 
@@ -279,6 +314,10 @@ export async function nameDamaged(view: View, findings: Findings): Promise<void>
   const contents = new Set<string>();
   for await (const { key, value } of rowsOf(view, keys.allPieces(), 16)) {
     if (isHit(decodeRecord<{ pieces: number[] }>(value).pieces)) contents.add(keys.idOf(key).toString('hex'));
+  }
+  for await (const { key, value } of rowsOf(view, keys.allPages(), 16)) {
+    const pieces = decodeRegion(keys.regionOf(key), value).runs.map(({ piece }) => piece);
+    if (isHit(packPieces(pieces))) contents.add(keys.idOf(key).toString('hex'));
   }
   const look = ({ value }: Item, name: string): void => {
     const { id, pieces, contentId, past } = decodeRecord<EntryRecord>(value);

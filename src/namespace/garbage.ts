@@ -2,6 +2,7 @@
 import { extentFootprint, type LogPiece, type Place } from '../content/extent.ts';
 import { decodeCounter, encodeCounter, type Item, type Txn, type View } from '../metadata/engine.ts';
 import { keys } from '../metadata/keys.ts';
+import { decodeRegion } from './page-regions.ts';
 import { type BlockRecord, decodeRecord, encodeRecord, type GarbageRecord, unpackPieces } from './records.ts';
 import { decodeMoved } from './segments.ts';
 import type { Store } from './store.ts';
@@ -21,6 +22,7 @@ export interface GarbageCounts {
 
 // A transaction looks at no more extents than this, by and large.
 const piecesATransaction = 512;
+const regionsATransaction = 8;
 
 /** Works through the oldest rows, those of small content many to a transaction. Goes on behind a row that fails, then throws. */
 export async function processGarbage(store: Store, options: GarbageOptions): Promise<GarbageCounts> {
@@ -116,14 +118,24 @@ async function contentStep(txn: Txn, content: Buffer): Promise<Step> {
     return { done: true, dropped: nothing };
   }
   const [run] = await txn.scan(keys.piecesOf(content), { limit: 1 });
-  if (run === undefined) {
-    txn.deleteRange(keys.blocksOf(content));
-    txn.delete(ownersKey);
-    return { done: true, dropped: nothing };
-  }
+  if (run === undefined) return await pagesStep(txn, content);
   txn.delete(run.key);
   const { pieces } = decodeRecord<{ pieces: number[] }>(run.value);
   return { done: false, dropped: await dropOwners(txn, unpackPieces(pieces)) };
+}
+
+/** Of page contents the mark went first, with which a reader knows that what it does not find is zeros. */
+async function pagesStep(txn: Txn, content: Buffer): Promise<Step> {
+  const rows = await txn.scan(keys.pagesOf(content), { limit: regionsATransaction });
+  const pieces: LogPiece[] = [];
+  for (const { key, value } of rows) {
+    for (const { piece } of decodeRegion(keys.regionOf(key), value).runs) pieces.push(piece);
+    txn.delete(key);
+  }
+  if (rows.length > 0) return { done: false, dropped: await dropOwners(txn, pieces) };
+  txn.deleteRange(keys.blocksOf(content));
+  txn.delete(keys.contentOwners(content));
+  return { done: true, dropped: nothing };
 }
 
 async function uploadStep(txn: Txn, upload: Buffer): Promise<Step> {

@@ -34,6 +34,8 @@ export interface PastShown {
   readonly deleted: boolean;
   /** Names that have versions and no current state, once each. */
   readonly versionsOnly: boolean;
+  /** Current states are left out. */
+  readonly alone: boolean;
 }
 
 export type Listed =
@@ -203,6 +205,7 @@ async function walk(view: View, root: Buffer, query: ListQuery, from: string, li
     }
     const name = keys.entryNameOf(row.key);
     if (!name.endsWith('/')) {
+      if (query.past?.alone === true) continue;
       names.push({ kind: 'entry', name: level.path + name, entry: decodeEntry(row.value) });
       continue;
     }

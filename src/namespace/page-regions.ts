@@ -2,7 +2,7 @@
 import type { LogPiece } from '../content/extent.ts';
 import type { View } from '../metadata/engine.ts';
 import { after, keys } from '../metadata/keys.ts';
-import { decodeRecord, encodeRecord, numbersAPiece, packPieces, unpackPieces } from './records.ts';
+import { decodeRecord, type EntryRecord, encodeRecord, numbersAPiece, packPieces, unpackPieces } from './records.ts';
 
 /** Pages are read and written by whole numbers of these. */
 export const pageBytes = 512;
@@ -96,15 +96,15 @@ export function decodeRegion(number: number, value: Uint8Array): Region {
   return { number, runs };
 }
 
-/** Whether the runs of a region are in order, within it, on page boundaries, and clear of each other. */
+/** Whether the runs of a region are in order, within it, and clear of each other; what has pages begins and ends with one. */
 export function isSound({ number, runs }: Region): boolean {
-  let free = number * regionBytes;
+  let end = number * regionBytes;
   for (const run of runs) {
-    if (run.at < free || run.at % pageBytes !== 0 || run.piece.length % pageBytes !== 0) return false;
-    if (run.piece.length <= 0) return false;
-    free = endOf(run);
+    const isGap = run.at > end && run.at % pageBytes === 0 && end % pageBytes === 0;
+    if (run.piece.length <= 0 || (run.at !== end && !isGap)) return false;
+    end = endOf(run);
   }
-  return free <= (number + 1) * regionBytes;
+  return end <= (number + 1) * regionBytes && end % pageBytes === 0;
 }
 
 /** At most so many rows come at once: of a blob of small pages a row is some hundred kilobytes long. */
@@ -125,6 +125,49 @@ export async function* regionsBetween(
     for (const { key, value } of rows) yield decodeRegion(keys.regionOf(key), value);
     const last = rows.at(-1);
     if (last === undefined || rows.length < rowsAtOnce) return;
+    start = after(last.key);
+  }
+}
+
+export function contentOf(record: EntryRecord): Buffer {
+  return Buffer.from(record.contentId as string, 'hex');
+}
+
+/** The runs between two places, cut there; undefined where the content is gone. */
+export async function pageRuns(
+  view: View,
+  record: EntryRecord,
+  from: number,
+  to: number,
+): Promise<PageRun[] | undefined> {
+  const content = contentOf(record);
+  if ((await view.get(keys.pieces(content, 0))) === undefined) return undefined;
+  const found: PageRun[] = [];
+  for await (const { runs } of regionsBetween(view, content, from, to)) {
+    for (const run of runs) {
+      const cut = cutRun(run, from, to);
+      if (cut !== undefined) found.push(cut);
+    }
+  }
+  return found;
+}
+
+/** How far from `from` on there are so many regions; at most up to `to`. */
+export async function endOfRegions(
+  view: View,
+  content: Uint8Array,
+  from: number,
+  to: number,
+  count: number,
+): Promise<number> {
+  let start = keys.pages(content, regionOf(from));
+  const end = keys.pages(content, regionOf(to - 1) + 1);
+  for (let left = count; ; ) {
+    const rows = await view.scan({ start, end }, { limit: Math.min(left, rowsAtOnce) });
+    left -= rows.length;
+    const last = rows.at(-1);
+    if (last === undefined || (rows.length < rowsAtOnce && left > 0)) return to;
+    if (left === 0) return Math.min(to, (keys.regionOf(last.key) + 1) * regionBytes);
     start = after(last.key);
   }
 }

@@ -6,6 +6,7 @@ import type { Awaitable, View } from '../metadata/engine.ts';
 import { keys } from '../metadata/keys.ts';
 import { type PieceRun, piecesFrom } from './contents.ts';
 import type { ScopeRecord } from './keyring.ts';
+import { type PageRun, pageRuns, regionBytes } from './page-regions.ts';
 import { decodeRecord, type Entry, type EntryRecord, numbersAPiece, unpackPieces } from './records.ts';
 import type { Store } from './store.ts';
 
@@ -44,13 +45,17 @@ export async function* readContent(
     yield { bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), release: () => undefined };
     return;
   }
+  if (entry.record.type === 'page') {
+    yield* readPages(store, entry.record, offset, length, unsealer);
+    return;
+  }
   const end = offset + length;
   let next = offset;
   while (next < end) {
     // One look at a time: a snapshot is not held open at a client's pace.
     const from = next;
     const runs = await store.engine.snapshot((view) => readRuns(view, entry.record, from, end));
-    if (runs.length === 0) throw new Error('the content went away while it was read');
+    if (runs.length === 0) throw wentAway();
     for (const run of runs) {
       const runLength = run.pieces.reduce((sum, piece) => sum + piece.length, 0);
       const take = Math.min(end, run.at + runLength) - next;
@@ -58,6 +63,50 @@ export async function* readContent(
       next += take;
     }
   }
+}
+
+const pagesReadMax = 64 * regionBytes;
+const zeros = Buffer.alloc(512 * 1024);
+
+/** Pages that were written, and zeros between them. */
+async function* readPages(
+  store: Store,
+  record: EntryRecord,
+  offset: number,
+  length: number,
+  unsealer: Unsealer | undefined,
+): AsyncGenerator<ReadChunk, void, undefined> {
+  const end = offset + length;
+  for (let next = offset; next < end; ) {
+    const from = next;
+    const to = Math.min(end, from + pagesReadMax);
+    const runs = await store.engine.snapshot((view) => pageRuns(view, record, from, to));
+    if (runs === undefined) throw wentAway();
+    for (let i = 0; i < runs.length; ) {
+      const start = (runs[i] as PageRun).at;
+      yield* readZeros(start - next);
+      // What lies in a row is one read.
+      const pieces: LogPiece[] = [];
+      for (next = start; runs[i]?.at === next; i++) {
+        const { piece } = runs[i] as PageRun;
+        pieces.push(piece);
+        next += piece.length;
+      }
+      yield* store.content.read(pieces, 0, next - start, unsealer);
+    }
+    yield* readZeros(to - next);
+    next = to;
+  }
+}
+
+function* readZeros(length: number): Generator<ReadChunk, void, undefined> {
+  for (let left = length; left > 0; left -= zeros.length) {
+    yield { bytes: zeros.subarray(0, Math.min(left, zeros.length)), release: () => undefined };
+  }
+}
+
+function wentAway(): Error {
+  return new Error('the content went away while it was read');
 }
 
 /** Throws `KeyError` where the key of the entry's scope is not to be had, before the first byte of an answer goes out. */
@@ -69,13 +118,15 @@ export async function checkReadable(store: Store, account: string, { record }: E
 }
 
 /** Thirty-two gigabytes in pieces of a megabyte: so far a read goes on whatever becomes of the entry meanwhile. */
-const runsReadMax = 64;
+const piecesReadMax = 32 * 1024;
 
 async function readRuns(view: View, record: EntryRecord, from: number, end: number): Promise<PieceRun[]> {
   const runs: PieceRun[] = [];
+  let pieces = 0;
   for await (const run of piecesFrom(view, record, from)) {
-    if (run.at >= end || runs.length === runsReadMax) break;
+    if (run.at >= end || pieces >= piecesReadMax) break;
     runs.push(run);
+    pieces += run.pieces.length;
   }
   return runs;
 }

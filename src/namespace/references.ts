@@ -2,6 +2,7 @@
 import type { LogPiece } from '../content/extent.ts';
 import type { Item, Range, View } from '../metadata/engine.ts';
 import { after, keys } from '../metadata/keys.ts';
+import { decodeRegion } from './page-regions.ts';
 import { type BlockRecord, decodeRecord, type EntryRecord, type GarbageRecord, unpackPieces } from './records.ts';
 
 const pageRows = 500;
@@ -24,7 +25,7 @@ export function breathe(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-/** The pieces of entries, of long contents, of staged blocks, and of what waits to be dropped. */
+/** The pieces of entries, of long contents, of pages, of staged blocks, and of what waits to be dropped. */
 export async function* namedPieces(view: View): AsyncGenerator<LogPiece[], void, undefined> {
   for await (const { key, value } of rowsOf(view, keys.entries())) {
     if (!keys.isDirectory(key)) yield unpackPieces(decodeRecord<EntryRecord>(value).pieces ?? []);
@@ -34,6 +35,9 @@ export async function* namedPieces(view: View): AsyncGenerator<LogPiece[], void,
   }
   for await (const { value } of rowsOf(view, keys.allPieces(), 16)) {
     yield unpackPieces(decodeRecord<{ pieces: number[] }>(value).pieces);
+  }
+  for await (const { key, value } of rowsOf(view, keys.allPages(), 16)) {
+    yield decodeRegion(keys.regionOf(key), value).runs.map(({ piece }) => piece);
   }
   for await (const { value } of rowsOf(view, keys.allBlocks())) {
     yield unpackPieces(decodeRecord<BlockRecord>(value).pieces);

@@ -8,6 +8,16 @@ import type { AdminSources } from '../surfaces/admin/admin.ts';
 import { runCommand, runRow } from '../surfaces/admin/commands.ts';
 import type { ControlRequest } from './control.ts';
 
+/** Loaded only for who asks: the primary serves no blobs. */
+async function actionOf(wanted: string): Promise<string | undefined> {
+  const { operations } = await import('../surfaces/blob/operations.ts');
+  const found = operations.find(({ name }) => name.toLowerCase() === wanted.toLowerCase());
+  // Of an operation whose action depends on the request: what it needs without anything special.
+  return typeof found?.action === 'function'
+    ? found.action({ headers: {}, query: new Map() } as unknown as Parameters<typeof found.action>[0])
+    : found?.action;
+}
+
 /** `at` is the address of the Blob API of the server that runs, if one does. */
 export async function runForCommandLine(
   store: Store,
@@ -15,7 +25,7 @@ export async function runForCommandLine(
   at: string | undefined,
 ): Promise<ManagementAnswer> {
   const cause = { by: `causeway ${command}`, requestId: randomUUID() };
-  const outcome = await runCommand({ store, cause }, command, input);
+  const outcome = await runCommand({ store, cause, actionOf }, command, input);
   if (outcome.kind === 'refused') return outcome;
   return { kind: 'done', value: outcome.value, ...(at !== undefined && { blob: at }) };
 }
@@ -45,7 +55,7 @@ export function managementSources(store: Store, logger: Logger): Omit<AdminSourc
   return {
     clock: store.clock,
     verifyToken: (token) => verifyAdminToken(store, token),
-    run: (row, input, cause) => runRow({ store, cause }, row, input),
+    run: (row, input, cause) => runRow({ store, cause, actionOf }, row, input),
     note: (request) => logger.info(request, 'admin request'),
     failed: (error, requestId) => logger.error({ err: error, requestId }, 'an admin request failed'),
   };

@@ -68,6 +68,8 @@ test('settings are changed by commands while the server runs, and without it', a
     const role = ['--role', 'Storage Blob Data Reader', '--principal', principal];
     const id = (await done('access', 'assign', 'photos', ...role, ...at)).trim();
     assert.equal(await done('access', 'list', 'photos', ...at), `${id}\t${principal}\tStorage Blob Data Reader\t*\n`);
+    const read = ['--principal', principal, '--operation', 'GetBlob', '--container', 'box', '--blob', 'a'];
+    assert.match(await done('access', 'check', 'photos', ...read, ...at), new RegExp(`^allowed: .*assignment ${id}`));
     const condition = ['--condition', '(no condition'];
     await refused(2, /the condition: .*character/, 'access', 'assign', 'photos', ...role, ...condition, ...at);
     await done('access', 'unassign', 'photos', id, ...at);

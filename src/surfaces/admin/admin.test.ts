@@ -40,7 +40,7 @@ beforeEach(async () => {
     metrics: async () => 'some_metric 1\n',
     clock,
     verifyToken: (text) => verifyAdminToken(store, text),
-    run: (row, input, cause) => runRow({ store, cause }, row, input),
+    run: (row, input, cause) => runRow({ store, cause, actionOf: async () => undefined }, row, input),
     note: (line) => noted.push(line),
     failed: (error) => failures.push(error),
   });
@@ -350,7 +350,7 @@ describe('a request', () => {
       metrics: async () => '',
       clock,
       verifyToken: async () => 'test',
-      run: (row, input, cause) => runRow({ store, cause }, row, input),
+      run: (row, input, cause) => runRow({ store, cause, actionOf: async () => undefined }, row, input),
       note: () => undefined,
       failed: (error) => failures.push(error),
     });

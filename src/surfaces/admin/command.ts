@@ -7,6 +7,8 @@ import type { Store } from '../../namespace/store.ts';
 export interface CommandContext {
   readonly store: Store;
   readonly cause: Cause;
+  /** The action that an operation of the Blob API needs, by its name (`PutBlob`). */
+  readonly actionOf: (operation: string) => Promise<string | undefined>;
 }
 
 /** Every way in which a command says no, with its HTTP status. */

@@ -17,12 +17,13 @@ import { createManagementStore } from './store.testing.ts';
 const cause = { by: 'causeway admin', requestId: 'request-1' };
 const principal = '8a1e0000-0000-4000-8000-000000000001';
 let store: Store;
+const actionOf = async (operation: string) => (operation === 'PutBlob' ? 'blob/create' : undefined);
 
 beforeEach(() => {
   ({ store } = createManagementStore());
 });
 
-const run = (name: string, input: object) => runCommand({ store, cause }, name, input);
+const run = (name: string, input: object) => runCommand({ store, cause, actionOf }, name, input);
 
 async function value(name: string, input: object): Promise<Record<string, unknown>> {
   const outcome = await run(name, input);
@@ -273,6 +274,60 @@ describe('access', () => {
         'InvalidInput',
         JSON.stringify(bad),
       );
+  });
+});
+
+describe('access check', () => {
+  const account = 'photos';
+  const read = { account, principal, action: 'blob/read', container: 'box', blob: 'a/b' };
+  beforeEach(() => value('account create', { account }));
+
+  test('tells of the assignment that allows, or of the one that came closest', async () => {
+    const before = await value('access check', read);
+    assert.deepEqual(
+      [before.decision, before.reason],
+      ['denied', 'nothing is assigned to the principal or to a group of it'],
+    );
+    const group = '8a1e0000-0000-4000-8000-00000000000A';
+    const reader = { account, principal: group, role: 'Storage Blob Data Reader', container: 'box', prefix: 'a/' };
+    const { id } = await value('access assign', reader);
+    assert.equal((await value('access check', read)).decision, 'denied');
+    const allowed = await value('access check', { ...read, groups: [group] });
+    assert.equal(allowed.decision, 'allowed');
+    assert.match(allowed.reason as string, new RegExp(`assignment ${id}`));
+    const elsewhere = await value('access check', { ...read, groups: [group], blob: 'ab' });
+    assert.match(elsewhere.reason as string, /its scope does not hold the resource/);
+    const write = await value('access check', { ...read, groups: [group], action: undefined, operation: 'PutBlob' });
+    assert.deepEqual([write.action, write.decision], ['blob/create', 'denied']);
+  });
+
+  test('asks the network rules where an address is given, and looks at the tags that a condition wants', async () => {
+    const tag =
+      '@Resource[Microsoft.Storage/storageAccounts/blobServices/containers/blobs/tags:Project<$key_case_sensitive$>]';
+    const condition = `(${tag} StringEquals 'Cascade')`;
+    await value('access assign', { account, principal, role: 'Storage Blob Data Reader', condition });
+    // There is no such blob: its tags are none, and the condition is not met.
+    assert.match((await value('access check', read)).reason as string, /its condition is not met/);
+    await value('access assign', { account, principal, role: 'Storage Blob Data Owner' });
+    assert.equal((await value('access check', read)).decision, 'allowed');
+    await value('account set', { account, networkDefault: 'deny', networkRanges: ['10.0.0.0/8'] });
+    assert.equal((await value('access check', { ...read, address: '10.1.2.3' })).decision, 'allowed');
+    assert.equal((await value('access check', { ...read, address: '11.1.2.3' })).network, 'refused');
+  });
+
+  test('refuses what asks for nothing, or for what there is not', async () => {
+    const { action: _, ...nothing } = read;
+    for (const bad of [
+      nothing,
+      { ...read, operation: 'PutBlob' },
+      { ...read, action: 'blob/fly' },
+      { ...nothing, operation: 'FlyBlob' },
+      { ...read, container: undefined },
+      { ...read, address: 'here' },
+      { ...read, principal: 'ann' },
+    ])
+      assert.equal((await refused('access check', bad)).code, 'InvalidInput');
+    assert.equal((await refused('access check', { ...read, account: 'nobody' })).code, 'AccountNotFound');
   });
 });
 

@@ -1,5 +1,6 @@
 // The table of all management commands, and the one way to run one: for the REST API and for the control socket alike.
 import type { z } from 'zod';
+import { accessCheck } from './access-check.ts';
 import { accessCommands } from './access-commands.ts';
 import { accountCommands } from './account-commands.ts';
 import { type CommandContext, type CommandOutcome, type ManagementCommand, refuse } from './command.ts';
@@ -10,6 +11,7 @@ import { tokenCommands } from './token-commands.ts';
 export const managementCommands: readonly ManagementCommand[] = [
   ...accountCommands,
   ...accessCommands,
+  accessCheck,
   ...containerCommands,
   ...scopeCommands,
   ...tokenCommands,

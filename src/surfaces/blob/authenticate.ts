@@ -13,7 +13,7 @@ import {
 } from '../../identity/authorize.ts';
 import { delegationKeyValue } from '../../identity/delegation-key.ts';
 import { NetworkPolicy } from '../../identity/network.ts';
-import { type AnySas, parseSas } from '../../identity/sas.ts';
+import { type AnySas, type DelegationKeyFields, parseSas } from '../../identity/sas.ts';
 import { verifySharedKey } from '../../identity/shared-key.ts';
 import { audienceOf, type TokenSettings, TokenVerifier } from '../../identity/tokens.ts';
 import {
@@ -193,19 +193,31 @@ export class Authenticator {
     if (sas.kind !== 'delegated') refuseKeys(known);
     const needsPolicy = sas.kind === 'service' && sas.identifier !== undefined && container !== undefined;
     const policies = needsPolicy ? await this.#policies(account, container) : [];
-    const keys = sas.kind === 'delegated' ? delegationKeys(known?.record, account, sas.key) : (known?.keys ?? []);
-    const outcome = verifySas(sas, resourceOf(request), keys, policies, {
-      nowMs: this.#store.clock.now(),
-      clientIp: request.peer.address,
-      protocol: request.peer.protocol,
-      headers: request.headers,
-      query: request.query,
-    });
+    const verify = (keys: readonly AccountKey[]): SasOutcome =>
+      verifySas(sas, resourceOf(request), keys, policies, {
+        nowMs: this.#store.clock.now(),
+        clientIp: request.peer.address,
+        protocol: request.peer.protocol,
+        headers: request.headers,
+        query: request.query,
+      });
+    let outcome: SasOutcome;
+    if (sas.kind === 'delegated') {
+      const secret = known?.record.delegationSecret;
+      outcome = verify(delegationKeys(secret, account, sas.key));
+      // The first key of an account, or the first after they were revoked, is good at once, here as in every process.
+      const fresh = outcome.kind === 'sas-signature-mismatch' ? await this.#freshSecret(account) : secret;
+      if (fresh !== secret) outcome = verify(delegationKeys(fresh, account, sas.key));
+    } else outcome = verify(known?.keys ?? []);
     if (outcome.kind !== 'ok') throw sasError(outcome);
     const { grant } = outcome;
     if (grant.delegation === undefined) return { kind: 'sas', grant };
     await this.#checkBound(request, grant.delegation, authorization);
     return { kind: 'sas', grant, delegators: await this.#delegators(account, grant.delegation) };
+  }
+
+  async #freshSecret(account: string): Promise<string | undefined> {
+    return (await getAccount(this.#store, account))?.delegationSecret;
   }
 
   /** A signature that is bound to a user is of no use to whoever does not hold a token of that user. */
@@ -299,13 +311,9 @@ function authorizationOf({ headers, rawHeaders = [] }: Credentials): string | un
 
 const isBearer = (authorization: string): boolean => /^Bearer(?: |$)/i.test(authorization);
 
-function delegationKeys(
-  record: AccountRecord | undefined,
-  account: string,
-  fields: Parameters<typeof delegationKeyValue>[2],
-): AccountKey[] {
-  if (record?.delegationSecret === undefined) return [];
-  return [createSecretKey(delegationKeyValue(Buffer.from(record.delegationSecret, 'base64'), account, fields))];
+function delegationKeys(secret: string | undefined, account: string, fields: DelegationKeyFields): AccountKey[] {
+  if (secret === undefined) return [];
+  return [createSecretKey(delegationKeyValue(Buffer.from(secret, 'base64'), account, fields))];
 }
 
 function refuseKeys(known: KnownAccount | undefined): void {

@@ -56,7 +56,9 @@ async function copyAs(call: BlobCall, source: FoundSource, sums: SourceSums): Pr
   const id = randomUUID();
   const url = required(call.headers, 'x-ms-copy-source');
   const outcome = await copy(call, source, sums, (from) => {
-    const { length } = from;
+    const { type, length } = from;
+    // The copy would have to be an append or a page blob, as its source is.
+    if (source.kind === 'remote' && type !== 'block') throw new BlobError('NotImplemented');
     const state = { id, source: withoutQuery(url), status: 'success', completedMs: call.nowMs } as const;
     return { ...inherited(call, from), copy: { ...state, bytes: length, total: length } };
   });

@@ -44,8 +44,8 @@ export async function listBlobs(call: ContainerCall): Promise<Answer> {
   if (hierarchical && include.has('snapshots')) {
     throw queryError('include', 'snapshots', 'Snapshots cannot be listed with a delimiter.');
   }
-  checkShowOnly(one(query, 'showonly'));
-  const past = pastShown(include);
+  const deletedOnly = onlyDeleted(one(query, 'showonly'));
+  const past = pastShown(include, deletedOnly);
   const name = containerName(call);
   const page = await listEntries(call.store, {
     ...name,
@@ -85,19 +85,22 @@ export async function listBlobs(call: ContainerCall): Promise<Answer> {
 /** Most blobs' elements are shorter; the bytes grow for those that are not. */
 const bytesOfMost = 768;
 
-/** `showonly` belongs to accounts with a hierarchical namespace ("List Blobs", URI parameters). */
-function checkShowOnly(showOnly: string | undefined): void {
-  if (showOnly !== undefined && showOnly !== '') throw queryError('showonly', showOnly);
+/** Other choices belong to accounts with a hierarchical namespace ("List Blobs", URI parameters). */
+function onlyDeleted(showOnly: string | undefined): boolean {
+  if (showOnly === undefined || showOnly === '') return false;
+  if (showOnly.toLowerCase() !== 'deleted') throw queryError('showonly', showOnly);
+  return true;
 }
 
-function pastShown(include: ReadonlySet<string>): PastShown | undefined {
+function pastShown(include: ReadonlySet<string>, deletedOnly: boolean): PastShown | undefined {
+  if (deletedOnly) return { snapshots: false, versions: false, deleted: true, versionsOnly: false, alone: true };
   const past = {
     snapshots: include.has('snapshots'),
     versions: include.has('versions'),
     deleted: include.has('deleted'),
     versionsOnly: include.has('deletedwithversions'),
   };
-  return Object.values(past).some(Boolean) ? past : undefined;
+  return Object.values(past).some(Boolean) ? { ...past, alone: false } : undefined;
 }
 
 function later(a: string, b: string): string {

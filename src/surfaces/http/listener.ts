@@ -18,7 +18,7 @@ export interface ListenerLimits {
 }
 
 /** What is wrong with bytes that are no request. */
-export type Fault = 'malformed' | 'headers-too-large' | 'headers-late';
+export type Fault = 'malformed' | 'headers-too-large' | 'headers-late' | 'expectation';
 
 /** What such bytes are answered: the surface's own form. */
 export interface Refusal {
@@ -66,6 +66,13 @@ export function createHttpListener(
   let draining = false;
   /** The last request of each connection. */
   const exchanges = new WeakMap<Socket, Exchange>();
+  const begin = (request: IncomingMessage, response: ServerResponse): void => {
+    const fault = faultIn(request);
+    if (fault === undefined) return handle(request, response);
+    const { status, headers, body } = refusal(fault);
+    response.shouldKeepAlive = false;
+    response.writeHead(status, { ...headers, 'Content-Length': Buffer.byteLength(body) }).end(body);
+  };
   const serve = (request: IncomingMessage, response: ServerResponse): void => {
     // Surfaces say the date that they stamp their answers with.
     response.sendDate = false;
@@ -75,14 +82,14 @@ export function createHttpListener(
     // Pipelined requests take effect one after the other (RFC 9112, 9.3.2), where Node would hand them out together.
     if (before === undefined || before.response.closed) {
       exchanges.set(request.socket, { request, response, waiting: 0 });
-      handle(request, response);
+      begin(request, response);
       return;
     }
     if (before.waiting >= pipelinedMax) return void request.socket.destroy();
     exchanges.set(request.socket, { request, response, waiting: before.waiting + 1 });
     before.response.once('close', () => {
       // The connection may have ended meanwhile, and what is left of it is nobody's wish any more.
-      if (!request.socket.destroyed) handle(request, response);
+      if (!request.socket.destroyed) begin(request, response);
     });
   };
   const options = {
@@ -93,6 +100,8 @@ export function createHttpListener(
     keepAliveTimeout: limits.keepAliveTimeoutMs,
     connectionsCheckingInterval: Math.min(5000, Math.max(100, limits.headersTimeoutMs)),
     highWaterMark: 256 * 1024,
+    // Node would refuse it without a word of the surface; see `faultIn`.
+    requireHostHeader: false,
     noDelay: true,
   };
   const handshakeTimeout = limits.tlsHandshakeTimeoutMs ?? tlsHandshakeTimeoutByDefaultMs;
@@ -101,6 +110,7 @@ export function createHttpListener(
   const server: Server = secure ?? createServer(options, serve);
   // Whoever waits to be asked for a body is asked when somebody reads it, and not at all where it is refused before.
   server.on('checkContinue', serve);
+  server.on('checkExpectation', serve);
   server.maxHeadersCount = limits.headersMax ?? headersByDefault;
   server.maxConnections = limits.connectionsMax;
   // Without it the primary would pass one connection too many from worker to worker for ever.
@@ -143,6 +153,13 @@ export function createHttpListener(
   return { server, connections, renew, drain };
 }
 
+/** What Node leaves to us: RFC 9112, 3.2 (one host) and RFC 9110, 10.1.1 (one expectation is known). */
+function faultIn({ headers, httpVersion }: IncomingMessage): Fault | undefined {
+  if (headers.host === undefined && httpVersion === '1.1') return 'malformed';
+  const { expect } = headers;
+  return expect === undefined || expect.toLowerCase() === '100-continue' ? undefined : 'expectation';
+}
+
 function faultOf(code: string | undefined): Fault {
   if (code === 'HPE_HEADER_OVERFLOW') return 'headers-too-large';
   return code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 'headers-late' : 'malformed';
@@ -152,6 +169,7 @@ const statuses = {
   malformed: [400, 'Bad Request'],
   'headers-too-large': [431, 'Request Header Fields Too Large'],
   'headers-late': [408, 'Request Timeout'],
+  expectation: [417, 'Expectation Failed'],
 } as const satisfies Record<Fault, readonly [number, string]>;
 
 export function plainRefusal(fault: Fault): Refusal {

@@ -32,6 +32,7 @@ export function surveyCsv(chunks: Iterable<Buffer>, format: CsvFormat, wantColum
   return { isIrregular: survey.isIrregular || !survey.isWhole, columns: survey.columns };
 }
 
+/** What stands before the next byte. */
 const place = { fieldStart: 0, plain: 1, quoted: 2, closed: 3 } as const;
 
 class Survey {
@@ -39,6 +40,8 @@ class Survey {
   readonly #separator: number;
   readonly #needsCrLf: boolean;
   readonly #wantColumns: boolean;
+  /** The bytes outside of quotes that mean something; all others are passed over. */
+  readonly #special = new Uint8Array(256);
   #state: number = place.fieldStart;
   #fields = 1;
   #isReturn = false;
@@ -52,6 +55,10 @@ class Survey {
     this.#separator = format.columnSeparator.charCodeAt(0);
     this.#needsCrLf = format.recordSeparator === '\r\n';
     this.#wantColumns = wantColumns;
+    this.#special[carriageReturn] = 1;
+    if (this.#quote !== -1) this.#special[this.#quote] = 1;
+    if (wantColumns || this.#needsCrLf) this.#special[lineFeed] = 1;
+    if (wantColumns) this.#special[this.#separator] = 1;
   }
 
   /** Ended outside of quotes, with whole characters. */
@@ -61,12 +68,14 @@ class Survey {
   }
 
   take(chunk: Buffer): void {
+    if (chunk.length === 0) return;
     if (!this.#isText(chunk)) this.isIrregular = true;
+    if (this.isIrregular) return;
     this.#sawQuote ||= this.#quote !== -1 && chunk.includes(this.#quote);
     const hasReturn = this.#isReturn || chunk.includes(carriageReturn) || this.#needsCrLf;
     // Without a quote so far every separator is one, and only who counts them has to look.
-    if (!this.isIrregular && (this.#sawQuote || hasReturn || this.#wantColumns)) this.#walk(chunk);
-    else if (chunk.length > 0) this.#state = stateAfter(chunk.at(-1) as number, this.#separator);
+    if (this.#sawQuote || hasReturn || this.#wantColumns) this.#walk(chunk);
+    else this.#state = this.#stateAfter(chunk.at(-1) as number);
   }
 
   #isText(chunk: Buffer): boolean {
@@ -77,44 +86,64 @@ class Survey {
   }
 
   #walk(chunk: Buffer): void {
-    const [quote, separator] = [this.#quote, this.#separator];
+    const quote = this.#quote;
+    const separator = this.#separator;
+    const needsCrLf = this.#needsCrLf;
+    const special = this.#special;
     let state = this.#state;
     let fields = this.#fields;
+    let columns = this.columns;
+    let at = 0;
+    if (this.#isReturn && chunk[0] !== lineFeed) this.isIrregular = true;
     let isReturn = this.#isReturn;
-    for (let at = 0; at < chunk.length; at++) {
-      const byte = chunk[at] as number;
+    this.#isReturn = false;
+    while (at < chunk.length && !this.isIrregular) {
       if (state === place.quoted) {
-        if (byte === quote) state = place.closed;
+        const close = chunk.indexOf(quote, at);
+        at = close === -1 ? chunk.length : close + 1;
+        if (close !== -1) state = place.closed;
         continue;
       }
-      // A return that no line feed follows is data here, and an end of the line to the engine.
-      if (isReturn && byte !== lineFeed) this.isIrregular = true;
+      const byte = chunk[at] as number;
+      if (state === place.closed) {
+        // Twice within quotes it is one of the text; what else follows a closed field is lost on the engine.
+        state = byte === quote ? place.quoted : this.#stateAfter(byte);
+        if (state === place.plain && byte !== carriageReturn) this.isIrregular = true;
+        if (state === place.quoted) {
+          at++;
+          continue;
+        }
+      }
+      if (special[byte] === 0) {
+        do at++;
+        while (at < chunk.length && special[chunk[at] as number] === 0);
+        state = this.#stateAfter(chunk[at - 1] as number);
+        isReturn = false;
+        continue;
+      }
       if (byte === lineFeed) {
-        if (this.#needsCrLf && !isReturn) this.isIrregular = true;
-        if (fields > this.columns) this.columns = fields;
+        if (needsCrLf && !isReturn) this.isIrregular = true;
+        if (fields > columns) columns = fields;
         fields = 1;
         state = place.fieldStart;
       } else if (byte === separator) {
         fields++;
         state = place.fieldStart;
-      } else if (byte === quote && state !== place.plain) {
-        // Twice within quotes it is one of the text.
-        state = place.quoted;
-      } else if (byte !== carriageReturn) {
-        if (state === place.closed) this.isIrregular = true;
-        state = place.plain;
-      }
+      } else if (byte === quote) state = state === place.fieldStart ? place.quoted : place.plain;
       isReturn = byte === carriageReturn;
-      if (this.isIrregular) return;
+      at++;
+      // A return that no line feed follows is data here, and an end of the line to the engine.
+      if (isReturn && at < chunk.length && chunk[at] !== lineFeed) this.isIrregular = true;
     }
+    this.#isReturn = isReturn;
     this.#state = state;
     this.#fields = fields;
-    this.#isReturn = isReturn;
+    this.columns = columns;
   }
-}
 
-function stateAfter(byte: number, separator: number): number {
-  return byte === lineFeed || byte === separator ? place.fieldStart : place.plain;
+  #stateAfter(byte: number): number {
+    return byte === lineFeed || byte === this.#separator ? place.fieldStart : place.plain;
+  }
 }
 
 /** Where the last whole character of UTF-8 ends. */

@@ -34,6 +34,8 @@ export class Database implements AsyncDisposable {
     // The query's text comes from a parser of our own; should it ever say more than that can say, it reaches no more.
     await connection.run(`SET allowed_paths = [${text(path)}]`);
     await connection.run(`SET allowed_directories = [${text(scratch)}]`);
+    await connection.run('SET enable_progress_bar = true');
+    await connection.run('SET enable_progress_bar_print = false');
     await connection.run('SET enable_external_access = false');
     await connection.run('SET lock_configuration = true');
     return new Database(instance, connection);

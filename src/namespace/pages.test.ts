@@ -1,0 +1,266 @@
+// Page blobs against a buffer: whatever is written, cleared, resized, snapshotted and copied, bytes and books stay right.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { seededRandom } from '../base/random.ts';
+import { copyEntry } from './copy.ts';
+import { type EntryTime, getEntry } from './entries.ts';
+import { fsck } from './fsck.ts';
+import { processGarbage } from './garbage.ts';
+import { pageBytes } from './page-regions.ts';
+import { changePages, clearPages, createPages, listPages, type PageList, putPages } from './pages.ts';
+import { readContent } from './read.ts';
+import { account, cause, TestStore } from './store.testing.ts';
+import { deleteEntry, snapshotEntry } from './times.ts';
+
+const place = { account, container: 'box', conditions: {}, cause };
+const mebibyte = 1024 * 1024;
+
+function bodyOf(bytes: Buffer) {
+  const chunks = (async function* () {
+    yield bytes;
+  })();
+  return { chunks, length: bytes.length, lengthMax: bytes.length, wantMd5: false };
+}
+
+async function create(held: TestStore, name: string, length: number): Promise<void> {
+  const attributes = { headers: {}, metadata: {} };
+  assert.equal((await createPages(held.store, { ...place, name, length, attributes })).kind, 'ok');
+}
+
+async function put(held: TestStore, name: string, offset: number, bytes: Buffer): Promise<string> {
+  const command = { ...place, name, offset, length: bytes.length, sequence: {}, body: bodyOf(bytes) };
+  return (await putPages(held.store, command)).kind;
+}
+
+async function read(held: TestStore, name: string, at?: EntryTime, from = 0, to?: number): Promise<Buffer> {
+  const found = await getEntry(held.store, { ...place, name, ...(at && { at }) });
+  assert.ok(found.kind === 'ok', found.kind);
+  const chunks: Buffer[] = [];
+  for await (const chunk of readContent(held.store, found.entry, from, (to ?? found.entry.record.length) - from)) {
+    chunks.push(Buffer.from(chunk.bytes));
+    chunk.release();
+  }
+  return Buffer.concat(chunks);
+}
+
+async function snapshot(held: TestStore, name: string): Promise<EntryTime> {
+  const outcome = await snapshotEntry(held.store, { ...place, name });
+  assert.ok(outcome.kind === 'ok');
+  return { kind: 'snapshot', time: outcome.entry.record.past?.time as string };
+}
+
+async function list(held: TestStore, name: string, more: object = {}): Promise<PageList> {
+  const found = await listPages(held.store, { ...place, name, offset: 0, length: undefined, limit: 10_000, ...more });
+  assert.ok(found.kind === 'ok', found.kind);
+  return found;
+}
+
+async function checkBooks(held: TestStore): Promise<void> {
+  const lines: string[] = [];
+  assert.equal((await fsck(held.store, (line) => lines.push(line))).damage, 0, lines.join('\n'));
+}
+
+async function collectGarbage(held: TestStore): Promise<void> {
+  held.clock.advance(120_000);
+  for (let i = 0; i < 50; i++) await processGarbage(held.store, { graceMs: 60_000, rowsMax: 500 });
+}
+
+/** A blob as it should be: bytes, and of each page when it was last written; 0 where it has none. */
+interface Model {
+  bytes: Buffer;
+  pages: number[];
+}
+
+function spansOf(pages: readonly number[], isIn: (written: number, page: number) => boolean) {
+  const spans: { start: number; end: number }[] = [];
+  for (const [page, written] of pages.entries()) {
+    if (!isIn(written, page)) continue;
+    const start = page * pageBytes;
+    const last = spans.at(-1);
+    if (last?.end === start) last.end += pageBytes;
+    else spans.push({ start, end: start + pageBytes });
+  }
+  return spans;
+}
+
+const copyOf = ({ bytes, pages }: Model): Model => ({ bytes: Buffer.from(bytes), pages: [...pages] });
+
+async function compare(held: TestStore, name: string, model: Model, at?: EntryTime): Promise<void> {
+  assert.ok((await read(held, name, at)).equals(model.bytes), `${name} ${at?.time ?? ''} has other bytes`);
+  const { written, next } = await list(held, name, at && { at });
+  assert.deepEqual(
+    written,
+    spansOf(model.pages, (when) => when > 0),
+  );
+  assert.equal(next, undefined);
+}
+
+for (const seed of [1, 2, 3]) {
+  test(`random changes of page blobs, seed ${seed}`, async () => {
+    await using held = await TestStore.open(16 * mebibyte);
+    const random = seededRandom(seed);
+    const names = ['a', 'b'];
+    const models = new Map<string, Model>();
+    const snapshots: { name: string; at: EntryTime; model: Model }[] = [];
+    for (const name of names) {
+      const length = 2.5 * mebibyte;
+      await create(held, name, length);
+      models.set(name, { bytes: Buffer.alloc(length), pages: new Array(length / pageBytes).fill(0) });
+    }
+    for (let step = 1; step <= 120; step++) {
+      const name = names[random.below(2)] as string;
+      const model = models.get(name) as Model;
+      const pages = model.pages.length;
+      const first = random.below(pages);
+      const count = 1 + random.below(Math.min(pages - first, [4, 40, 2500][random.below(3)] as number));
+      const [offset, length] = [first * pageBytes, count * pageBytes];
+      const choice = random.below(20);
+      if (choice < 11) {
+        const bytes = random.bytes(length);
+        assert.equal(await put(held, name, offset, bytes), 'ok');
+        bytes.copy(model.bytes, offset);
+        model.pages.fill(step, first, first + count);
+      } else if (choice < 14) {
+        const outcome = await clearPages(held.store, { ...place, name, offset, length, sequence: {} });
+        assert.equal(outcome.kind, 'ok');
+        model.bytes.fill(0, offset, offset + length);
+        model.pages.fill(0, first, first + count);
+      } else if (choice < 16) {
+        const after = (1 + random.below(7000)) * pageBytes;
+        const outcome = await changePages(held.store, { ...place, name }, { length: after }, (record) => record);
+        assert.equal(outcome.kind, 'ok');
+        const grown = Buffer.alloc(after);
+        model.bytes.copy(grown);
+        model.bytes = grown;
+        model.pages = Array.from({ length: after / pageBytes }, (_, page) => model.pages[page] ?? 0);
+      } else if (choice < 18) {
+        snapshots.push({ name, at: await snapshot(held, name), model: copyOf(model) });
+      } else if (choice === 18) {
+        const from = name === 'a' ? 'b' : 'a';
+        const attributes = () => ({ type: 'page', headers: {}, metadata: {} }) as const;
+        const outcome = await copyEntry(held.store, { ...place, name, source: { ...place, name: from }, attributes });
+        assert.equal(outcome.kind, 'ok');
+        models.set(name, copyOf(models.get(from) as Model));
+      } else if (snapshots.length > 2) {
+        const [gone] = snapshots.splice(random.below(snapshots.length), 1);
+        assert.ok(gone);
+        const outcome = await deleteEntry(held.store, { ...place, name: gone.name, at: gone.at });
+        assert.equal(outcome.kind, 'ok');
+      }
+      held.clock.advance(1);
+      if (step % 20 === 0) {
+        for (const one of names) await compare(held, one, models.get(one) as Model);
+        for (const { name: of, at, model: then } of snapshots) await compare(held, of, then, at);
+        await checkBooks(held);
+        await collectGarbage(held);
+        await checkBooks(held);
+      }
+      const now = models.get(name) as Model;
+      const from = random.below(now.bytes.length);
+      const to = from + 1 + random.below(now.bytes.length - from);
+      assert.ok((await read(held, name, undefined, from, to)).equals(now.bytes.subarray(from, to)));
+    }
+    // A page is in the difference where it was written or cleared in between, as far as the blob goes now.
+    for (const { name, at, model: then } of snapshots) {
+      const now = models.get(name) as Model;
+      const { written, cleared } = await list(held, name, { since: at });
+      assert.deepEqual(
+        written,
+        spansOf(now.pages, (when, page) => when > 0 && when !== (then.pages[page] ?? 0)),
+      );
+      assert.deepEqual(
+        cleared,
+        spansOf(now.pages, (when, page) => when === 0 && (then.pages[page] ?? 0) > 0),
+      );
+    }
+    for (const { name, at } of snapshots) {
+      assert.equal((await deleteEntry(held.store, { ...place, name, at })).kind, 'ok');
+    }
+    for (const name of names) assert.equal((await deleteEntry(held.store, { ...place, name })).kind, 'ok');
+    await collectGarbage(held);
+    await checkBooks(held);
+    assert.equal((await fsck(held.store, () => undefined)).orphans.extents, 0);
+    const left = await held.store.engine.snapshot((view) =>
+      view.scan({ start: Buffer.from('R'), end: Buffer.from('S') }, { limit: 10 }),
+    );
+    assert.equal(left.length, 0, 'owners are counted of what is gone');
+  });
+}
+
+test('pages written at once by many clients all arrive, also right after a snapshot', async () => {
+  await using held = await TestStore.open(16 * mebibyte);
+  await create(held, 'a', 4 * mebibyte);
+  const before = held.bytes(4 * mebibyte);
+  assert.equal(await put(held, 'a', 0, before), 'ok');
+  const at = await snapshot(held, 'a');
+  const parts = Array.from({ length: 24 }, (_, i) => ({
+    offset: i * 150 * pageBytes,
+    bytes: held.bytes(100 * pageBytes),
+  }));
+  const outcomes = await Promise.all(parts.map(({ offset, bytes }) => put(held, 'a', offset, bytes)));
+  assert.deepEqual([...new Set(outcomes)], ['ok']);
+  const after = Buffer.from(before);
+  for (const { offset, bytes } of parts) bytes.copy(after, offset);
+  assert.ok((await read(held, 'a')).equals(after));
+  assert.ok((await read(held, 'a', at)).equals(before));
+  await collectGarbage(held);
+  await checkBooks(held);
+  assert.ok((await read(held, 'a', at)).equals(before));
+});
+
+test('ranges come in parts of a limit, each from where the one before ended', async () => {
+  await using held = await TestStore.open();
+  await create(held, 'a', 4 * mebibyte);
+  for (let i = 0; i < 7; i++) assert.equal(await put(held, 'a', i * 4 * pageBytes, held.bytes(2 * pageBytes)), 'ok');
+  const all = (await list(held, 'a')).written;
+  assert.equal(all.length, 7);
+  const found = [];
+  for (let offset: number | undefined = 0; offset !== undefined; ) {
+    const part: PageList = await list(held, 'a', { offset, limit: 3 });
+    found.push(...part.written);
+    offset = part.next;
+  }
+  assert.deepEqual(found, all);
+});
+
+test('a range behind the end, a blob of another type and a sequence number that is not met are refused', async () => {
+  await using held = await TestStore.open();
+  await create(held, 'a', 1024);
+  assert.equal(await put(held, 'a', 512, held.bytes(1024)), 'page-range');
+  await held.put('block', held.bytes(2000));
+  assert.equal(await put(held, 'block', 0, held.bytes(512)), 'blob-type');
+  const numbered = await changePages(
+    held.store,
+    { ...place, name: 'a' },
+    { sequence: { action: 'update', number: 7 } },
+    (record) => record,
+  );
+  assert.ok(numbered.kind === 'ok' && numbered.entry.record.sequence === 7);
+  const kinds = [];
+  for (const sequence of [{ atMost: 6 }, { below: 7 }, { equal: 8 }, { atMost: 7, below: 8, equal: 7 }]) {
+    const command = { ...place, name: 'a', offset: 0, length: 512, sequence, body: bodyOf(held.bytes(512)) };
+    kinds.push((await putPages(held.store, command)).kind);
+  }
+  assert.deepEqual(kinds, ['sequence-number', 'sequence-number', 'sequence-number', 'ok']);
+  await collectGarbage(held);
+  await checkBooks(held);
+});
+
+test('a blob of 8 TiB of zeros costs nothing, and its end can be written, cleared and cut off', async () => {
+  await using held = await TestStore.open(4 * mebibyte);
+  const length = 8 * 2 ** 40;
+  await create(held, 'a', length);
+  const bytes = held.bytes(pageBytes);
+  assert.equal(await put(held, 'a', length - pageBytes, bytes), 'ok');
+  assert.equal(await put(held, 'a', 0, bytes), 'ok');
+  assert.ok((await read(held, 'a', undefined, length - pageBytes, length)).equals(bytes));
+  assert.deepEqual((await list(held, 'a')).written, [
+    { start: 0, end: 512 },
+    { start: length - 512, end: length },
+  ]);
+  const shorter = await changePages(held.store, { ...place, name: 'a' }, { length: 512 }, (record) => record);
+  assert.equal(shorter.kind, 'ok');
+  assert.deepEqual((await list(held, 'a')).written, [{ start: 0, end: 512 }]);
+  await collectGarbage(held);
+  await checkBooks(held);
+});

@@ -1,0 +1,412 @@
+// Page blobs: made, written and cleared by pages, resized, numbered; what pages they have, and which changed since a snapshot.
+import type { LogPiece } from '../content/extent.ts';
+import type { Txn, View } from '../metadata/engine.ts';
+import { keys } from '../metadata/keys.ts';
+import { countUsage, readContainer } from './containers.ts';
+import { type ContentFields, dropPieces, shareExtents } from './contents.ts';
+import {
+  containerNotFound,
+  type EntryAccess,
+  type EntryChange,
+  type EntryOutcome,
+  type EntryTime,
+  type EntryWrite,
+  entryNotFound,
+  openForChange,
+  openForWrite,
+  readEntry,
+  replaceContent,
+  touched,
+} from './entries.ts';
+import { putCurrent } from './entry-rows.ts';
+import type { Failure } from './failure.ts';
+import { changeOwned, type Owning, type Shared } from './fork.ts';
+import { type Body, discard, ingest } from './ingest.ts';
+import { checkLeaseForRead } from './leases.ts';
+import {
+  addSpan,
+  contentOf,
+  cutRun,
+  differences,
+  encodeRegion,
+  endOfRegions,
+  layOut,
+  type PageRun,
+  pageBytes,
+  type Region,
+  regionOf,
+  regionsBetween,
+  replaceRuns,
+  type Span,
+} from './page-regions.ts';
+import { checkRead } from './preconditions.ts';
+import { type Entry, type EntryEncryption, type EntryRecord, encodeRecord } from './records.ts';
+import { isSameEncryption } from './scopes.ts';
+import { discardUpload } from './staged.ts';
+import { change, type Store } from './store.ts';
+
+/** 8 TiB ("Put Blob", x-ms-blob-content-length). */
+export const pageBlobBytesMax = 8 * 2 ** 40;
+
+/** So many regions are cleared in one transaction; a range of more takes several. */
+const regionsAtOnce = 256;
+
+/** Whether an offset or a length is one of whole pages. */
+export function isPageAligned(value: number): boolean {
+  return value % pageBytes === 0;
+}
+
+/** Put Blob of a page blob: all zeros, or with the bytes of `pieces` from its start on. What is not taken is the caller's to drop. */
+export function createPages(
+  store: Store,
+  command: EntryWrite & { readonly length: number; readonly pieces?: readonly LogPiece[] },
+): Promise<EntryOutcome> {
+  return change<EntryOutcome>(store, async (txn) => {
+    const target = await openForWrite(store, txn, command);
+    if (target.kind !== 'ok') return target;
+    await discardUpload(store, txn, Buffer.from(target.container.id, 'hex'), command.name);
+    const fields = newPages(store, txn, command.length, command.pieces ?? []);
+    const attributes = { ...command.attributes, type: 'page', sequence: command.attributes.sequence ?? 0 } as const;
+    return replaceContent(store, txn, { ...command, attributes }, target, { fields, inline: undefined });
+  });
+}
+
+/** The rows of a new content. Its mark is what a reader looks for: without it, missing rows are not zeros, but gone. */
+function newPages(store: Store, txn: Txn, length: number, pieces: readonly LogPiece[]): ContentFields {
+  const id = store.ids.next();
+  txn.put(keys.pieces(id, 0), encodeRecord({ pieces: [], pages: true }));
+  const runs = layOut(pieces, 0);
+  settleOwners(store, txn, { lost: pieces, named: runs });
+  for (const [number, own] of Map.groupBy(runs, ({ at }) => regionOf(at))) {
+    txn.put(keys.pages(id, number), encodeRegion({ number, runs: own }));
+  }
+  return { length, contentId: id.toString('hex') };
+}
+
+/** Each interval owns its extent: what one change adds or takes away is settled extent by extent. */
+function settleOwners(
+  store: Store,
+  txn: Txn,
+  owners: { readonly lost: Iterable<LogPiece>; readonly named: Iterable<PageRun> },
+): void {
+  const counts = new Map<string, { readonly piece: LogPiece; more: number }>();
+  const count = (piece: LogPiece, by: number): void => {
+    const id = `${piece.segment}:${piece.offset}`;
+    const found = counts.get(id);
+    if (found === undefined) counts.set(id, { piece, more: by });
+    else found.more += by;
+  };
+  for (const { piece } of owners.named) count(piece, 1);
+  for (const piece of owners.lost) count(piece, -1);
+  const dropped: LogPiece[] = [];
+  for (const { piece, more } of counts.values()) {
+    for (let i = 0; i < more; i++) shareExtents(txn, [piece]);
+    for (let i = 0; i > more; i--) dropped.push(piece);
+  }
+  dropPieces(store, txn, dropped);
+}
+
+/** x-ms-if-sequence-number-le, -lt, -eq. */
+export interface SequenceConditions {
+  readonly atMost?: number;
+  readonly below?: number;
+  readonly equal?: number;
+}
+
+function meets({ atMost, below, equal }: SequenceConditions, sequence: number): boolean {
+  return (
+    (atMost === undefined || sequence <= atMost) &&
+    (below === undefined || sequence < below) &&
+    (equal === undefined || sequence === equal)
+  );
+}
+
+export interface PageChange extends EntryChange {
+  readonly offset: number;
+  readonly length: number;
+  readonly sequence: SequenceConditions;
+}
+
+export type PutPagesOutcome =
+  | { readonly kind: 'ok'; readonly entry: Entry; readonly md5: Buffer | undefined; readonly crc64: bigint }
+  | Failure;
+
+/** Put Page with bytes: `length` of them. The blob's encryption must be that of the body. */
+export async function putPages(
+  store: Store,
+  command: PageChange & { readonly body: Body; readonly encryption?: EntryEncryption },
+): Promise<PutPagesOutcome> {
+  const ingested = await ingest(store, command.body, true);
+  if (ingested.kind !== 'ok') return ingested;
+  const { content } = ingested;
+  const outcome = await changeOwned(store, (txn, owning) =>
+    writePages(store, txn, owning, { ...command, pieces: content.pieces }),
+  );
+  if (outcome.kind !== 'ok') {
+    await discard(store, content.pieces);
+    return outcome;
+  }
+  return { kind: 'ok', entry: outcome.entry, md5: content.md5, crc64: content.crc64 };
+}
+
+/** Put Page without bytes. The conditions hold for the first of the transactions that a range of many pages takes. */
+export async function clearPages(store: Store, command: PageChange): Promise<EntryOutcome> {
+  const end = command.offset + command.length;
+  for (let from = command.offset; ; ) {
+    const to = await store.engine.snapshot((view) => endOfStep(view, command, from, end));
+    const length = to - from;
+    // The first looks at the range as a whole: if it is refused, nothing changed.
+    const step: PageWrite =
+      from === command.offset
+        ? { ...command, length, within: end }
+        : { ...command, conditions: {}, sequence: {}, offset: from, length };
+    const outcome = await changeOwned(store, (txn, owning) => writePages(store, txn, owning, step));
+    if (outcome.kind !== 'ok' || to === end) return outcome;
+    from = to;
+  }
+}
+
+async function endOfStep(view: View, command: PageChange, from: number, end: number): Promise<number> {
+  const container = await readContainer(view, command);
+  const entry = container && (await readEntry(view, container, command.name));
+  return entry?.record.type === 'page'
+    ? await endOfRegions(view, contentOf(entry.record), from, end, regionsAtOnce)
+    : end;
+}
+
+interface PageWrite extends PageChange {
+  /** Absent: the pages are cleared. */
+  readonly pieces?: readonly LogPiece[];
+  readonly encryption?: EntryEncryption;
+  /** The blob must be so long; by default the end of what is written. */
+  readonly within?: number;
+}
+
+async function writePages(store: Store, txn: Txn, owning: Owning, command: PageWrite): Promise<EntryOutcome | Shared> {
+  const target = await openPages(store, txn, command);
+  if (target.kind !== 'ok') return target;
+  const { existing, spot } = target;
+  const { record } = existing;
+  const { offset, length, pieces = [] } = command;
+  if (!meets(command.sequence, record.sequence ?? 0)) return { kind: 'sequence-number' };
+  if ((command.within ?? offset + length) > record.length) return { kind: 'page-range' };
+  if (command.pieces !== undefined && !isSameEncryption(record.encryption, command.encryption)) {
+    return { kind: 'encryption-mismatch' };
+  }
+  const contentId = await owning.contentId(txn, record);
+  if (typeof contentId !== 'string') return contentId;
+  await changeRuns(store, txn, Buffer.from(contentId, 'hex'), offset, offset + length, pieces);
+  const entry: Entry = { record: touched(store, { ...record, contentId }), inline: undefined };
+  putCurrent(store, txn, spot, record, entry, 'entry-changed');
+  return { kind: 'ok', entry };
+}
+
+async function openPages(store: Store, txn: Txn, command: EntryChange): ReturnType<typeof openForChange> {
+  const target = await openForChange(store, txn, command, 'change');
+  return target.kind === 'ok' && target.existing.record.type !== 'page' ? { kind: 'blob-type' } : target;
+}
+
+async function changeRuns(
+  store: Store,
+  txn: Txn,
+  content: Buffer,
+  from: number,
+  to: number,
+  pieces: readonly LogPiece[],
+): Promise<void> {
+  const fresh = Map.groupBy(layOut(pieces, from), ({ at }) => regionOf(at));
+  const regions = new Map<number, Region>();
+  for await (const region of regionsBetween(txn, content, from, to)) regions.set(region.number, region);
+  for (const number of fresh.keys()) if (!regions.has(number)) regions.set(number, { number, runs: [] });
+  const lost: LogPiece[] = [...pieces];
+  const named: PageRun[] = [];
+  for (const { number, runs } of regions.values()) {
+    const next = replaceRuns(runs, from, to, fresh.get(number) ?? []);
+    for (const { piece } of runs) lost.push(piece);
+    named.push(...next);
+    if (next.length === 0) txn.delete(keys.pages(content, number));
+    else txn.put(keys.pages(content, number), encodeRegion({ number, runs: next }));
+  }
+  settleOwners(store, txn, { lost, named });
+}
+
+/** What Set Blob Properties does to a page blob besides. */
+export interface PageProperties {
+  readonly length?: number;
+  readonly sequence?: { readonly action: 'max' | 'update'; readonly number: number } | { readonly action: 'increment' };
+}
+
+/** Changes the length and the sequence number, and the record as `edit` says. What lies behind the new end is cleared first. */
+export async function changePages(
+  store: Store,
+  command: EntryChange,
+  { length, sequence }: PageProperties,
+  edit: (record: EntryRecord) => EntryRecord | Failure,
+): Promise<EntryOutcome> {
+  let { conditions } = command;
+  if (length !== undefined) {
+    const cut = await cutOff(store, command, length);
+    if (cut.kind !== 'ok') return cut;
+    if (cut.isChanged) conditions = {};
+  }
+  return await changeOwned(store, async (txn, owning): Promise<EntryOutcome | Shared> => {
+    const target = await openPages(store, txn, { ...command, conditions });
+    if (target.kind !== 'ok') return target;
+    const { existing, spot, container } = target;
+    const edited = edit(existing.record);
+    if ('kind' in edited) return edited;
+    let record = edited;
+    if (length !== undefined && length < record.length) {
+      const contentId = await owning.contentId(txn, record);
+      if (typeof contentId !== 'string') return contentId;
+      await changeRuns(store, txn, Buffer.from(contentId, 'hex'), length, record.length, []);
+      record = { ...record, contentId };
+    }
+    if (length !== undefined) {
+      countUsage(txn, container, length - record.length);
+      record = { ...record, length };
+    }
+    if (sequence !== undefined) record = { ...record, sequence: numbered(record.sequence ?? 0, sequence) };
+    const entry: Entry = { record: touched(store, record), inline: undefined };
+    putCurrent(store, txn, spot, existing.record, entry, 'entry-changed');
+    return { kind: 'ok', entry };
+  });
+}
+
+/** Clears what would be too much for the transaction that makes the blob shorter, under its conditions. */
+async function cutOff(
+  store: Store,
+  command: EntryChange,
+  length: number,
+): Promise<{ readonly kind: 'ok'; readonly isChanged: boolean } | Failure> {
+  const looked = await store.engine.snapshot(async (view) => {
+    const target = await openForChange(store, view, command, 'change');
+    return target.kind === 'ok' && target.existing.record.type !== 'page' ? ({ kind: 'blob-type' } as const) : target;
+  });
+  if (looked.kind !== 'ok') return looked;
+  const { record } = looked.existing;
+  const end = record.length;
+  if (length >= end) return { kind: 'ok', isChanged: false };
+  const offset = await store.engine.snapshot((view) =>
+    endOfRegions(view, contentOf(record), length, end, regionsAtOnce),
+  );
+  if (offset === end) return { kind: 'ok', isChanged: false };
+  const cleared = await clearPages(store, { ...command, offset, length: end - offset, sequence: {} });
+  return cleared.kind === 'ok' ? { kind: 'ok', isChanged: true } : cleared;
+}
+
+function numbered(now: number, change: NonNullable<PageProperties['sequence']>): number {
+  switch (change.action) {
+    case 'increment':
+      return now + 1;
+    case 'max':
+      return Math.max(now, change.number);
+    case 'update':
+      return change.number;
+  }
+}
+
+export interface PageQuery extends EntryAccess {
+  readonly offset: number;
+  /** Undefined: up to the end. */
+  readonly length: number | undefined;
+  /** No more ranges than this. */
+  readonly limit: number;
+  /** A snapshot: what is asked for is what changed since. */
+  readonly since?: EntryTime;
+}
+
+export interface PageList {
+  readonly kind: 'ok';
+  readonly entry: Entry;
+  readonly written: readonly Span[];
+  /** With `since`: what had pages then, and has none now. */
+  readonly cleared: readonly Span[];
+  /** Where the ranges that are left begin. */
+  readonly next: number | undefined;
+}
+
+/** Get Page Ranges, and with `since` their difference. */
+export function listPages(store: Store, query: PageQuery): Promise<PageList | Failure> {
+  return store.engine.snapshot(async (view): Promise<PageList | Failure> => {
+    const container = await readContainer(view, query);
+    if (container === undefined) return containerNotFound;
+    const entry = await readEntry(view, container, query.name, query.at);
+    if (entry === undefined) return entryNotFound;
+    const { record } = entry;
+    if (query.leaseId !== undefined) {
+      const lease = checkLeaseForRead(record.lease, query.leaseId, store.clock.now(), 'entry');
+      if (lease.kind !== 'ok') return lease;
+    }
+    const verdict = checkRead(query.conditions, record);
+    if (verdict.kind !== 'ok') return verdict;
+    if (record.type !== 'page') return { kind: 'blob-type' };
+    if (query.offset > 0 && query.offset >= record.length) return { kind: 'page-range' };
+    const to = Math.min(record.length, query.length === undefined ? record.length : query.offset + query.length);
+    if (query.since === undefined) return await collect(query, entry, writtenRuns(view, record, query.offset, to));
+    const previous = await readEntry(view, container, query.name, query.since);
+    if (previous?.record.type !== 'page') return { kind: 'previous-snapshot' };
+    return await collect(query, entry, changedRuns(view, previous.record, record, query.offset, to));
+  });
+}
+
+interface Marked {
+  readonly written: boolean;
+  readonly start: number;
+  readonly end: number;
+}
+
+async function collect(query: PageQuery, entry: Entry, found: AsyncIterable<Marked>): Promise<PageList> {
+  const written: Span[] = [];
+  const cleared: Span[] = [];
+  for await (const { written: isWritten, start, end } of found) {
+    const spans = isWritten ? written : cleared;
+    // One more could still belong to the last range.
+    if (written.length + cleared.length === query.limit && spans.at(-1)?.end !== start) {
+      return { kind: 'ok', entry, written, cleared, next: start };
+    }
+    addSpan(spans, start, end);
+  }
+  return { kind: 'ok', entry, written, cleared, next: undefined };
+}
+
+async function* writtenRuns(
+  view: View,
+  record: EntryRecord,
+  from: number,
+  to: number,
+): AsyncGenerator<Marked, void, undefined> {
+  for await (const { runs } of regionsBetween(view, contentOf(record), from, to)) {
+    for (const run of runs) {
+      const cut = cutRun(run, from, to);
+      if (cut !== undefined) yield { written: true, start: cut.at, end: cut.at + cut.piece.length };
+    }
+  }
+}
+
+async function* changedRuns(
+  view: View,
+  before: EntryRecord,
+  now: EntryRecord,
+  from: number,
+  to: number,
+): AsyncGenerator<Marked, void, undefined> {
+  if (before.contentId === now.contentId) return;
+  const olds = regionsBetween(view, contentOf(before), from, to);
+  const news = regionsBetween(view, contentOf(now), from, to);
+  let old = await olds.next();
+  let current = await news.next();
+  while (!old.done || !current.done) {
+    const number = Math.min(
+      old.done ? Number.MAX_SAFE_INTEGER : old.value.number,
+      current.done ? Number.MAX_SAFE_INTEGER : current.value.number,
+    );
+    const cut = (region: IteratorResult<Region, void>): PageRun[] =>
+      region.done || region.value.number !== number
+        ? []
+        : region.value.runs.flatMap((run) => cutRun(run, from, to) ?? []);
+    yield* differences(cut(old), cut(current));
+    if (!old.done && old.value.number === number) old = await olds.next();
+    if (!current.done && current.value.number === number) current = await news.next();
+  }
+}
