@@ -9,6 +9,7 @@ import { pruneOnce } from './prune.ts';
 import { type ReclaimCounts, reclaimOnce } from './reclaim.ts';
 import { type RecoverCounts, recoverSegments } from './recover.ts';
 import { breathe } from './references.ts';
+import { restoreStep } from './restore.ts';
 import type { Store } from './store.ts';
 import { holdTask } from './tasks.ts';
 import { rehydrate } from './tiers.ts';
@@ -123,6 +124,8 @@ function dueWork(store: Store): DueWork {
         return await purgePast(store, txn, record);
       case 'purge-container':
         return await purgeContainer(txn, record);
+      case 'restore':
+        return await restoreStep(store, txn, record);
       case 'rehydrate':
         return await rehydrate(store, txn, record);
       default:

@@ -12,7 +12,13 @@ export function putDue(store: Store, txn: Txn, dueMs: number, record: DueRecord)
 const timeMax = 2 ** 48 - 1;
 
 /** Does one thing that is due in a transaction; what must wait longer answers with its new time. */
-export type DueWork = (txn: Txn, record: DueRecord) => Promise<{ readonly againMs: number } | undefined>;
+export type DueWork = (txn: Txn, record: DueRecord) => Promise<Again | undefined>;
+
+export interface Again {
+  readonly againMs: number;
+  /** What is to be done then, where that is something else. */
+  readonly record?: DueRecord;
+}
 
 /** Up to `rowsMax` rows whose time has come; each row goes with its work. Goes on behind one that fails, then throws. */
 export async function doDue(store: Store, work: DueWork, options: { readonly rowsMax: number }): Promise<number> {
@@ -27,7 +33,7 @@ export async function doDue(store: Store, work: DueWork, options: { readonly row
         txn.delete(key);
         const record = decodeRecord<DueRecord>(found);
         const again = await work(txn, record);
-        if (again !== undefined) putDue(store, txn, again.againMs, record);
+        if (again !== undefined) putDue(store, txn, again.againMs, again.record ?? record);
       });
     } catch (error) {
       failures.push(error);

@@ -39,6 +39,9 @@ export type Failure =
   | { readonly kind: 'immutable-by-hold' }
   | { readonly kind: 'container-protected' }
   | { readonly kind: 'container-renamed' }
+  | { readonly kind: 'restore-off' }
+  | { readonly kind: 'restore-time' }
+  | { readonly kind: 'restore-running' }
   | { readonly kind: 'policy-locked' }
   | { readonly kind: 'policy-in-the-past' }
   | { readonly kind: 'versioning-needed' }

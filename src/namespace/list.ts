@@ -52,43 +52,39 @@ export interface ListPage {
 }
 
 export function listEntries(store: Store, query: ListQuery): Promise<ListPage | Failure> {
-  return store.engine.snapshot(async (view) => {
-    const container = await readContainer(view, query);
-    if (container === undefined) return { kind: 'container-not-found' };
-    const root = Buffer.from(container.id, 'hex');
-    const items: Listed[] = [];
-    let from = compareNames(query.from, query.prefix) > 0 ? query.from : query.prefix;
-    // What lies behind the prefix's own range begins with something else.
-    if (!from.startsWith(query.prefix)) return { kind: 'ok', container, items, next: undefined };
-    const flat = query.delimiter === undefined || query.delimiter === '';
-    let ahead = flat ? Number.POSITIVE_INFINITY : aheadMin;
-    // One more than the page is looked at, to know whether another follows.
-    while (items.length <= query.limit) {
-      const { names, ended } = await nextNames(
-        view,
-        root,
-        query,
-        from,
-        Math.min(query.limit + 1 - items.length, ahead),
-      );
-      let rolled: string | undefined;
-      for (const listed of names) {
-        rolled = flat ? undefined : rollUp(listed.name, query);
-        if (rolled === undefined) items.push(listed);
-        else if (!isPrefix(items.at(-1), rolled)) items.push({ kind: 'prefix', name: rolled });
-      }
-      const last = names.at(-1);
-      if (ended || last === undefined) break;
-      // All that shares the last prefix is skipped without being read. Read further ahead as long as that pays.
-      const next = rolled === undefined ? behindListed(last) : behindPrefix(rolled);
-      if (next === undefined || !next.startsWith(query.prefix)) break;
-      from = next;
-      if (!flat) ahead = rolled === undefined || rolled === last.name ? ahead * 2 : Math.max(aheadMin, ahead / 2);
+  return store.engine.snapshot((view) => listWithin(view, query));
+}
+
+export async function listWithin(view: View, query: ListQuery): Promise<ListPage | Failure> {
+  const container = await readContainer(view, query);
+  if (container === undefined) return { kind: 'container-not-found' };
+  const root = Buffer.from(container.id, 'hex');
+  const items: Listed[] = [];
+  let from = compareNames(query.from, query.prefix) > 0 ? query.from : query.prefix;
+  // What lies behind the prefix's own range begins with something else.
+  if (!from.startsWith(query.prefix)) return { kind: 'ok', container, items, next: undefined };
+  const flat = query.delimiter === undefined || query.delimiter === '';
+  let ahead = flat ? Number.POSITIVE_INFINITY : aheadMin;
+  // One more than the page is looked at, to know whether another follows.
+  while (items.length <= query.limit) {
+    const { names, ended } = await nextNames(view, root, query, from, Math.min(query.limit + 1 - items.length, ahead));
+    let rolled: string | undefined;
+    for (const listed of names) {
+      rolled = flat ? undefined : rollUp(listed.name, query);
+      if (rolled === undefined) items.push(listed);
+      else if (!isPrefix(items.at(-1), rolled)) items.push({ kind: 'prefix', name: rolled });
     }
-    const over = items.length > query.limit ? items.pop() : undefined;
-    const next = over && cursorOf(over, query.past !== undefined);
-    return { kind: 'ok', container, items, next };
-  });
+    const last = names.at(-1);
+    if (ended || last === undefined) break;
+    // All that shares the last prefix is skipped without being read. Read further ahead as long as that pays.
+    const next = rolled === undefined ? behindListed(last) : behindPrefix(rolled);
+    if (next === undefined || !next.startsWith(query.prefix)) break;
+    from = next;
+    if (!flat) ahead = rolled === undefined || rolled === last.name ? ahead * 2 : Math.max(aheadMin, ahead / 2);
+  }
+  const over = items.length > query.limit ? items.pop() : undefined;
+  const next = over && cursorOf(over, query.past !== undefined);
+  return { kind: 'ok', container, items, next };
 }
 
 // No name holds U+0000, and keys of uploads end in it: it would find the name again.

@@ -288,6 +288,17 @@ export type DueRecord =
       readonly version: string;
     }
   | {
+      readonly kind: 'restore';
+      readonly account: string;
+      /** The container's id and name. */
+      readonly container: string;
+      readonly containerName: string;
+      readonly toMs: number;
+      /** The name to go on with, and behind the last one. */
+      readonly from: string;
+      readonly until?: string;
+    }
+  | {
       readonly kind: 'rehydrate';
       readonly account: string;
       readonly container: string;

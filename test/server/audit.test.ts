@@ -51,8 +51,8 @@ async function withServer(
 /** A server that was used a little and stopped. */
 async function used(data: string): Promise<void> {
   await withServer(data, async (server) => {
-    await server.createContainer('c');
-    for (let n = 0; n < 20; n++) assert.equal((await server.put(`/c/b${n}`, Buffer.from(`${n}`))).status, 201);
+    await server.createContainer('box');
+    for (let n = 0; n < 20; n++) assert.equal((await server.put(`/box/b${n}`, Buffer.from(`${n}`))).status, 201);
     assert.equal(await server.stop(), 0);
   });
 }
@@ -128,7 +128,7 @@ describe('a server', { timeout: 120_000 }, () => {
   test('that audits nothing leaves no log', async () => {
     const data = temporaryDirectory();
     const work = async (server: Server): Promise<void> => {
-      await server.createContainer('c');
+      await server.createContainer('box');
       assert.equal(await server.stop(), 0);
     };
     await withServer(data, work, { more: ['audit=false'] });
@@ -138,9 +138,9 @@ describe('a server', { timeout: 120_000 }, () => {
   test('that was killed has a torn end, and no finding', async () => {
     const data = temporaryDirectory();
     await withServer(data, async (server) => {
-      await server.createContainer('c');
+      await server.createContainer('box');
       await eventually(() => requestsOf(data).length === 1, 'a record');
-      await server.put('/c/b', Buffer.from('x'));
+      await server.put('/box/b', Buffer.from('x'));
       await eventually(() => requestsOf(data).length === 2, 'another record');
       server.program.kill();
       await server.program.ended();
@@ -184,9 +184,9 @@ describe('a verifier', { timeout: 120_000 }, () => {
   damaged(
     'a changed byte',
     () => {
-      const at = kept.indexOf('/c/b7"');
+      const at = kept.indexOf('/box/b7"');
       const changed = Buffer.from(kept);
-      changed[at + 4] = '8'.charCodeAt(0);
+      changed[at + 6] = '8'.charCodeAt(0);
       writeFileSync(first, changed);
     },
     /record \d+, file .*: the record, or what stands before it, was changed/,

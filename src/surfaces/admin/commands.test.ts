@@ -1,12 +1,17 @@
 // What the management commands do to a store, and what they refuse.
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { beforeEach, describe, test } from 'node:test';
 import { accountSettings } from '../../cli/account.ts';
 import { containerSettings } from '../../cli/container.ts';
 import { fieldOf } from '../../cli/words.ts';
+import { LocalKey } from '../../encryption/local-key.ts';
 import { keys } from '../../metadata/keys.ts';
 import { createContainer, deleteContainer } from '../../namespace/containers.ts';
 import type { JournalRecord } from '../../namespace/journal.ts';
+import { Keyring } from '../../namespace/keyring.ts';
 import { decodeRecord } from '../../namespace/records.ts';
 import type { Store } from '../../namespace/store.ts';
 import { settingFields } from './account-commands.ts';
@@ -275,6 +280,41 @@ describe('access', () => {
         JSON.stringify(bad),
       );
   });
+});
+
+test('encryption scopes are made with a key of one kind, listed, rotated, and switched off and on', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'causeway-scopes-'));
+  try {
+    const { engine, clock, random } = store;
+    const local = new LocalKey({ path: join(directory, 'keys', 'customer.json'), clock, random });
+    store = { ...store, keyring: new Keyring({ engine, clock, providers: { local } }) };
+    await value('account create', { account: 'photos' });
+    const at = { account: 'photos', scope: 'first' };
+    const made = await value('scope create', at);
+    assert.deepEqual([made.name, made.source, made.state], ['first', 'local', 'enabled']);
+    assert.equal((await refused('scope create', at)).code, 'ScopeAlreadyExists');
+    const vault = { ...at, scope: 'second', keyVaultKey: 'https://a.vault.azure.net/keys/blobs' };
+    assert.equal((await refused('scope create', vault)).code, 'KeyNotAvailable');
+    assert.equal((await refused('scope create', { ...vault, local: true })).code, 'InvalidInput');
+    assert.equal((await refused('scope create', { ...vault, keyVaultKey: 'http://a/keys/b' })).code, 'InvalidInput');
+    assert.equal((await refused('scope create', { ...at, account: 'nobody' })).code, 'AccountNotFound');
+    const settings = await value('account set', { account: 'photos', encryptionScope: 'first' });
+    assert.equal((settings.settings as { encryptionScope: string }).encryptionScope, 'first');
+    const rotated = await value('scope rotate', { ...at, renew: true });
+    assert.notEqual(rotated.keyVersion, made.keyVersion);
+    assert.equal((await value('scope disable', at)).state, 'disabled');
+    assert.equal((await value('scope enable', at)).state, 'enabled');
+    assert.equal((await refused('scope rotate', { ...at, scope: 'other' })).code, 'ScopeNotFound');
+    const listed = await value('scope list', { account: 'photos' });
+    assert.deepEqual(
+      (listed.scopes as { name: string }[]).map(({ name }) => name),
+      ['first'],
+    );
+    // No key is in an answer, wrapped or not.
+    assert.doesNotMatch(JSON.stringify([made, rotated, listed]), /wrapped|"keys"/);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 });
 
 describe('access check', () => {

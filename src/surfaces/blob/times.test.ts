@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { changeAccount } from '../../namespace/accounts.ts';
-import { changeContainer } from '../../namespace/containers.ts';
+import { changePolicies, type PolicyChanges } from '../../namespace/container-policies.ts';
 import { doDue } from '../../namespace/due.ts';
-import type { AccountSettings, ContainerRecord } from '../../namespace/records.ts';
+import type { AccountSettings } from '../../namespace/records.ts';
+import { getRestore, restoreStep, startRestore } from '../../namespace/restore.ts';
 import { rehydrate } from '../../namespace/tiers.ts';
 import { purgePast } from '../../namespace/times.ts';
 import { openTestSurface, type TestSurface, testAccount } from './call.testing.ts';
@@ -29,9 +30,14 @@ class Store {
     this.surface.clock.advance(1001);
   }
 
-  async retain(changes: Partial<Pick<ContainerRecord, 'immutability' | 'legalHolds' | 'versionImmutability'>>) {
-    const name = { account: testAccount, container: 'docs' };
-    await changeContainer(this.surface.store, { ...name, conditions: {}, cause }, changes);
+  async retain(changes: PolicyChanges): Promise<void> {
+    const outcome = await changePolicies(
+      this.surface.store,
+      { account: testAccount, container: 'docs' },
+      changes,
+      cause,
+    );
+    assert.equal(outcome.kind, 'ok');
   }
 
   put(text: string, headers = {}): Promise<Answered> {
@@ -155,7 +161,8 @@ describe('versioning', () => {
       for (let marker = ''; ; ) {
         const url = at(`docs?restype=container&comp=list&include=versions&maxresults=2&marker=${marker}`);
         const { text } = await store.client.send({ url });
-        for (const [, id] of text.matchAll(/<VersionId>(.*?)<\/VersionId>/g)) seen.push(await store.get(`?versionid=${id}`));
+        for (const [, id] of text.matchAll(/<VersionId>(.*?)<\/VersionId>/g))
+          seen.push(await store.get(`?versionid=${id}`));
         marker = encodeURIComponent(/<NextMarker>(.*?)<\/NextMarker>/.exec(text)?.[1] ?? '');
         if (marker === '') break;
       }
@@ -227,11 +234,46 @@ describe('soft delete', () => {
   });
 });
 
+describe('a restore', () => {
+  test('gives every name the state that it had at a time', async () => {
+    await withStore({ versioning: true, restoreDays: 3 }, async (store) => {
+      const { client, surface } = store;
+      const put = (name: string, text: string) => client.put(at(`docs/${name}`), text);
+      for (const name of ['kept', 'changed', 'deleted', 'dir/deep']) await put(name, `${name} then`);
+      surface.clock.advance(60_000);
+      const toMs = surface.clock.now();
+      surface.clock.advance(60_000);
+      await put('changed', 'later');
+      await put('dir/deep', 'later');
+      await put('new', 'later');
+      await client.send({ method: 'DELETE', url: at('docs/deleted') });
+      const name = { account: testAccount, container: 'docs' };
+      const started = await startRestore(surface.store, { ...name, toMs, cause });
+      assert.equal(started.kind, 'ok');
+      for (let i = 0; i < 20 && (await getRestore(surface.store, name))?.state === 'running'; i++) {
+        await doDue(
+          surface.store,
+          async (txn, record) => (record.kind === 'restore' ? restoreStep(surface.store, txn, record) : undefined),
+          { rowsMax: 10 },
+        );
+      }
+      const { text } = await client.send({ url: at('docs?restype=container&comp=list') });
+      const names = [...text.matchAll(/<Name>(.*?)<\/Name>/g)].map(([, found = '']) => found);
+      assert.deepEqual(names, ['changed', 'deleted', 'dir/deep', 'kept']);
+      for (const one of names) assert.equal((await client.send({ url: at(`docs/${one}`) })).text, `${one} then`);
+      const { restored, deleted, refused } = (await getRestore(surface.store, name)) ?? {};
+      assert.deepEqual([restored, deleted, refused], [3, 1, 0]);
+      const early = { ...name, toMs: toMs - 9 * dayMs, cause };
+      assert.equal((await startRestore(surface.store, early)).kind, 'restore-time');
+    });
+  });
+});
+
 describe('immutability', () => {
   test('of a container’s retention stops every change and delete until it is over', async () => {
     await withStore({}, async (store) => {
       await store.put('one');
-      await store.retain({ immutability: { days: 2, state: 'locked' } });
+      await store.retain({ retentionDays: 2, retentionLock: true });
       const refused = '409 BlobImmutableDueToPolicy';
       assert.equal(code(await store.put('two')), refused);
       assert.equal(code(await store.send('DELETE', '')), refused);

@@ -1,0 +1,198 @@
+// Point-in-time restore of a container: every name gets the state that it had at a time, by versions that were kept.
+import { parseTicks, ticksAMs } from '../codec/ticks.ts';
+import type { Txn } from '../metadata/engine.ts';
+import { keys } from '../metadata/keys.ts';
+import { type ContainerName, countUsage, readContainer } from './containers.ts';
+import { shareContent } from './contents.ts';
+import { type Again, putDue } from './due.ts';
+import { containerNotFound, keepReplaced } from './entries.ts';
+import { freshTime, putCurrent, putPast, readPast, removeCurrent, type Spot } from './entry-rows.ts';
+import type { Failure } from './failure.ts';
+import { checkTouch } from './immutable.ts';
+import { appendJournal, type Cause } from './journal.ts';
+import { isHeld } from './leases.ts';
+import { listWithin } from './list.ts';
+import { makePlace } from './paths.ts';
+import {
+  type ContainerRecord,
+  type DueRecord,
+  decodeEntry,
+  decodeRecord,
+  type Entry,
+  encodeRecord,
+} from './records.ts';
+import { readSettings } from './settings.ts';
+import { change, newEtag, type Store } from './store.ts';
+
+export interface RestoreCommand extends ContainerName {
+  readonly toMs: number;
+  /** Names from `from` (inclusive) to `until` (exclusive); absent: all. */
+  readonly from?: string;
+  readonly until?: string;
+  readonly cause: Cause;
+}
+
+export interface RestoreStatus {
+  readonly state: 'running' | 'done';
+  readonly toMs: number;
+  readonly startedMs: number;
+  readonly endedMs?: number;
+  /** Names looked at, and what became of them. */
+  readonly names: number;
+  readonly restored: number;
+  readonly deleted: number;
+  /** Left as they are: held by a lease, or immutable. */
+  readonly refused: number;
+}
+
+const dayMs = 24 * 3_600_000;
+const statesAStep = 64;
+
+/** Begins a restore, which the background carries out; new versions are made, and none is lost. */
+export function startRestore(
+  store: Store,
+  command: RestoreCommand,
+): Promise<{ readonly kind: 'ok'; readonly status: RestoreStatus } | Failure> {
+  return change(store, async (txn) => {
+    const container = await readContainer(txn, command);
+    if (container === undefined) return containerNotFound;
+    const { versioning, restoreDays = 0 } = await readSettings(txn, command.account);
+    if (versioning !== true || restoreDays === 0) return { kind: 'restore-off' };
+    const nowMs = store.clock.now();
+    const { toMs } = command;
+    if (toMs >= nowMs || toMs < nowMs - restoreDays * dayMs || toMs < container.createdMs) {
+      return { kind: 'restore-time' };
+    }
+    if ((await statusOf(txn, command))?.state === 'running') return { kind: 'restore-running' };
+    const status: RestoreStatus = {
+      state: 'running',
+      toMs,
+      startedMs: nowMs,
+      names: 0,
+      restored: 0,
+      deleted: 0,
+      refused: 0,
+    };
+    putStatus(txn, command, status);
+    putDue(store, txn, nowMs, {
+      kind: 'restore',
+      account: command.account,
+      container: container.id,
+      containerName: command.container,
+      toMs,
+      from: command.from ?? '',
+      ...(command.until !== undefined && { until: command.until }),
+    });
+    const { account, container: name, cause } = command;
+    appendJournal(store, txn, { operation: 'restore-point', account, container: name, id: container.id, ...cause });
+    return { kind: 'ok', status };
+  });
+}
+
+/** How the last restore of a container stands; undefined: there was none. */
+export function getRestore(store: Store, name: ContainerName): Promise<RestoreStatus | undefined> {
+  return store.engine.snapshot((view) => statusOf(view, name));
+}
+
+function statusKey({ account, container }: ContainerName): Buffer {
+  return keys.setting(`restore/${account}/${container}`);
+}
+
+async function statusOf(txn: Pick<Txn, 'get'>, name: ContainerName): Promise<RestoreStatus | undefined> {
+  const found = await txn.get(statusKey(name));
+  return found && decodeRecord<RestoreStatus>(found);
+}
+
+function putStatus(txn: Txn, name: ContainerName, status: RestoreStatus): void {
+  txn.put(statusKey(name), encodeRecord(status));
+}
+
+const everything = { snapshots: false, versions: true, deleted: true, versionsOnly: false, alone: false };
+
+/** The work of a `restore` row: some names, and a row for the rest. */
+export async function restoreStep(
+  store: Store,
+  txn: Txn,
+  due: Extract<DueRecord, { kind: 'restore' }>,
+): Promise<Again | undefined> {
+  const name = { account: due.account, container: due.containerName };
+  const container = await readContainer(txn, name);
+  const status = await statusOf(txn, name);
+  if (status === undefined || container?.id !== due.container) return undefined;
+  const query = { ...name, prefix: '', delimiter: undefined, uncommitted: false, past: everything };
+  const page = await listWithin(txn, { ...query, from: due.from, limit: statesAStep });
+  if (page.kind !== 'ok') return undefined;
+  const names = [...new Set(page.items.map((item) => item.name))].filter(
+    (one) => due.until === undefined || Buffer.compare(Buffer.from(one), Buffer.from(due.until)) < 0,
+  );
+  const counts = { names: names.length, restored: 0, deleted: 0, refused: 0, same: 0 };
+  const settings = await readSettings(txn, due.account);
+  const cause = { by: 'restore', requestId: '' };
+  for (const one of names) {
+    const place = await makePlace(store, txn, Buffer.from(container.id, 'hex'), one);
+    const spot: Spot = { name: { ...name, name: one }, container, settings, place, cause };
+    counts[await restoreName(store, txn, spot, container, due.toMs)]++;
+  }
+  const last = names.at(-1);
+  const isEnd =
+    page.next === undefined || last === undefined || names.length < new Set(page.items.map((i) => i.name)).size;
+  const sum: RestoreStatus = {
+    ...status,
+    names: status.names + counts.names,
+    restored: status.restored + counts.restored,
+    deleted: status.deleted + counts.deleted,
+    refused: status.refused + counts.refused,
+  };
+  const nowMs = store.clock.now();
+  putStatus(txn, name, isEnd ? { ...sum, state: 'done', endedMs: nowMs } : sum);
+  // All states of the last name were dealt with, also those that did not come on this page.
+  return isEnd ? undefined : { againMs: nowMs, record: { ...due, from: `${last}\u0001` } };
+}
+
+async function restoreName(
+  store: Store,
+  txn: Txn,
+  spot: Spot,
+  container: ContainerRecord,
+  toMs: number,
+): Promise<'restored' | 'deleted' | 'refused' | 'same'> {
+  const { place } = spot;
+  const found = await txn.get(keys.entry(place.parent, place.leaf));
+  const current = found && decodeEntry(found);
+  if (current !== undefined && beganMs(current) <= toMs) return 'same';
+  const then = (await readPast(txn, place)).findLast(
+    (entry) =>
+      entry.record.past?.kind === 'version' &&
+      beganMs(entry) <= toMs &&
+      (entry.record.past.replacedMs ?? Number.POSITIVE_INFINITY) > toMs,
+  );
+  if (then === undefined && current === undefined) return 'same';
+  const nowMs = store.clock.now();
+  if (current !== undefined) {
+    const touch = then === undefined ? 'delete' : 'overwrite';
+    const mayTouch = checkTouch(container, current.record, touch, true, nowMs);
+    if (mayTouch.kind !== 'ok' || isHeld(current.record.lease, nowMs)) return 'refused';
+  }
+  const time = await freshTime(store, txn, place, current?.record.version);
+  if (then === undefined) {
+    const gone = current as Entry;
+    removeCurrent(store, txn, spot, gone.record);
+    putPast(store, txn, spot, gone, { kind: 'version', time: gone.record.version ?? time, replacedMs: nowMs });
+    return 'deleted';
+  }
+  if (current !== undefined) keepReplaced(store, txn, spot, current, time);
+  shareContent(txn, then);
+  countUsage(txn, container, then.record.length);
+  // Retention belongs to the version that it was set on.
+  const { past: _, immutability: __, legalHold: ___, ...state } = then.record;
+  const record = { ...state, etag: newEtag(store, current?.record.etag), modifiedMs: nowMs, version: time };
+  putCurrent(store, txn, spot, current?.record, { record, inline: then.inline }, 'entry-written');
+  return 'restored';
+}
+
+/** When a state became the current one. */
+function beganMs({ record }: Entry): number {
+  const id = record.past?.time ?? record.version;
+  const ticks = id === undefined ? undefined : parseTicks(id);
+  return ticks === undefined ? record.modifiedMs : Math.max(Number(ticks / ticksAMs), 0);
+}
