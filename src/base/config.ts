@@ -96,7 +96,7 @@ const schema = z
     tlsCertificate: z
       .string('must be the path of a PEM file')
       .default('')
-      .describe('PEM file of the certificate and its chain: makes the Blob API HTTPS; renewed as it changes'),
+      .describe('PEM file of the certificate and its chain: the Blob API is then HTTPS; read again when it changes'),
     tlsKey: z.string('must be the path of a PEM file').default('').describe('PEM file of the key of tlsCertificate'),
     tlsHandshakeTimeoutMs: durationMs().default(10_000).describe('time for a TLS handshake to end'),
     headersTimeoutMs: durationMs().default(30_000).describe('time for the headers of a request to arrive'),

@@ -1,5 +1,5 @@
 // `causeway container`: what Azure's management plane sets on a container.
-import { accountOperand, managementCommand, type Operand, saySettings } from './management.ts';
+import { accountOperand, managementCommand, type Operand, sayFields, saySettings } from './management.ts';
 import type { Settings } from './words.ts';
 
 const named: Operand = { shown: 'CONTAINER', field: 'container' };
@@ -29,6 +29,9 @@ TAGS are 3 to 23 letters and digits, with commas between them.`,
   causeway container legal-hold photos 2026 --add case42 --data /srv/causeway`,
   flags: {
     add: { shown: 'TAGS', kind: 'list', help: 'tags of legal holds to add' },
+    to: { shown: 'TIME', isRequired: true, help: 'to which time, such as 2026-01-31T12:00:00Z' },
+    from: { shown: 'NAME', help: 'only blobs from this name on' },
+    until: { shown: 'NAME', help: 'only blobs before this name' },
     clear: { shown: 'TAGS', kind: 'list', help: 'tags of legal holds to clear' },
   },
   actions: [
@@ -51,6 +54,19 @@ TAGS are 3 to 23 letters and digits, with commas between them.`,
       operands: [accountOperand, named],
       flags: ['add', 'clear'],
       say: saySettings,
+    },
+    {
+      name: 'restore',
+      summary: 'begins to bring the blobs of a container to their state at a time',
+      operands: [accountOperand, named],
+      flags: ['to', 'from', 'until'],
+      say: sayFields,
+    },
+    {
+      name: 'restore-status',
+      summary: 'prints how far the last restore of a container is',
+      operands: [accountOperand, named],
+      say: sayFields,
     },
   ],
 });

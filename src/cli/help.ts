@@ -58,9 +58,10 @@ function settings(): string {
   // The entries of a list that is longer than a line stand below each other.
   const below = `\n${' '.repeat(width + 2)}`;
   const rows = all.map(({ name, byDefault, meaning }) => {
-    const shown =
-      byDefault.length <= columnsMax / 2 ? ` (${byDefault})` : `${below}(${byDefault.replaceAll(', ', `,${below}`)})`;
-    return `  ${name.padEnd(width)}${meaning}${shown}`;
+    const isList = byDefault.length > columnsMax / 2;
+    const text = isList ? meaning : `${meaning} (${byDefault})`;
+    const lines = folded(text, columnsMax - width - 2).join(below);
+    return `  ${name.padEnd(width)}${lines}${isList ? `${below}(${byDefault.replaceAll(', ', `,${below}`)})` : ''}`;
   });
   return `Settings, as keys of the YAML file of --config or as --set NAME=VALUE; in brackets, the default:
 
@@ -70,4 +71,14 @@ Example of a file:
   data: /srv/causeway
   host: 0.0.0.0
   workers: 8`;
+}
+
+function folded(text: string, lineMax: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(' ')) {
+    const last = lines.at(-1);
+    if (last === undefined || last.length + 1 + word.length > lineMax) lines.push(word);
+    else lines[lines.length - 1] = `${last} ${word}`;
+  }
+  return lines;
 }

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { test } from 'node:test';
 import { exportSPKI, importJWK, SignJWT } from 'jose';
-import { type Issuer, type IssuerOptions, type Minting, startIssuer } from '../../test/support/issuer.ts';
 import type { Clock } from '../base/clock.ts';
+import { type Issuer, type IssuerOptions, type Minting, startIssuer } from './issuer.testing.ts';
 import { refetchPauseMs } from './jwks.ts';
 import { audienceOf, type TokenSettings, TokenVerifier } from './tokens.ts';
 

@@ -36,10 +36,7 @@ export interface Append extends EntryChange {
   readonly append: AppendConditions;
 }
 
-export type AppendOutcome =
-  | { readonly kind: 'ok'; readonly entry: Entry; readonly offset: number }
-  /** Of `appendRange`, whose source it is. */
-  | Failure;
+export type AppendOutcome = { readonly kind: 'ok'; readonly entry: Entry; readonly offset: number } | Failure;
 
 export type AppendedOutcome =
   | {
@@ -89,9 +86,10 @@ export async function appendRange(
     if (sourceOffset + length > record.length) return { kind: 'source-range' };
     if (record.type === 'page' || entry.inline !== undefined) return { kind: 'body-needed' };
     const pieces = await cutPieces(txn, entry, sourceOffset, length);
-    shareExtents(txn, pieces);
-    const encryption = record.encryption;
+    const { encryption } = record;
     const outcome = await append(store, txn, owning, { ...command, ...(encryption && { encryption }) }, pieces, length);
+    // Only now: a transaction that has to be run again must leave nothing.
+    if (outcome.kind === 'ok') shareExtents(txn, pieces);
     return outcome;
   });
 }

@@ -19,6 +19,7 @@ export const refusals = {
   AccountNotEmpty: 409,
   SettingsConflict: 409,
   ContainerNotFound: 404,
+  RestoreNotFound: 404,
   PolicyRefused: 409,
   RoleNotFound: 404,
   RoleInUse: 409,

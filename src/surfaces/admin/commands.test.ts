@@ -17,15 +17,16 @@ import type { Store } from '../../namespace/store.ts';
 import { settingFields } from './account-commands.ts';
 import { managementCommands, runCommand } from './commands.ts';
 import { policyFields } from './container-commands.ts';
-import { createManagementStore } from './store.testing.ts';
+import { createManagementStore, type ManualClock } from './store.testing.ts';
 
 const cause = { by: 'causeway admin', requestId: 'request-1' };
 const principal = '8a1e0000-0000-4000-8000-000000000001';
 let store: Store;
+let clock: ManualClock;
 const actionOf = async (operation: string) => (operation === 'PutBlob' ? 'blob/create' : undefined);
 
 beforeEach(() => {
-  ({ store } = createManagementStore());
+  ({ store, clock } = createManagementStore());
 });
 
 const run = (name: string, input: object) => runCommand({ store, cause, actionOf }, name, input);
@@ -285,7 +286,7 @@ describe('access', () => {
 test('encryption scopes are made with a key of one kind, listed, rotated, and switched off and on', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'causeway-scopes-'));
   try {
-    const { engine, clock, random } = store;
+    const { engine, random } = store;
     const local = new LocalKey({ path: join(directory, 'keys', 'customer.json'), clock, random });
     store = { ...store, keyring: new Keyring({ engine, clock, providers: { local } }) };
     await value('account create', { account: 'photos' });
@@ -315,6 +316,24 @@ test('encryption scopes are made with a key of one kind, listed, rotated, and sw
   } finally {
     rmSync(directory, { recursive: true });
   }
+});
+
+test('a container is restored to a time that its account can go back to', async () => {
+  const account = 'photos';
+  await value('account create', { account });
+  await makeContainer(account, 'box');
+  const at = { account, container: 'box' };
+  const before = new Date(clock.now()).toISOString();
+  clock.nowMs += 60_000;
+  assert.match((await refused('container restore', { ...at, to: before })).message, /needs versioning=on/);
+  await value('account set', { account, versioning: true, changeFeed: true, softDeleteDays: 7, restoreDays: 6 });
+  assert.equal((await refused('container restore', { ...at, to: '2026-01-01' })).code, 'InvalidInput');
+  assert.equal((await refused('container restore', { ...at, to: '2025-01-01T00:00:00Z' })).code, 'PolicyRefused');
+  assert.equal((await refused('container restore-status', at)).code, 'RestoreNotFound');
+  const begun = await value('container restore', { ...at, to: before, from: 'a', until: 'b' });
+  assert.deepEqual([begun.state, begun.to], ['running', before]);
+  assert.deepEqual(await value('container restore-status', at), begun);
+  assert.match((await refused('container restore', { ...at, to: before })).message, /is running/);
 });
 
 describe('access check', () => {

@@ -9,6 +9,7 @@ import {
 } from '../../namespace/container-policies.ts';
 import { getContainer } from '../../namespace/containers.ts';
 import type { ContainerRecord } from '../../namespace/records.ts';
+import { getRestore, type RestoreStatus, startRestore } from '../../namespace/restore.ts';
 import {
   accountField,
   type CommandContext,
@@ -44,6 +45,13 @@ const holdTags = z
   )
   .max(legalHoldsMax, `must be at most ${legalHoldsMax} tags`)
   .optional();
+
+const blobName = z.string('must be the name of a blob').min(1).max(1024);
+
+function restoreView({ toMs, startedMs, endedMs, ...status }: RestoreStatus) {
+  const ended = endedMs === undefined ? null : isoTime(endedMs);
+  return { ...status, to: isoTime(toMs), started: isoTime(startedMs), ended };
+}
 
 function containerView({ account, container }: { account: string; container: string }, record: ContainerRecord) {
   const { immutability } = record;
@@ -98,6 +106,52 @@ export const containerCommands: readonly ManagementCommand[] = [
     input: z.strictObject({ ...at, add: holdTags, clear: holdTags }),
     run: (context, { account, container, add, clear }) =>
       change(context, { account, container }, withoutUndefined({ addLegalHolds: add, clearLegalHolds: clear })),
+  }),
+  command({
+    name: 'container restore',
+    method: 'POST',
+    path: '/v1/accounts/{account}/containers/{container}/restore',
+    summary: 'begins to bring the blobs of a container, from a name and before another, to their state at a time',
+    input: z.strictObject({
+      ...at,
+      to: z.iso.datetime({ offset: true, error: 'must be a time such as 2026-01-31T12:00:00Z' }),
+      from: blobName.optional(),
+      until: blobName.optional(),
+    }),
+    async run({ store, cause }, { account, container, to, ...range }) {
+      const name = { account, container };
+      const begin = { ...name, toMs: Date.parse(to), ...withoutUndefined(range), cause };
+      const outcome = await startRestore(store, begin);
+      switch (outcome.kind) {
+        case 'ok':
+          return done(restoreView(outcome.status));
+        case 'restore-off':
+          return refuse('PolicyRefused', 'the account needs versioning=on and restore-days');
+        case 'restore-time':
+          return refuse('PolicyRefused', 'the time must be within restore-days, past, and of this container');
+        case 'restore-running':
+          return refuse('PolicyRefused', 'a restore of the container is running');
+        case 'account-not-found':
+        case 'container-not-found':
+        case 'no-space':
+        case 'contended':
+          return refusalOf(outcome.kind, name);
+        default:
+          throw new Error(`restoring a container: ${outcome.kind}`);
+      }
+    },
+  }),
+  command({
+    name: 'container restore-status',
+    method: 'GET',
+    path: '/v1/accounts/{account}/containers/{container}/restore',
+    summary: 'shows how far the last restore of a container is',
+    input: z.strictObject(at),
+    async run({ store }, name) {
+      const status = await getRestore(store, name);
+      if (status !== undefined) return done(restoreView(status));
+      return refuse('RestoreNotFound', `the container ${name.container} was not restored`);
+    },
   }),
 ];
 

@@ -18,11 +18,20 @@ import { BlobError, errorAnswer } from './errors.ts';
 import type { Visit } from './gate.ts';
 import { entryTime, headerError, refuseUnsupported } from './headers-in.ts';
 import { findOperation, furtherActions } from './operations.ts';
-import { one, type ParsedRequest, parseQuery, parseTarget, refuseRepeated, type Target } from './request.ts';
+import {
+  one,
+  type ParsedRequest,
+  parseQuery,
+  parseTarget,
+  refuseRepeated,
+  type Target,
+  websiteAccount,
+} from './request.ts';
 import { blobServiceOf } from './service-record.ts';
 import { cannotVerifySource, notAuthenticated } from './source.ts';
 import { parseSource } from './source-address.ts';
 import { chooseVersion, impliedVersion, newestVersion } from './versions.ts';
+import { serveWebsite } from './website.ts';
 
 export interface Incoming {
   readonly method: string;
@@ -59,6 +68,12 @@ interface Seen {
   action: Action | undefined;
   /** Records of the journal that it made, `,` between them. */
   journalId: string | undefined;
+}
+
+interface Context {
+  readonly incoming: Incoming;
+  readonly request: { readonly requestId: string; readonly nowMs: number; readonly isPart: boolean };
+  readonly seen: Seen;
 }
 
 /** Hears of the requests within a batch; those that come by themselves are told by their answer. */
@@ -147,6 +162,9 @@ export class BlobDispatcher {
       const account = await this.#authenticator.account(parsed.target.account);
       return preflight(account?.record.blobService, incoming.headers);
     }
+    const context = { incoming, request, seen };
+    const website = websiteAccount(incoming.headers.host);
+    if (website !== undefined) return await this.#serveWebsite(parsed, context);
     const operation = findOperation(parsed);
     seen.operation = operation.name;
     const credentials = { ...parsed, peer: incoming.peer };
@@ -161,6 +179,36 @@ export class BlobDispatcher {
     if (incoming.visit !== undefined) await this.#letIn(incoming.visit, parsed, principal, incoming.peer);
     refuseUnsupported(incoming.headers);
     refuseEncryption(operation.name, incoming.headers);
+    const call = await this.#call(parsed, context, principal, onlyIfNew);
+    // `findOperation` matched the level to what the address names.
+    switch (operation.level) {
+      case 'service':
+        return await operation.handle(call);
+      case 'container':
+        return await operation.handle(call as ContainerCall);
+      case 'blob':
+        return await operation.handle(call as BlobCall);
+    }
+  }
+
+  async #serveWebsite(parsed: ParsedRequest, context: Context): Promise<Answer> {
+    context.seen.operation = 'GetWebContent';
+    const principal: Principal = { kind: 'anonymous' };
+    context.seen.principal = principal;
+    const { visit, peer } = context.incoming;
+    if (visit !== undefined) await this.#letIn(visit, parsed, principal, peer);
+    const account = await this.#authenticator.account(parsed.target.account);
+    const call = await this.#call(parsed, context, principal, false);
+    return await serveWebsite(call, blobServiceOf(account?.record.blobService).staticWebsite, parsed.target.blob ?? '');
+  }
+
+  async #call(
+    parsed: ParsedRequest,
+    { incoming, request, seen }: Context,
+    principal: Principal,
+    onlyIfNew: boolean,
+  ): Promise<Call> {
+    const client = incoming.headers['x-ms-client-request-id'];
     const call: Call = {
       ...parsed,
       store: this.#store,
@@ -170,8 +218,9 @@ export class BlobDispatcher {
       nowMs: request.nowMs,
       peer: incoming.peer,
       cause: {
-        by: operation.name,
+        by: seen.operation,
         requestId: request.requestId,
+        ...(client !== undefined && clientRequestId.test(client) && { clientRequestId: client }),
         noted: (id) => {
           seen.journalId = seen.journalId === undefined ? id : `${seen.journalId},${id}`;
         },
@@ -186,15 +235,7 @@ export class BlobDispatcher {
         return await this.#runPart(part, incoming, seen.version);
       },
     };
-    // `findOperation` matched the level to what the address names.
-    switch (operation.level) {
-      case 'service':
-        return await operation.handle(call);
-      case 'container':
-        return await operation.handle(call as ContainerCall);
-      case 'blob':
-        return await operation.handle(call as BlobCall);
-    }
+    return call;
   }
 
   /** Only who may do it uses up what his account has: anybody can name an account. */

@@ -1,7 +1,7 @@
 // Requests with tokens of Entra ID: who gets in, with which roles, and what an account's settings keep out.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type Issuer, type Minting, startIssuer } from '../../../test/support/issuer.ts';
+import { type Issuer, type Minting, startIssuer } from '../../identity/issuer.testing.ts';
 import { type Assign, assignRole } from '../../namespace/access.ts';
 import { changeSettings, type SettingChanges } from '../../namespace/account-settings.ts';
 import { openTestSurface, testAccount } from './call.testing.ts';

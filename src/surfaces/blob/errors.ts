@@ -182,6 +182,7 @@ const codes = {
   UnauthorizedBlobOverwrite: [403, 'This request is not authorized to perform blob overwrites.'],
   UnsatisfiableCondition: [400, 'The request includes an unsatisfiable condition for this operation.'],
   UnsupportedHeader: [400, 'One of the HTTP headers specified in the request is not supported.'],
+  WebContentNotFound: [404, 'The requested content does not exist.'],
   UnsupportedHttpVerb: [405, "The resource doesn't support specified Http Verb."],
   UnsupportedQueryParameter: [400, 'One of the query parameters specified in the request URI is not supported.'],
 } as const satisfies Record<string, readonly [status: number, message: string]>;

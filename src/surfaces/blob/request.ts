@@ -26,11 +26,19 @@ export interface ParsedRequest {
 }
 
 const hostStyle = /^([a-z0-9]{3,24})\.blob\./i;
+const webStyle = /^([a-z0-9]{3,24})\.(?:z\d{1,3}\.)?web\./i;
+
+/** The account whose website a host name is of: `account.web.anything` or `account.z1.web.anything`. */
+export function websiteAccount(host: string | undefined): string | undefined {
+  return host === undefined ? undefined : webStyle.exec(host)?.[1]?.toLowerCase();
+}
 
 /** Throws `BlobError` for what is no address of anything here. */
 export function parseTarget(rawPath: string, host: string | undefined, query: Query): Target {
   const styled = host === undefined ? null : hostStyle.exec(host);
   let rest = rawPath.startsWith('/') ? rawPath.slice(1) : rawPath;
+  const website = styled === null ? websiteAccount(host) : undefined;
+  if (website !== undefined) return { account: website, container: '$web', blob: decode(rest) };
   let account: string;
   if (styled !== null) account = (styled[1] as string).toLowerCase();
   else {

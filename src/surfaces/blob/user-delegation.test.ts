@@ -1,9 +1,9 @@
 // User delegation: keys, and signatures made with them, as long as whoever made them may do it himself.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Issuer, startIssuer } from '../../../test/support/issuer.ts';
 import { readXml, xmlChildText } from '../../codec/xml-read.ts';
 import { parseAccountKey, sign } from '../../identity/account-key.ts';
+import { type Issuer, startIssuer } from '../../identity/issuer.testing.ts';
 import { type DelegatedSas, parseSas } from '../../identity/sas.ts';
 import { sasStringToSign } from '../../identity/verify-sas.ts';
 import { assignRole, unassignRole } from '../../namespace/access.ts';

@@ -7,7 +7,6 @@ export interface CsvRecord {
   readonly fields: readonly Buffer[];
 }
 
-const quoteMark = 0x22;
 const carriageReturn = 0x0d;
 const lineFeed = 0x0a;
 
@@ -110,7 +109,7 @@ function parseRecord(bytes: Buffer, start: number, isLast: boolean, marks: Marks
     } else if (byte === endFirst && starts(bytes, at, end)) {
       close();
       at += end.length;
-      return { end: at, fields, isEmpty: isEmpty(fields, bytes, start) };
+      return { end: at, fields, isEmpty: isEmpty(fields, bytes[start] === quote) };
     } else if (byte === carriageReturn && end.length === 1 && endFirst === lineFeed && bytes[at + 1] === lineFeed) {
       at++;
     } else {
@@ -120,14 +119,14 @@ function parseRecord(bytes: Buffer, start: number, isLast: boolean, marks: Marks
   }
   if (!isLast) return undefined;
   close();
-  return { end: bytes.length, fields, isEmpty: isEmpty(fields, bytes, start) };
+  return { end: bytes.length, fields, isEmpty: isEmpty(fields, bytes[start] === quote) };
 }
 
 const starts = (bytes: Buffer, at: number, text: Buffer): boolean =>
   text.length === 1 || bytes.compare(text, 0, text.length, at, Math.min(at + text.length, bytes.length)) === 0;
 
-const isEmpty = (fields: readonly Buffer[], bytes: Buffer, start: number): boolean =>
-  fields.length === 1 && fields[0]?.length === 0 && bytes[start] !== quoteMark;
+const isEmpty = (fields: readonly Buffer[], isQuoted: boolean): boolean =>
+  fields.length === 1 && fields[0]?.length === 0 && !isQuoted;
 
 /** A record as the engine reads it without surprises: commas, quotes doubled, line feeds. */
 export function plainRecord(fields: readonly Buffer[]): string {

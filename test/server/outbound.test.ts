@@ -8,10 +8,10 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { importSPKI, UnsecuredJWT } from 'jose';
-import { makeAuthority, makeCertificate } from '../../test/support/certificates.ts';
-import { type IssuerClient, startIssuer } from '../../test/support/issuer.ts';
-import { createTokenSource, type OutboundIdentity } from './outbound.ts';
+import { UnsecuredJWT } from 'jose';
+import { createTokenSource, type OutboundIdentity } from '../../src/identity/outbound.ts';
+import { makeAuthority, makeCertificate } from '../support/certificates.ts';
+import { type IssuerClient, startIssuer } from '../support/issuer.ts';
 
 const scope = 'https://vault.azure.net/.default';
 const directory = mkdtempSync(join(tmpdir(), 'causeway-outbound-'));
@@ -25,6 +25,10 @@ const file = (name: string, text: string): string => {
   writeFileSync(path, text);
   return path;
 };
+
+function openssl(...words: readonly string[]): void {
+  execFileSync('openssl', words, { stdio: 'ignore', timeout: 30_000 });
+}
 
 type Registered = Extract<OutboundIdentity, { kind: 'client-secret' | 'certificate' | 'workload-identity' }>;
 type OwnFields = {
@@ -84,10 +88,9 @@ describe('a token is had by', () => {
       '-out',
       certificate,
     ];
-    execFileSync('openssl', words, { stdio: 'ignore', timeout: 30_000 });
+    openssl(...words);
     const certificateFile = file('client.pem', readFileSync(key, 'utf8') + readFileSync(certificate, 'utf8'));
-    const spki = new X509Certificate(readFileSync(certificate)).publicKey.export({ type: 'spki', format: 'pem' });
-    const publicKey = await importSPKI(`${spki}`, 'PS256');
+    const { publicKey } = new X509Certificate(readFileSync(certificate));
     assert.equal(await tokenOf({ kind: 'certificate', certificateFile }, { publicKey }), oid);
   });
 

@@ -1,0 +1,317 @@
+// The follower that writes $blobchangefeed: each change once, in the order of the journal, in one transaction with its cursor.
+import type { LogPiece } from '../../content/extent.ts';
+import type { Txn, View } from '../../metadata/engine.ts';
+import { readAccount } from '../../namespace/accounts.ts';
+import { readContainer } from '../../namespace/containers.ts';
+import { dropPieces } from '../../namespace/contents.ts';
+import { type JournalRow, moveFollower } from '../../namespace/followers.ts';
+import { discard } from '../../namespace/ingest.ts';
+import type { JournalRecord } from '../../namespace/journal.ts';
+import { type ContainerRecord, decodeRecord, encodeRecord } from '../../namespace/records.ts';
+import {
+  appendServiceFile,
+  openServiceContainer,
+  putServiceFile,
+  readAppendable,
+  type ServiceContainer,
+} from '../../namespace/service-files.ts';
+import { readSettings } from '../../namespace/settings.ts';
+import { change, type Store } from '../../namespace/store.ts';
+import type { Follower, Taken } from '../follow.ts';
+import { type Append, AppendPlan, type FeedEvent } from './append-plan.ts';
+import { eventTypeOf } from './events.ts';
+import { allStates, endOf, type FeedState, isStill, readState, stateKey } from './feed-state.ts';
+import {
+  avroType,
+  feedContainer,
+  filePath,
+  firstSegmentMs,
+  firstSegmentPath,
+  jsonType,
+  manifest,
+  manifestPath,
+  segmentOf,
+  segmentsFile,
+  segmentsPath,
+} from './layout.ts';
+
+export interface ChangeFeedOptions {
+  /** A file that is this long is followed by another. */
+  readonly fileBytesMax?: number;
+  /** How long behind its hour a segment takes changes of that hour that were slow to commit. */
+  readonly graceMs?: number;
+}
+
+const fileBytesMaxByDefault = 32 * 1024 * 1024;
+const graceMsByDefault = 2000;
+
+const cause = { by: 'change-feed', requestId: '' } as const;
+
+// No text within a record can contain these bytes: its quotes are escaped.
+const feedMark = Buffer.from('"feed":{"type":');
+const firstMarks = ['{"operation":"account-', '{"operation":"restore-point"'].map((mark) => Buffer.from(mark));
+/** In front of a record's text. */
+const recordHeadBytes = 5;
+
+/** A record as its row has it may matter to the feed; most need not be decoded to know that they do not. */
+function mayMatter({ value }: JournalRow): boolean {
+  const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+  const begins = (mark: Buffer): boolean => bytes.subarray(recordHeadBytes, recordHeadBytes + mark.length).equals(mark);
+  return firstMarks.some(begins) || bytes.includes(feedMark);
+}
+
+/** Ends a transaction without a trace: somebody else wrote the feed since the batch was prepared. */
+class OvertakenError extends Error {}
+
+/** The feed of one account in a batch. */
+interface Prepared {
+  readonly account: string;
+  readonly container: ContainerRecord;
+  readonly before: FeedState;
+  readonly after: FeedState;
+  readonly appends: readonly (Append & { readonly pieces: readonly LogPiece[] })[];
+}
+
+export class ChangeFeed implements Follower {
+  readonly name = 'change-feed';
+  readonly #store: Store;
+  readonly #fileBytesMax: number;
+  readonly #graceMs: number;
+
+  constructor(store: Store, options: ChangeFeedOptions = {}) {
+    this.#store = store;
+    this.#fileBytesMax = options.fileBytesMax ?? fileBytesMaxByDefault;
+    this.#graceMs = options.graceMs ?? graceMsByDefault;
+  }
+
+  async take(cursor: string, rows: readonly JournalRow[]): Promise<Taken> {
+    const last = rows.at(-1);
+    const byAccount = new Map<string, FeedEvent[]>();
+    for (const row of rows) {
+      if (!mayMatter(row)) continue;
+      const record = decodeRecord<JournalRecord>(row.value);
+      const events = byAccount.get(record.account) ?? [];
+      byAccount.set(record.account, events);
+      if (record.container === feedContainer) continue;
+      const type = eventTypeOf(record);
+      if (type !== undefined) events.push({ id: row.id, record, type });
+    }
+    if (last === undefined || byAccount.size === 0) return 'skipped';
+    const prepared = await this.#prepareAll(byAccount);
+    if (prepared.length === 0) return 'skipped';
+    return await this.#commitAll(cursor, last.id, prepared);
+  }
+
+  async #prepareAll(byAccount: ReadonlyMap<string, readonly FeedEvent[]>): Promise<Prepared[]> {
+    const prepared: Prepared[] = [];
+    try {
+      for (const [account, events] of byAccount) {
+        const before = await this.#open(account, events.length > 0);
+        if (before === undefined || events.length === 0) continue;
+        const one = await this.#prepare(account, before, events);
+        if (one !== undefined) prepared.push(one);
+      }
+      return prepared;
+    } catch (error) {
+      await discard(this.#store, piecesOf(prepared)).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async #commitAll(from: string, to: string, prepared: readonly Prepared[]): Promise<Taken> {
+    try {
+      const outcome = await change(this.#store, (txn) => this.#commit(txn, from, to, prepared));
+      if (outcome === undefined) return 'stored';
+      await discard(this.#store, piecesOf(prepared));
+      throw new Error(`the change feed could not be written: ${outcome.kind}`);
+    } catch (error) {
+      // Of any other error nobody knows whether the transaction was committed: its pieces may have their names.
+      if (!(error instanceof OvertakenError)) throw error;
+      await discard(this.#store, piecesOf(prepared));
+      return 'overtaken';
+    }
+  }
+
+  /** The feed's state, with a container made for it; undefined where the account has no feed. */
+  async #open(account: string, hasEvents: boolean): Promise<FeedState | undefined> {
+    const known = await this.#store.engine.snapshot(async (view) => {
+      const state = await readState(view, account);
+      const container = await readContainer(view, { account, container: feedContainer });
+      if (state !== undefined && container?.id === state.container) return { state };
+      const { changeFeed = false } = await readSettings(view, account);
+      return { isWanted: changeFeed || hasEvents };
+    });
+    if (known.state !== undefined) return known.state;
+    if (known.isWanted !== true) return undefined;
+    return await this.#store.engine.transact((txn) => this.#create(txn, account));
+  }
+
+  async #create(txn: Txn, account: string): Promise<FeedState | undefined> {
+    const container = await openServiceContainer(this.#store, txn, { account, container: feedContainer }, cause);
+    if (container === undefined) return undefined;
+    const state: FeedState = { container: container.record.id, closedMs: firstSegmentMs };
+    const { etag } = container.record;
+    const first = manifest({
+      beginMs: firstSegmentMs,
+      status: 'Finalized',
+      isEmpty: true,
+      etag,
+      ...this.#written(),
+    });
+    await this.#putFile(txn, container, firstSegmentPath, first);
+    await this.#putFile(txn, container, segmentsPath, segmentsFile(state.closedMs, this.#written()));
+    txn.put(stateKey(account), encodeRecord(state));
+    return state;
+  }
+
+  /** Encodes the events, and makes their bytes durable; undefined where the account went away meanwhile. */
+  async #prepare(account: string, before: FeedState, events: readonly FeedEvent[]): Promise<Prepared | undefined> {
+    const looked = await this.#store.engine.snapshot((view) => look(view, account, before));
+    if (looked === undefined) return undefined;
+    const { random } = this.#store;
+    const plan = new AppendPlan(before, looked.isAppendable, this.#fileBytesMax, random);
+    const createdMs = new Map<string, number | undefined>();
+    for (const name of new Set(events.map(({ record }) => record.container ?? ''))) {
+      const container = await this.#store.engine.snapshot((view) => readContainer(view, { account, container: name }));
+      createdMs.set(name, container?.createdMs);
+    }
+    await plan.add(events, createdMs);
+    const appends: (Append & { pieces: readonly LogPiece[] })[] = [];
+    try {
+      for (const append of plan.appends) appends.push({ ...append, pieces: await this.#write(append.bytes) });
+    } catch (error) {
+      await discard(
+        this.#store,
+        appends.flatMap(({ pieces }) => pieces),
+      ).catch(() => undefined);
+      throw error;
+    }
+    return { account, container: looked.container, before, after: plan.state, appends };
+  }
+
+  async #write(bytes: Buffer): Promise<readonly LogPiece[]> {
+    const writer = this.#store.content.write({ log: true, md5: false, ownsChunks: false });
+    try {
+      const wait = writer.append(bytes);
+      if (wait !== undefined) await wait;
+      return (await writer.finish()).pieces;
+    } catch (error) {
+      await discard(this.#store, await writer.abort()).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async #commit(txn: Txn, from: string, to: string, prepared: readonly Prepared[]): Promise<undefined> {
+    if (!(await moveFollower(txn, this.name, from, to))) throw new OvertakenError();
+    for (const one of prepared) {
+      const { account, before, after, appends } = one;
+      const record = await readContainer(txn, { account, container: feedContainer });
+      if (record === undefined || record.id !== before.container || (await readAccount(txn, account)) === undefined) {
+        // The account was deleted: nobody reads its feed any more.
+        for (const { pieces } of appends) dropPieces(this.#store, txn, pieces);
+        continue;
+      }
+      if (!(await isStill(txn, account, before))) throw new OvertakenError();
+      const container: ServiceContainer = { name: { account, container: feedContainer }, record, cause };
+      let written = before;
+      for (const append of appends) {
+        const { beginMs, file, at, bytes, pieces } = append;
+        if (beginMs !== written.open?.beginMs) {
+          written = await this.#finalize(txn, container, written, beginMs);
+          await this.#putManifest(txn, container, beginMs, 'Publishing');
+        }
+        const appended = { contentType: avroType, at, pieces, length: bytes.length };
+        const name = filePath(beginMs, file);
+        if (!(await appendServiceFile(this.#store, txn, container, name, appended))) throw new OvertakenError();
+        written = { ...written, open: { ...(after.open as NonNullable<FeedState['open']>), beginMs } };
+      }
+      txn.put(stateKey(account), encodeRecord({ ...after, closedMs: written.closedMs }));
+    }
+    return undefined;
+  }
+
+  /** Every segment before `beforeMs` is complete from now on. */
+  async #finalize(txn: Txn, container: ServiceContainer, state: FeedState, beforeMs: number): Promise<FeedState> {
+    if (state.open !== undefined) await this.#putManifest(txn, container, state.open.beginMs, 'Finalized');
+    const closedMs = Math.max(state.closedMs, beforeMs);
+    if (closedMs !== state.closedMs) {
+      await this.#putFile(txn, container, segmentsPath, segmentsFile(closedMs, this.#written()));
+    }
+    return { container: state.container, closedMs };
+  }
+
+  /** Closes the segments of hours that are over. */
+  async rest(nowMs: number): Promise<void> {
+    const overMs = segmentOf(nowMs - this.#graceMs);
+    const due = await this.#store.engine.snapshot((view) => findDue(view, overMs));
+    for (const { account, state, isGone } of due) {
+      await change(this.#store, async (txn) => {
+        if (!(await isStill(txn, account, state))) return;
+        const record = await readContainer(txn, { account, container: feedContainer });
+        if (isGone || record === undefined || record.id !== state.container) {
+          if ((await readAccount(txn, account)) === undefined) txn.delete(stateKey(account));
+          return;
+        }
+        const container: ServiceContainer = { name: { account, container: feedContainer }, record, cause };
+        txn.put(stateKey(account), encodeRecord(await this.#finalize(txn, container, state, overMs)));
+      });
+    }
+  }
+
+  async #putManifest(
+    txn: Txn,
+    container: ServiceContainer,
+    beginMs: number,
+    status: 'Publishing' | 'Finalized',
+  ): Promise<void> {
+    const { etag } = container.record;
+    await this.#putFile(txn, container, manifestPath(beginMs), manifest({ beginMs, status, etag, ...this.#written() }));
+  }
+
+  #putFile(txn: Txn, container: ServiceContainer, name: string, bytes: Buffer): Promise<void> {
+    return putServiceFile(this.#store, txn, container, name, jsonType, bytes);
+  }
+
+  #written(): { nowMs: number; activity: string } {
+    const id = this.#store.ids.nextHex();
+    const activity = [id.slice(0, 8), id.slice(8, 12), id.slice(12, 16), id.slice(16, 20), id.slice(20)].join('-');
+    return { nowMs: this.#store.clock.now(), activity };
+  }
+}
+
+function piecesOf(prepared: readonly Prepared[]): readonly LogPiece[] {
+  return prepared.flatMap(({ appends }) => appends.flatMap(({ pieces }) => pieces));
+}
+
+/** The container, and whether the file that is written can be added to. */
+async function look(
+  view: View,
+  account: string,
+  { container: id, open }: FeedState,
+): Promise<{ container: ContainerRecord; isAppendable: boolean } | undefined> {
+  const container = await readContainer(view, { account, container: feedContainer });
+  if (container === undefined || container.id !== id) return undefined;
+  if (open === undefined) return { container, isAppendable: false };
+  const file = await readAppendable(view, container, filePath(open.beginMs, open.file));
+  return { container, isAppendable: file?.length === open.bytes };
+}
+
+interface Due {
+  readonly account: string;
+  readonly state: FeedState;
+  readonly isGone: boolean;
+}
+
+async function findDue(view: View, overMs: number): Promise<Due[]> {
+  const due: Due[] = [];
+  for await (const { account, state } of allStates(view)) {
+    const isOver = state.open !== undefined && endOf(state.open) <= overMs;
+    // Without changes too, so that readers know that there were none.
+    const isBehind = state.open === undefined && state.closedMs < overMs;
+    if (!isOver && !isBehind) continue;
+    const isGone = (await readAccount(view, account)) === undefined;
+    const { changeFeed = false } = await readSettings(view, account);
+    if (isOver || isGone || changeFeed) due.push({ account, state, isGone });
+  }
+  return due;
+}
