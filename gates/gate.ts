@@ -27,6 +27,8 @@ export interface StartOptions {
   readonly args?: readonly string[];
   /** A data directory to open again; a fresh one by default. */
   readonly dataDir?: string;
+  /** Added to the environment. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export interface RunningServer {
@@ -44,6 +46,8 @@ export interface RunningServer {
 
 export interface GateContext {
   readonly server: ServerAccess;
+  /** The process behind `server`; undefined with `--endpoint`: what has to manage accounts is skipped then. */
+  readonly main: RunningServer | undefined;
   /** The full set instead of the default one. */
   readonly all: boolean;
   /** A fresh directory of this run, removed afterwards unless something failed. */

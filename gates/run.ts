@@ -80,7 +80,7 @@ async function runGate(gate: Gate, tally: Tally): Promise<void> {
   try {
     const main = flags.endpoint ? undefined : await start({ name: 'server' });
     const server = main?.access ?? givenServer(flags.endpoint ?? '');
-    rows = await gate.run({ server, all: flags.all, workDir, cacheDir, log, startServer: start });
+    rows = await gate.run({ server, main, all: flags.all, workDir, cacheDir, log, startServer: start });
     const ended = main?.ended();
     if (ended) problems.push(`the server died in the middle: ${ended.code ?? ended.signal}, see ${main?.logPath}`);
     else if (main) {

@@ -21,7 +21,10 @@ export async function startServer(root: string, workDir: string, options: StartO
   const logPath = join(workDir, `${options.name}.log`);
   await mkdir(dataDir, { recursive: true });
   const args = ['serve', '--dev', '--data', dataDir, '--blob-port', '0', '--admin-port', '0', ...(options.args ?? [])];
-  const child = spawn(join(root, 'bin', 'causeway'), args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(join(root, 'bin', 'causeway'), args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...options.env },
+  });
   const log = createWriteStream(logPath, { flags: 'a' });
 
   let ended: { code: number | null; signal: string | null } | undefined;

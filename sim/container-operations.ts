@@ -14,12 +14,12 @@ function onContainer(container: string, rest: Omit<Operation, 'locks' | 'observe
   };
 }
 
-export function makeContainer(container: string, quotaBytes: number, mark: string): Operation {
+export function makeContainer(container: string, quotaBytes: number, mark: string, isProtected: boolean): Operation {
   return onContainer(container, {
     label: `create ${container}`,
     run: async (store) => {
       const command = { account, container, metadata: { mark }, publicAccess: 'none' as const, quotaBytes, cause };
-      return { kind: (await createContainer(store, command)).kind };
+      return { kind: (await createContainer(store, { ...command, versionImmutability: isProtected })).kind };
     },
     expect: (model) => ({
       kind: model.containers.has(container) ? 'container-exists' : 'ok',
@@ -27,9 +27,11 @@ export function makeContainer(container: string, quotaBytes: number, mark: strin
         void model.containers.set(container, {
           metadata: { mark },
           quotaBytes,
+          isProtected,
           lease: undefined,
           entries: new Map(),
           uploads: new Map(),
+          past: new Map(),
         }),
     }),
   });
@@ -46,7 +48,14 @@ export function removeContainer(container: string): Operation {
       const isHeld =
         model.lease(found?.lease, { action: 'acquire', durationS: -1, proposedId: 'probe' }, nowMs).kind !== 'ok';
       return {
-        kind: found === undefined ? 'container-not-found' : isHeld ? 'lease-id-missing' : 'ok',
+        kind:
+          found === undefined
+            ? 'container-not-found'
+            : isHeld
+              ? 'lease-id-missing'
+              : found.isProtected && found.entries.size + found.past.size > 0
+                ? 'container-protected'
+                : 'ok',
         apply: () => void model.containers.delete(container),
       };
     },

@@ -8,6 +8,25 @@ export interface ModelBlock {
   readonly bytes: Buffer;
 }
 
+/** What the account has switched on, for a whole seed. */
+export interface Mode {
+  readonly versioning: boolean;
+  readonly softDelete: boolean;
+}
+
+/** A state of the past, oldest first. */
+export interface ModelPast {
+  readonly kind: 'snapshot' | 'version' | 'base';
+  readonly bytes: Buffer;
+  readonly blocks: readonly ModelBlock[] | undefined;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly contentType: string;
+  readonly tags: Readonly<Record<string, string>> | undefined;
+  readonly isHeld: boolean;
+  readonly isDeleted: boolean;
+  readonly etag: string | undefined;
+}
+
 export interface ModelEntry {
   readonly bytes: Buffer;
   /** Undefined after Put Blob. */
@@ -15,6 +34,8 @@ export interface ModelEntry {
   readonly metadata: Readonly<Record<string, string>>;
   readonly contentType: string;
   readonly lease: Lease | undefined;
+  readonly tags?: Readonly<Record<string, string>> | undefined;
+  readonly isHeld?: boolean;
   /** Learned from the store: it can be anything but what it was before. */
   readonly etag: string | undefined;
 }
@@ -27,9 +48,12 @@ export interface ModelUpload {
 export interface ModelContainer {
   readonly metadata: Readonly<Record<string, string>>;
   readonly quotaBytes: number;
+  /** Its versions may be held, so it goes only when it is empty. */
+  readonly isProtected: boolean;
   readonly lease: Lease | undefined;
   readonly entries: Map<string, ModelEntry>;
   readonly uploads: Map<string, ModelUpload>;
+  readonly past: Map<string, ModelPast[]>;
 }
 
 export type Kind = 'ok' | 'source-failed' | FailureKind;
@@ -62,6 +86,132 @@ export class Model {
   readonly containers = new Map<string, ModelContainer>();
   /** The keys of each account. */
   readonly accounts = new Map<string, readonly string[]>();
+  mode: Mode = { versioning: false, softDelete: false };
+
+  there({ container }: EntryId): Kind {
+    return this.containers.has(container) ? 'ok' : 'container-not-found';
+  }
+
+  past({ container, name }: EntryId): ModelPast[] {
+    return this.containers.get(container)?.past.get(name) ?? [];
+  }
+
+  #setPast({ container, name }: EntryId, past: ModelPast[]): void {
+    const found = this.containers.get(container);
+    if (past.length > 0) found?.past.set(name, past);
+    else found?.past.delete(name);
+  }
+
+  #keep(id: EntryId, entry: ModelEntry, kind: ModelPast['kind'], isDeleted: boolean): void {
+    const { bytes, blocks, metadata, contentType, tags, isHeld = false, etag } = entry;
+    const state = { kind, bytes, blocks, metadata, contentType, tags, isHeld, isDeleted, etag };
+    this.#setPast(id, [...this.past(id), state]);
+  }
+
+  /** What a newer state takes the place of. */
+  #keepReplaced(id: EntryId): void {
+    const entry = this.entry(id);
+    if (entry === undefined) return;
+    if (this.mode.versioning) this.#keep(id, entry, 'version', false);
+    else if (this.mode.softDelete) this.#keep(id, entry, 'snapshot', true);
+  }
+
+  snapshot(id: EntryId): void {
+    const entry = this.entry(id);
+    if (entry === undefined) return;
+    // The version began before the snapshot was taken, and a new one begins behind it.
+    if (this.mode.versioning) this.#keep(id, entry, 'version', false);
+    this.#keep(id, entry, 'snapshot', false);
+  }
+
+  remove(id: EntryId, withSnapshots: boolean): void {
+    const entry = this.entry(id);
+    if (entry === undefined) return;
+    if (withSnapshots) {
+      const { softDelete } = this.mode;
+      const isLive = ({ kind, isDeleted }: ModelPast): boolean => kind === 'snapshot' && !isDeleted;
+      const past = this.past(id).filter((one) => softDelete || !isLive(one));
+      this.#setPast(
+        id,
+        past.map((one) => (isLive(one) ? { ...one, isDeleted: true } : one)),
+      );
+    }
+    if (this.mode.versioning) this.#keep(id, entry, 'version', false);
+    else if (this.mode.softDelete) this.#keep(id, entry, 'base', true);
+    this.containers.get(id.container)?.entries.delete(id.name);
+  }
+
+  removePast(id: EntryId, index: number): void {
+    const past = [...this.past(id)];
+    const one = past[index];
+    if (one === undefined) return;
+    if (this.mode.softDelete) past[index] = { ...one, isDeleted: true };
+    else past.splice(index, 1);
+    this.#setPast(id, past);
+  }
+
+  undelete(id: EntryId): void {
+    const isGone = this.entry(id) === undefined;
+    const past = this.past(id);
+    const base = isGone ? past.findLast(({ kind }) => kind === 'base') : undefined;
+    const kept = past
+      .filter((one) => one !== base)
+      .map((one): ModelPast => ({ ...one, kind: one.kind === 'base' ? 'snapshot' : one.kind, isDeleted: false }));
+    this.#setPast(id, kept);
+    if (base === undefined) return;
+    const { bytes, blocks, metadata, contentType, tags, isHeld, etag } = base;
+    const state = { bytes, blocks, metadata, contentType, tags, isHeld, etag, lease: undefined };
+    this.containers.get(id.container)?.entries.set(id.name, state);
+  }
+
+  hold(id: EntryId, index: number | undefined, isHeld: boolean): void {
+    if (index === undefined) {
+      const entry = this.entry(id);
+      if (entry !== undefined) this.containers.get(id.container)?.entries.set(id.name, { ...entry, isHeld });
+      return;
+    }
+    this.#setPast(
+      id,
+      this.past(id).map((one, i) => (i === index ? { ...one, isHeld } : one)),
+    );
+  }
+
+  tag(id: EntryId, tags: Readonly<Record<string, string>>): void {
+    const entry = this.entry(id);
+    if (entry !== undefined) this.containers.get(id.container)?.entries.set(id.name, { ...entry, tags });
+  }
+
+  tagged(container: string, value: string): string[] {
+    const entries = [...(this.containers.get(container)?.entries ?? [])];
+    return entries
+      .filter(([, { tags }]) => tags?.mark === value)
+      .map(([name]) => name)
+      .sort(byBytes);
+  }
+
+  /** What was deleted softly, when its days are over. */
+  purge(): void {
+    for (const [container, { past }] of this.containers) {
+      for (const [name, states] of past) {
+        this.#setPast(
+          { container, name },
+          states.filter(({ isDeleted, isHeld }) => !isDeleted || isHeld),
+        );
+      }
+    }
+  }
+
+  /** Whether more bytes fit a container. */
+  quotaFor(container: string, more: number): Kind {
+    const quota = this.containers.get(container)?.quotaBytes ?? 0;
+    return quota > 0 && more > 0 && this.usedBytes(container) + more > quota ? 'quota-exceeded' : 'ok';
+  }
+
+  /** What immutability says to a change of the current state, or to its end. */
+  mayTouch(id: EntryId, touch: 'overwrite' | 'change' | 'delete'): Kind {
+    if (this.entry(id)?.isHeld !== true || (this.mode.versioning && touch !== 'change')) return 'ok';
+    return 'immutable-by-hold';
+  }
 
   entry({ container, name }: EntryId): ModelEntry | undefined {
     return this.containers.get(container)?.entries.get(name);
@@ -73,7 +223,9 @@ export class Model {
 
   usedBytes(container: string): number {
     let sum = 0;
-    for (const entry of this.containers.get(container)?.entries.values() ?? []) sum += entry.bytes.length;
+    const found = this.containers.get(container);
+    for (const entry of found?.entries.values() ?? []) sum += entry.bytes.length;
+    for (const past of found?.past.values() ?? []) for (const { bytes } of past) sum += bytes.length;
     return sum;
   }
 
@@ -96,9 +248,8 @@ export class Model {
 
   /** Whether an entry may come to hold so many bytes. */
   quota(id: EntryId, length: number): Kind {
-    const quota = this.containers.get(id.container)?.quotaBytes ?? 0;
-    const more = length - (this.entry(id)?.bytes.length ?? 0);
-    return quota > 0 && more > 0 && this.usedBytes(id.container) + more > quota ? 'quota-exceeded' : 'ok';
+    const isKept = this.mode.versioning || this.mode.softDelete;
+    return this.quotaFor(id.container, length - (isKept ? 0 : (this.entry(id)?.bytes.length ?? 0)));
   }
 
   /** What has to be there to be changed, besides. */
@@ -111,14 +262,16 @@ export class Model {
   setContent(id: EntryId, set: Omit<ModelEntry, 'lease' | 'etag'>, learned: Learned): void {
     const container = this.containers.get(id.container);
     const lease = this.#leaseAfter(id, learned);
+    this.#keepReplaced(id);
     container?.entries.set(id.name, { ...set, etag: learned.etag, lease });
     container?.uploads.delete(id.name);
   }
 
-  change(id: EntryId, changes: Partial<ModelEntry>, learned: Learned): void {
+  change(id: EntryId, changes: Partial<ModelEntry>, learned: Learned, makesVersion = false): void {
     const entry = this.entry(id);
     if (entry === undefined) return;
     const lease = this.#leaseAfter(id, learned);
+    if (makesVersion && this.mode.versioning) this.#keepReplaced(id);
     this.containers.get(id.container)?.entries.set(id.name, { ...entry, ...changes, etag: learned.etag, lease });
   }
 

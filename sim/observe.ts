@@ -1,7 +1,9 @@
 // What stands under a name, from the store and from the model, in a form that can be compared.
 import { crc32 } from 'node:zlib';
-import { getContainer } from '../src/namespace/containers.ts';
+import { getContainer, readContainer } from '../src/namespace/containers.ts';
 import { getEntry } from '../src/namespace/entries.ts';
+import { readPast } from '../src/namespace/entry-rows.ts';
+import { findPlace } from '../src/namespace/paths.ts';
 import { readContent } from '../src/namespace/read.ts';
 import type { Entry, Lease } from '../src/namespace/records.ts';
 import type { Store } from '../src/namespace/store.ts';
@@ -56,8 +58,10 @@ export async function observeEntry(store: Store, id: EntryId): Promise<Observed>
     const blocks = record.blocks === undefined || lists.kind !== 'ok' ? undefined : lists.committed;
     const shown = blocks?.map(([blockId, length]) => `${blockId}=${length}`);
     print = entryPrint(bytes, shown, record.metadata, record.headers.contentType ?? '', record.lease);
+    print += markPrint(record.tags, record.legalHold === true);
   } else if (outcome.kind !== 'entry-not-found') print = outcome.kind;
-  return { print: `${print} [${upload.join(',')}]`, etag: entry?.record.etag, lease: entry?.record.lease };
+  const past = await observePast(store, id);
+  return { print: `${print}${past} [${upload.join(',')}]`, etag: entry?.record.etag, lease: entry?.record.lease };
 }
 
 export function modelEntry(model: Model, id: EntryId): string {
@@ -66,7 +70,33 @@ export function modelEntry(model: Model, id: EntryId): string {
   const upload = [...(model.upload(id)?.blocks ?? [])].map(([block, bytes]) => `${block}=${bytes.length}`).sort();
   const blocks = entry?.blocks?.map((block) => `${block.id}=${block.bytes.length}`);
   const print = entry ? entryPrint(entry.bytes, blocks, entry.metadata, entry.contentType, entry.lease) : 'nothing';
-  return `${print} [${upload.join(',')}]`;
+  const past = model.past(id).map((one) => {
+    const state = `${one.kind}${one.isDeleted ? '!' : ''} ${bytesPrint(one.bytes)} ${JSON.stringify(one.metadata)}`;
+    return ` <${state}${markPrint(one.tags, one.isHeld)}>`;
+  });
+  const marks = entry ? markPrint(entry.tags, entry.isHeld === true) : '';
+  return `${print}${marks}${past.join('')} [${upload.join(',')}]`;
+}
+
+function markPrint(tags: Readonly<Record<string, string>> | undefined, isHeld: boolean): string {
+  return `${tags === undefined ? '' : ` #${JSON.stringify(tags)}`}${isHeld ? ' held' : ''}`;
+}
+
+async function observePast(store: Store, { container, name }: EntryId): Promise<string> {
+  const past = await store.engine.snapshot(async (view) => {
+    const found = await readContainer(view, { account, container });
+    const place = found && (await findPlace(view, Buffer.from(found.id, 'hex'), name));
+    return place === undefined ? [] : await readPast(view, place);
+  });
+  let print = '';
+  for (const entry of past) {
+    const { record } = entry;
+    const bytes = await readAll(store, entry, 0, record.length);
+    const state = `${record.past?.kind}${record.past?.deletedMs === undefined ? '' : '!'} ${bytesPrint(bytes)}`;
+    const marks = markPrint(record.tags, record.legalHold === true);
+    print += ` <${state} ${JSON.stringify(record.metadata)}${marks}>`;
+  }
+  return print;
 }
 
 export async function observeContainer(store: Store, container: string): Promise<Observed> {
@@ -87,4 +117,17 @@ export function modelContainer(model: Model, container: string): string {
 export function modelNames(model: Model, container: string): string[] {
   const found = model.containers.get(container);
   return [...new Set([...(found?.entries.keys() ?? []), ...(found?.uploads.keys() ?? [])])].sort(byBytes);
+}
+
+/** Every state of every name, those of the past first. */
+export function modelStates(model: Model, container: string): string[] {
+  const found = model.containers.get(container);
+  const states: string[] = [];
+  for (const name of [...new Set([...(found?.entries.keys() ?? []), ...(found?.past.keys() ?? [])])].sort(byBytes)) {
+    for (const { kind, isDeleted } of found?.past.get(name) ?? []) {
+      states.push(`${name} ${kind}${isDeleted ? '!' : ''}`);
+    }
+    if (found?.entries.has(name)) states.push(name);
+  }
+  return states;
 }

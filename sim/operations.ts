@@ -2,12 +2,12 @@
 import type { Random } from '../src/base/random.ts';
 import { copyEntry, stageRange } from '../src/namespace/copy.ts';
 import { changeEntry, getEntry, leaseEntry, putEntry } from '../src/namespace/entries.ts';
-import { deleteEntry } from '../src/namespace/times.ts';
 import type { Body } from '../src/namespace/ingest.ts';
 import type { LeaseAction } from '../src/namespace/leases.ts';
 import { listEntries } from '../src/namespace/list.ts';
 import type { Lease } from '../src/namespace/records.ts';
 import type { Store } from '../src/namespace/store.ts';
+import { deleteEntry } from '../src/namespace/times.ts';
 import { commitBlocks, stageBlock } from '../src/namespace/uploads.ts';
 import type { EntryId, Guard, Kind, Learned, ListedBlock, ListShape, Model } from './model.ts';
 import { account, modelEntry, type Observed, observeEntry, readAll } from './observe.ts';
@@ -69,7 +69,9 @@ function bodyOf({ schedule, random }: Maker, bytes: Buffer, fault?: Fault): Body
   return { chunks: chunks(), length, lengthMax: length, wantMd5: random.below(8) === 0 };
 }
 
-function accessOf(id: EntryId, guard: Guard) {
+export const noGuard: Guard = { leaseId: undefined, ifMatch: undefined, ifNoneMatch: undefined };
+
+export function accessOf(id: EntryId, guard: Guard) {
   return {
     account,
     ...id,
@@ -83,7 +85,7 @@ function accessOf(id: EntryId, guard: Guard) {
 }
 
 /** A change of one name: alone with the name, and with the whole container where a quota makes its writes depend on each other. */
-function onEntry(
+export function onEntry(
   id: EntryId,
   hasQuota: boolean,
   rest: Omit<Operation, 'locks'>,
@@ -110,7 +112,7 @@ const answerOf = (outcome: EntryOutcomeLike): Answer => ({
 });
 
 /** The first of these that is not ok. */
-function firstOf(...kinds: readonly (() => Kind)[]): Kind {
+export function firstOf(...kinds: readonly (() => Kind)[]): Kind {
   for (const kind of kinds) {
     const found = kind();
     if (found !== 'ok') return found;
@@ -136,6 +138,7 @@ export function put(
     expect: (model, nowMs) => ({
       kind: firstOf(
         () => model.guard(id, guard, nowMs),
+        () => model.mayTouch(id, 'overwrite'),
         () => model.quota(id, bytes.length),
       ),
       apply: (learned) =>
@@ -164,30 +167,62 @@ export function putInPart(
   });
 }
 
-export function remove(id: EntryId, guard: Guard, hasQuota: boolean): Operation {
+/** Live snapshots forbid the end of their blob, unless they may go with it. */
+function snapshotsKind(model: Model, id: EntryId, withSnapshots: boolean): Kind {
+  const live = model.past(id).filter(({ kind, isDeleted }) => kind === 'snapshot' && !isDeleted);
+  if (live.length === 0) return 'ok';
+  if (!withSnapshots) return 'snapshots-present';
+  return live.some(({ isHeld }) => isHeld) ? 'immutable-by-hold' : 'ok';
+}
+
+export function remove(id: EntryId, guard: Guard, withSnapshots: boolean, hasQuota: boolean): Operation {
   return onEntry(id, hasQuota, {
     label: `delete ${id.container}/${id.name}`,
-    run: async (store) => ({ kind: (await deleteEntry(store, accessOf(id, guard))).kind }),
+    run: async (store) => ({
+      kind: (await deleteEntry(store, { ...accessOf(id, guard), ...(withSnapshots && { snapshots: 'include' }) })).kind,
+    }),
     expect: (model, nowMs) => ({
-      kind: model.guardChange(id, guard, nowMs),
-      apply: () => void model.containers.get(id.container)?.entries.delete(id.name),
+      kind: firstOf(
+        () => model.guardChange(id, guard, nowMs),
+        () => model.mayTouch(id, 'delete'),
+        () => snapshotsKind(model, id, withSnapshots),
+      ),
+      apply: () => model.remove(id, withSnapshots),
     }),
   });
 }
 
-export function change(id: EntryId, guard: Guard, mark: string, part: 'metadata' | 'headers'): Operation {
-  return onEntry(id, false, {
+export function change(
+  id: EntryId,
+  guard: Guard,
+  mark: string,
+  part: 'metadata' | 'headers',
+  hasQuota: boolean,
+): Operation {
+  const makesVersion = part === 'metadata';
+  return onEntry(id, hasQuota, {
     label: `change ${part} ${id.container}/${id.name}`,
     run: async (store) =>
       answerOf(
-        await changeEntry(store, accessOf(id, guard), (record) =>
-          part === 'metadata' ? { ...record, metadata: { mark } } : { ...record, headers: { contentType: mark } },
+        await changeEntry(
+          store,
+          accessOf(id, guard),
+          (record) =>
+            part === 'metadata' ? { ...record, metadata: { mark } } : { ...record, headers: { contentType: mark } },
+          { makesVersion },
         ),
       ),
     expect: (model, nowMs) => ({
-      kind: model.guardChange(id, guard, nowMs),
+      kind: firstOf(
+        () => model.guardChange(id, guard, nowMs),
+        () => model.mayTouch(id, 'change'),
+        () =>
+          makesVersion && model.mode.versioning
+            ? model.quotaFor(id.container, model.entry(id)?.bytes.length ?? 0)
+            : 'ok',
+      ),
       apply: (learned) =>
-        model.change(id, part === 'metadata' ? { metadata: { mark } } : { contentType: mark }, learned),
+        model.change(id, makesVersion ? { metadata: { mark } } : { contentType: mark }, learned, makesVersion),
     }),
   });
 }
@@ -255,6 +290,7 @@ export function commit(
         kind: firstOf(
           () => model.guard(id, guard, nowMs),
           () => (chosen === undefined ? 'block-list-invalid' : 'ok'),
+          () => model.mayTouch(id, 'overwrite'),
           () => model.quota(id, bytes.length),
         ),
         apply: (learned) =>
@@ -288,6 +324,7 @@ export function copy(from: EntryId, to: EntryId, guard: Guard, mark: string, has
           kind: firstOf(
             () => (source === undefined ? 'source-failed' : 'ok'),
             () => model.guard(to, guard, nowMs),
+            () => model.mayTouch(to, 'overwrite'),
             () => model.quota(to, source?.bytes.length ?? 0),
           ),
           apply: (learned) => {

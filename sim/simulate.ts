@@ -1,6 +1,9 @@
 // One seed: a random life of the store, with crashes, checked against the model at every answer and after every start.
 import { seededRandom } from '../src/base/random.ts';
 import { keys } from '../src/metadata/keys.ts';
+import { changeAccount, createAccount } from '../src/namespace/accounts.ts';
+import { dueWork } from '../src/namespace/background.ts';
+import { doDue } from '../src/namespace/due.ts';
 import { emptyOnce } from '../src/namespace/emptying.ts';
 import { expireUploads, trimJournal } from '../src/namespace/expiry.ts';
 import { fsck } from '../src/namespace/fsck.ts';
@@ -13,8 +16,16 @@ import { recoverSegments } from '../src/namespace/recover.ts';
 import { rowsOf } from '../src/namespace/references.ts';
 import type { Store } from '../src/namespace/store.ts';
 import { Model } from './model.ts';
-import { account, modelContainer, modelEntry, modelNames, observeContainer, observeEntry } from './observe.ts';
-import { type Answer, type Operation, senderGone } from './operations.ts';
+import {
+  account,
+  modelContainer,
+  modelEntry,
+  modelNames,
+  modelStates,
+  observeContainer,
+  observeEntry,
+} from './observe.ts';
+import { type Answer, cause, type Operation, senderGone } from './operations.ts';
 import { Schedule } from './schedule.ts';
 import { Workload } from './workload.ts';
 import { type Shape, World } from './world.ts';
@@ -115,6 +126,7 @@ class Life {
   async run(): Promise<void> {
     const lives = 2 + this.#random.below(3);
     await this.#world.open();
+    await this.#setMode();
     for (let life = 0; life < lives; life++) {
       await this.#live(15 + this.#random.below(50));
       if (this.#random.below(6) === 0) await this.#restart();
@@ -127,6 +139,15 @@ class Life {
     await this.#settle();
     await this.#verify(true);
     await this.#checkNothingIsLeft();
+  }
+
+  async #setMode(): Promise<void> {
+    const mode = { versioning: this.#random.below(2) === 0, softDelete: this.#random.below(2) === 0 };
+    this.#model.mode = mode;
+    const settings = { versioning: mode.versioning, ...(mode.softDelete && { softDeleteDays: 1 }) };
+    const store = this.#store();
+    await this.schedule.until(createAccount(store, account, ['k', 'l'], cause));
+    await this.schedule.until(changeAccount(store, account, { settings }, cause));
   }
 
   /** Most seeds have segments of a few contents; some have contents of more than one slot. */
@@ -264,6 +285,7 @@ class Life {
       ['recover', (store) => this.#recover(store)],
       ['prune', (store) => pruneOnce(store, { rowsMax: 1 + random.below(4) })],
       ['empty', (store) => emptyOnce(store, { rowsMax: 1 + random.below(6) })],
+      ['due', (store) => doDue(store, dueWork(store), { rowsMax: 20 })],
       ['uploads', (store) => expireUploads(store, { ageMs: 7 * dayMs })],
       ['journal', (store) => trimJournal(store, { ageMs: 60_000, rowsMax: 20 })],
     ];
@@ -371,7 +393,13 @@ class Life {
       if (names.join('|') !== wanted.join('|')) {
         throw new Violation(`container ${container} lists ${names.join('|')}, not ${wanted.join('|')}`);
       }
-      for (const name of wanted) {
+      const states = await schedule.until(this.#listStates(store, container));
+      const kept = modelStates(this.#model, container);
+      if (states.join('|') !== kept.join('|')) {
+        throw new Violation(`container ${container} lists the states ${states.join('|')}, not ${kept.join('|')}`);
+      }
+      const all = new Set([...wanted, ...(this.#model.containers.get(container)?.past.keys() ?? [])]);
+      for (const name of all) {
         const id = { container, name };
         const seen = await schedule.until(observeEntry(store, id));
         const print = modelEntry(this.#model, id);
@@ -386,6 +414,25 @@ class Life {
     if (result.damage > 0) throw new Violation(`fsck: ${lines.join('; ')}`);
   }
 
+  /** Every state of every name, a few to a page. */
+  async #listStates(store: Store, container: string): Promise<string[]> {
+    const past = { snapshots: true, versions: true, deleted: true, versionsOnly: false, alone: false };
+    const query = { account, container, prefix: '', delimiter: undefined, limit: 3, uncommitted: false, past };
+    const states: string[] = [];
+    for (let from = ''; ; ) {
+      const page = await listEntries(store, { ...query, from });
+      if (page.kind !== 'ok') return [page.kind];
+      for (const item of page.items) {
+        if (item.kind !== 'entry') continue;
+        const state = item.entry.record.past;
+        const shown = state === undefined ? '' : ` ${state.kind}${state.deletedMs === undefined ? '' : '!'}`;
+        states.push(`${item.name}${shown}`);
+      }
+      if (page.next === undefined) return states;
+      from = page.next;
+    }
+  }
+
   /** Time passes and the background does all that there is to do. */
   async #settle(): Promise<void> {
     const { schedule } = this;
@@ -394,6 +441,8 @@ class Life {
     await schedule.until(this.#recover(store));
     await schedule.until(expireUploads(store, { ageMs: 7 * dayMs }));
     for (const container of this.#model.containers.values()) container.uploads.clear();
+    await schedule.until(doDue(store, dueWork(store), { rowsMax: 10_000 }));
+    this.#model.purge();
     for (let quiet = 0; quiet < 2; ) {
       schedule.advance(2 * graceMs);
       const garbage = await schedule.until(processGarbage(store, { graceMs, rowsMax: 1000 }));
@@ -423,7 +472,8 @@ class Life {
           if (!keys.isDirectory(key)) continue;
           const { id } = decodeRecord<{ id: string }>(value);
           const children = await view.scan(keys.children(Buffer.from(id, 'hex')), { limit: 1 });
-          if (children.length === 0) throw new Violation('at the end there is an empty directory');
+          const past = await view.scan(keys.pastBelow(Buffer.from(id, 'hex')), { limit: 1 });
+          if (children.length === 0 && past.length === 0) throw new Violation('at the end there is an empty directory');
         }
         for await (const { value } of rowsOf(view, keys.segments())) {
           if (decodeRecord<SegmentRecord>(value).state === 'retired')

@@ -6,6 +6,7 @@ import * as containerOperations from './container-operations.ts';
 import type { EntryId, Guard, ListedBlock, Model } from './model.ts';
 import type { Maker, Operation } from './operations.ts';
 import * as operations from './operations.ts';
+import * as pastOperations from './past-operations.ts';
 import type { Shape } from './world.ts';
 
 const containers = ['one', 'two', 'three'];
@@ -37,9 +38,15 @@ export class Workload {
     const id = this.#entry();
     const hasQuota = (this.#model.containers.get(id.container)?.quotaBytes ?? 0) > 0;
     const mark = `${this.#made++}`;
+    if (this.#model.containers.size > 0 && random.below(5) === 0) return this.#past(id, hasQuota);
     const roll = random.below(100);
     if (this.#model.containers.size === 0 || roll < 3) {
-      return containerOperations.makeContainer(this.#pick(containers), random.below(4) === 0 ? quotaBytes : 0, mark);
+      return containerOperations.makeContainer(
+        this.#pick(containers),
+        random.below(4) === 0 ? quotaBytes : 0,
+        mark,
+        this.#model.mode.versioning && random.below(2) === 0,
+      );
     }
     if (roll < 28) return operations.put(this.#maker, id, this.#guard(id), this.#bytes(), mark, hasQuota);
     if (roll < 30) {
@@ -47,7 +54,7 @@ export class Workload {
     }
     if (roll < 33) return operations.glance(id);
     if (roll < 40) return operations.read(id, this.#range(id));
-    if (roll < 48) return operations.remove(id, this.#guard(id), hasQuota);
+    if (roll < 48) return operations.remove(id, this.#guard(id), random.below(2) === 0, hasQuota);
     if (roll < 60) return this.#stage(id);
     if (roll < 70) return operations.commit(id, this.#guard(id), this.#blockList(id), mark, hasQuota);
     if (roll < 78) return operations.copy(this.#source(), id, this.#guard(id), mark, hasQuota);
@@ -61,7 +68,8 @@ export class Workload {
         this.#pick(blockIds),
       );
     }
-    if (roll < 87) return operations.change(id, this.#guard(id), mark, random.below(2) === 0 ? 'metadata' : 'headers');
+    if (roll < 87)
+      return operations.change(id, this.#guard(id), mark, random.below(2) === 0 ? 'metadata' : 'headers', hasQuota);
     if (roll < 90) return operations.lease(id, this.#leaseAction());
     if (roll < 94) return operations.list(id.container, this.#listShape(), 1 + random.below(6));
     if (roll < 95) return containerOperations.removeContainer(id.container);
@@ -71,6 +79,34 @@ export class Workload {
     return random.below(2) === 0
       ? containerOperations.newKey(account)
       : containerOperations.makeAccount(account, [`k${mark}`, `l${mark}`]);
+  }
+
+  /** What is about the past and about tags. */
+  #past(id: EntryId, hasQuota: boolean): Operation {
+    const random = this.#random;
+    const found = this.#model.containers.get(id.container);
+    const named = [...(found?.past.keys() ?? [])];
+    const kept = named.length > 0 && random.below(5) > 0 ? { ...id, name: this.#pick(named) } : id;
+    const index = random.below(this.#model.past(kept).length + (random.below(6) === 0 ? 1 : 0) || 1);
+    switch (random.below(9)) {
+      case 0:
+      case 1:
+        return pastOperations.snapshot(id, hasQuota);
+      case 2:
+        return pastOperations.removePast(kept, index, hasQuota);
+      case 3:
+      case 4:
+        return pastOperations.readOfPast(kept, index);
+      case 5:
+        return pastOperations.undelete(kept);
+      case 6:
+        if (found?.isProtected !== true) return pastOperations.snapshot(id, hasQuota);
+        return pastOperations.hold(kept, random.below(2) === 0 ? undefined : index, random.below(3) > 0);
+      case 7:
+        return pastOperations.tag(id, { mark: `${random.below(3)}`, ...(random.below(2) === 0 && { other: 'x' }) });
+      default:
+        return pastOperations.find(id.container, `${random.below(3)}`);
+    }
   }
 
   #pick<T>(items: readonly T[]): T {

@@ -8,6 +8,7 @@ import type { Gate, GateContext } from '../gate.ts';
 import { npmPackages } from '../install.ts';
 import { runProcess } from '../process.ts';
 import { type Recorder, recorder } from '../recorder.ts';
+import { append } from './checks/append.ts';
 import { auth } from './checks/auth.ts';
 import { batch } from './checks/batch.ts';
 import { blocks } from './checks/blocks.ts';
@@ -18,18 +19,24 @@ import { download } from './checks/download.ts';
 import { later } from './checks/later.ts';
 import { leases, slowLeases } from './checks/leases.ts';
 import { listing } from './checks/listing.ts';
+import { page } from './checks/page.ts';
 import { properties } from './checks/properties.ts';
+import { query } from './checks/query.ts';
 import { sas } from './checks/sas.ts';
 import { service } from './checks/service.ts';
+import { throttledUploads } from './checks/throttled.ts';
 import { upload } from './checks/upload.ts';
 import { type Check, type Checks, makeKit, type Sdk } from './kit.ts';
 
 const version = '12.34.0';
+const arrowVersion = '21.2.0';
 const atOnce = 4;
 
 const rooms: Readonly<Record<string, Checks>> = {
   upload,
   blocks,
+  append,
+  page,
   download,
   properties,
   listing,
@@ -51,20 +58,27 @@ export const gate: Gate = {
     const directory = await npmPackages(context, `js-sdk-${version}`, packages);
     const require = createRequire(join(directory, 'package.json'));
     const sdk: Sdk = await import(require.resolve('@azure/storage-blob'));
+    // What queries answer as Arrow is read by Arrow's own library.
+    const arrowDirectory = await npmPackages(context, `arrow-${arrowVersion}`, { 'apache-arrow': arrowVersion });
+    const arrow: Sdk = createRequire(join(arrowDirectory, 'package.json'))('apache-arrow');
     const checks = recorder(context.log);
     const run = (room: string, name: string, check: Check): Promise<unknown> =>
       runCheck(context, sdk, checks, `${room}: ${name}`, check);
 
     await checks.check('quickstart: the README’s example', () => quickstart(context, directory));
+    // A server of its own, and most of the time is the SDK's patience.
+    const throttled = checks.check('throttled: 100 uploads at once get through 20 requests a second', () =>
+      throttledUploads(context, sdk),
+    );
     // What waits for a real lease to run out goes on beside everything else.
     const waiting = Object.entries(slowLeases).map(([name, check]) => run('leases', name, check));
-    const queue = Object.entries(rooms).flatMap(([room, all]) =>
+    const queue = Object.entries({ ...rooms, query: query(arrow) }).flatMap(([room, all]) =>
       Object.entries(all).map(([name, check]) => [room, name, check] as const),
     );
     const worker = async (): Promise<void> => {
       for (let next = queue.shift(); next; next = queue.shift()) await run(...next);
     };
-    await Promise.all([...Array.from({ length: atOnce }, worker), ...waiting]);
+    await Promise.all([...Array.from({ length: atOnce }, worker), ...waiting, throttled]);
     // The service's properties are everybody's: alone, at the end.
     for (const [name, check] of Object.entries(service)) await run('service', name, check);
     return checks.rows;

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from kit import CHECKS, Kit
 
 AT_ONCE = 4
-ROOMS = ["upload", "blocks", "download", "properties", "listing", "conditions", "leases", "copy", "batch", "containers", "sas", "later", "service"]
+ROOMS = ["upload", "blocks", "append", "page", "download", "properties", "listing", "conditions", "leases", "copy", "batch", "containers", "sas", "query", "later", "service"]
 
 printing = threading.Lock()
 

@@ -1,5 +1,6 @@
 // Microsoft's own SDK for Python against the server, in a virtual environment: its checks are checks.py and rooms/.
 
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Gate, GateContext, GateRow } from '../gate.ts';
 import { pythonVenv } from '../install.ts';
@@ -16,7 +17,14 @@ export const gate: Gate = {
     const python = await pythonVenv(context, `python-sdk-${version}`, [`azure-storage-blob==${version}`]);
     const checks = recorder(context.log);
     await checks.check('quickstart: the README’s example', () => quickstart(context, python));
-    await runChecks(context, python, checks);
+    await Promise.all([
+      runChecks(context, python, checks),
+      checks.check(
+        'throttled: 100 uploads at once get through 20 requests a second',
+        () => throttled(context, python),
+        { timeoutMs: 180_000 },
+      ),
+    ]);
     return checks.rows;
   },
 };
@@ -43,6 +51,28 @@ function rowOf(line: string): GateRow {
   const row = JSON.parse(line) as GateRow;
   if (row.detail === undefined) return row;
   return { ...row, detail: withoutSecrets(row.detail).replaceAll(/\s+/g, ' ').slice(0, 600) };
+}
+
+/** Against a server of its own that lets in 20 requests a second. */
+async function throttled(context: GateContext, python: string): Promise<string> {
+  const args = ['--workers', '2', '--set', 'accountRequestsPerS=20'];
+  const server = await context.startServer({ name: 'throttled', args });
+  try {
+    const { account, key, blob } = server.access;
+    const connection = `DefaultEndpointsProtocol=http;AccountName=${account};AccountKey=${key};BlobEndpoint=${blob}/${account};`;
+    const ran = await runProcess(python, [join(import.meta.dirname, 'throttled.py')], {
+      env: { AZURE_STORAGE_CONNECTION_STRING: connection },
+      timeoutMs: 150_000,
+    });
+    if (ran.code !== 0) throw new Error(`ended with ${ran.code ?? ran.signal}: ${ran.stderr.slice(-400)}`);
+    const { failed, first } = JSON.parse(ran.stdout) as { failed: number; first: string | null };
+    if (failed > 0) throw new Error(`${failed} uploads failed: ${first}`);
+    const refused = (await readFile(server.logPath, 'utf8')).split('"status":503').length - 1;
+    if (refused === 0) throw new Error('nothing was throttled');
+    return `100 uploads, ${refused} times 503`;
+  } finally {
+    await server.stop();
+  }
 }
 
 /** Runs the very file that the README shows. */

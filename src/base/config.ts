@@ -41,7 +41,9 @@ const authorityExpected = 'must be https://HOST, or http:// on a loopback addres
 const isAuthority = (given: string) => {
   const url = URL.parse(given);
   if (url === null || url.origin !== given.replace(/\/$/, '')) return false;
-  return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname.replace(/^\[(.*)\]$/, '$1')));
+  return (
+    url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname.replace(/^\[(.*)\]$/, '$1')))
+  );
 };
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
@@ -69,9 +71,7 @@ const schema = z
       .default(5_242_880_000)
       .describe('largest request body; by default 5000 MiB, the most that the API allows'),
     connectionsMax: whole(1, 1_000_000).default(4096).describe('open connections a worker'),
-    connectionsPerAddressMax: whole(1, 1_000_000)
-      .default(2048)
-      .describe('open connections a worker of one address'),
+    connectionsPerAddressMax: whole(1, 1_000_000).default(2048).describe('open connections a worker of one address'),
     headerBytesMax: bytes(8192, mebibyte).default(65_536).describe('largest head of a request'),
     headersMax: whole(32, 10_000).default(200).describe('most headers of a request'),
     accountRequestsPerS: whole(0, 10_000_000)
@@ -137,14 +137,14 @@ const schema = z
     keyVaultAnyHost: flag()
       .default(false)
       .describe('get tokens for key vaults whose host does not end as their challenge says'),
-    queriesMax: whole(1, 64).default(1).describe('queries of blob contents that a worker runs at once'),
+    queriesMax: whole(1, 64).default(4).describe('queries of blob contents that a worker runs at once'),
     queryQueueMax: whole(0, 1000).default(16).describe('queries that wait for others in a worker'),
     queryTimeoutMs: durationMs(100).default(300_000).describe('time for a query of blob contents to end'),
     queryBytesMax: bytes(mebibyte, 2 ** 44)
       .default(16 * gibibyte)
       .describe('largest blob that is queried; a query takes its size, or twice that, of the disk of data'),
     queryMemoryBytes: bytes(64 * mebibyte, 2 ** 40)
-      .default(512 * mebibyte)
+      .default(256 * mebibyte)
       .describe('memory that the engine of a query may take'),
     clockSkewMs: durationMs(0).default(900_000).describe('how far the clock of a signed request may be off'),
     scanIntervalMs: durationMs(10).default(5000).describe('pause between rounds of background work'),
@@ -152,12 +152,17 @@ const schema = z
     journalAgeMs: durationMs(1000, 3650 * dayMs)
       .default(7 * dayMs)
       .describe('age at which the journal is trimmed'),
+    changeFeedFlushMs: durationMs(10, 3_600_000)
+      .default(2000)
+      .describe('a change is in the change feed about this long after it'),
     audit: flag().default(true).describe('record every request in the audit log'),
     auditOnFailure: z
       .enum(['refuse', 'continue'], 'must be refuse or continue')
       .default('refuse')
       .describe('when the audit log cannot be written and its queue is full: refuse, continue'),
-    auditFlushMs: durationMs(10, 60_000).default(1000).describe('an audit record is on the disk about this long after it'),
+    auditFlushMs: durationMs(10, 60_000)
+      .default(1000)
+      .describe('an audit record is on the disk about this long after it'),
     auditAgeMs: durationMs(60_000, 3650 * dayMs)
       .default(90 * dayMs)
       .describe('age at which files of the audit log are deleted'),
@@ -266,7 +271,10 @@ function checkTogether(config: Config): ConfigOutcome {
     return invalid('host', 'must be a loopback address with dev, whose account key is known to everyone');
   }
   if ((config.tlsCertificate === '') !== (config.tlsKey === '')) {
-    return invalid(config.tlsKey === '' ? 'tlsKey' : 'tlsCertificate', 'must be set too: tlsCertificate and tlsKey go together');
+    return invalid(
+      config.tlsKey === '' ? 'tlsKey' : 'tlsCertificate',
+      'must be set too: tlsCertificate and tlsKey go together',
+    );
   }
   if (config.blobPort === config.adminPort && config.blobPort !== 0) {
     return invalid('adminPort', 'must not be the same as blobPort');

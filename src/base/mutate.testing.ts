@@ -61,7 +61,10 @@ export function mutateBytes(random: FuzzRandom, bytes: Buffer): Buffer {
 }
 
 /** Runs one case after another until the deadline; a case that fails says what it was given. */
-export async function fuzzCases(deadlineMs: number, work: () => { readonly input: unknown; check(): void }): Promise<void> {
+export async function fuzzCases(
+  deadlineMs: number,
+  work: () => { readonly input: unknown; check(): void },
+): Promise<void> {
   while (Date.now() < deadlineMs) {
     for (let i = 0; i < 50; i++) {
       const { input, check } = work();

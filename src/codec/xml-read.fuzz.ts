@@ -9,7 +9,16 @@ const seeds = [
   '<!DOCTYPE a [<!ENTITY b "bomb">]><a>&b;</a>',
   '<a><![CDATA[x]]><!-- c --><?pi d?>&amp;&#65;&#x41;</a>',
 ];
-const words = ['<!DOCTYPE ', '<!ENTITY x SYSTEM "file:///etc/passwd">', '<![CDATA[', ']]>', '&x;', '&#0;', '<a ', ' b="c"'];
+const words = [
+  '<!DOCTYPE ',
+  '<!ENTITY x SYSTEM "file:///etc/passwd">',
+  '<![CDATA[',
+  ']]>',
+  '&x;',
+  '&#0;',
+  '<a ',
+  ' b="c"',
+];
 
 export async function fuzz(random: FuzzRandom, deadlineMs: number): Promise<void> {
   await fuzzCases(deadlineMs, () => {

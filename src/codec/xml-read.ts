@@ -52,6 +52,8 @@ function decode(body: Uint8Array): string {
 }
 
 function parse(text: string, elementsMax: number): XmlElement {
+  // Half a character, which only a string can have, makes the parser throw what is no error of the document.
+  if (!text.isWellFormed()) refuse('not well-formed text');
   const parser = new SaxesParser({ fragment: false, position: true });
   const open: Building[] = [];
   let root: Building | undefined;

@@ -1,3 +1,4 @@
+// Sealed content in the log: what it looks like on the disk, what a range costs, and what nobody can change unnoticed.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';

@@ -1,3 +1,4 @@
+// The key file: who may read it, who makes it, and what its absence does.
 import assert from 'node:assert/strict';
 import { chmod, mkdtemp, readFile, rm, stat, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -46,6 +46,8 @@ export interface FollowOptions {
 const rowsMaxByDefault = 2000;
 const leaseMsByDefault = 30_000;
 const retryMsByDefault = 1000;
+/** How often a worker looks whether the one that does it is gone. */
+const takeoverMs = 2000;
 const retryMsMax = 60_000;
 /** Records that nothing is made of are read again after a crash: so many, or of so long a time. */
 const skippedMax = 20_000;
@@ -82,16 +84,16 @@ export async function runFollower(
     try {
       const task = { name: `follow-${follower.name}`, owner, leaseMs };
       const held = await holdTask(store, task, () => follow(store, follower, options, signal));
-      // Another worker does it.
-      if (held === undefined) pauseMs = leaseMs / 3;
       failures = 0;
+      // Another worker does it, and has the figures.
+      if (held === undefined) pauseMs = Math.min(leaseMs / 3, Math.max(pauseMs, takeoverMs));
+      else setLag(options, follower.name, 0, 0);
     } catch (error) {
       if (signal.aborted) return;
       options.onError(follower.name, error);
       pauseMs = Math.min(retryMsMax, retryMs * 2 ** failures);
       failures++;
     }
-    setLag(options, follower.name, 0, 0);
     await store.clock.sleep(pauseMs, signal);
   }
 }
@@ -141,7 +143,12 @@ async function follow(store: Store, follower: Follower, options: FollowOptions, 
   }
 }
 
-async function noteLag(store: Store, options: FollowOptions, name: string, last: JournalRow | undefined): Promise<void> {
+async function noteLag(
+  store: Store,
+  options: FollowOptions,
+  name: string,
+  last: JournalRow | undefined,
+): Promise<void> {
   if (options.metrics === undefined || last === undefined) return;
   const commits = await store.engine.snapshot((view) => commitsBehind(view, last.id));
   const { atMs } = decodeRecord<JournalRecord>(last.value);

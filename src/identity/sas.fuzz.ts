@@ -6,8 +6,41 @@ import { parseSas } from './sas.ts';
 import { verifySas } from './verify-sas.ts';
 
 const names = [
-  ...['sv', 'ss', 'srt', 'sp', 'st', 'se', 'sip', 'spr', 'sr', 'si', 'sig', 'sdd', 'ses', 'rscc', 'rscd', 'rsce', 'rscl'],
-  ...['rsct', 'skoid', 'sktid', 'skt', 'ske', 'sks', 'skv', 'saoid', 'suoid', 'scid', 'skdutid', 'sduoid', 'srh', 'srq'],
+  ...[
+    'sv',
+    'ss',
+    'srt',
+    'sp',
+    'st',
+    'se',
+    'sip',
+    'spr',
+    'sr',
+    'si',
+    'sig',
+    'sdd',
+    'ses',
+    'rscc',
+    'rscd',
+    'rsce',
+    'rscl',
+  ],
+  ...[
+    'rsct',
+    'skoid',
+    'sktid',
+    'skt',
+    'ske',
+    'sks',
+    'skv',
+    'saoid',
+    'suoid',
+    'scid',
+    'skdutid',
+    'sduoid',
+    'srh',
+    'srq',
+  ],
   ...['snapshot', 'versionid', 'prefix', 'constructor', '__proto__'],
 ];
 const values = [

@@ -62,7 +62,10 @@ function changeOf(random: FuzzRandom, request: SignedRequest): SignedRequest {
       return { ...request, rawPath: mutate(random, request.rawPath) };
     case 2: {
       const name = pick(random, covered);
-      return { ...request, headers: { ...request.headers, [name]: mutate(random, request.headers[name] ?? 'x', words) } };
+      return {
+        ...request,
+        headers: { ...request.headers, [name]: mutate(random, request.headers[name] ?? 'x', words) },
+      };
     }
     default: {
       const query = new Map(request.query);

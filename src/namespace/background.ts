@@ -117,7 +117,8 @@ function tasksOf(store: Store, options: BackgroundOptions, durations: Background
   ];
 }
 
-function dueWork(store: Store): DueWork {
+/** Whatever can be due. */
+export function dueWork(store: Store): DueWork {
   return async (txn, record) => {
     switch (record.kind) {
       case 'purge-past':

@@ -3,6 +3,7 @@ import { CounterLimitError, type Txn, type View } from '../metadata/engine.ts';
 import { keys } from '../metadata/keys.ts';
 import { putDue } from './due.ts';
 import type { Failure } from './failure.ts';
+import { holdsEntry } from './holds.ts';
 import { isProtected } from './immutable.ts';
 import { appendJournal, type Cause } from './journal.ts';
 import { applyLeaseAction, checkLeaseForRead, checkLeaseForWrite, type LeaseAction } from './leases.ts';
@@ -57,6 +58,7 @@ export function createContainer(
     readonly metadata: Readonly<Record<string, string>>;
     readonly publicAccess: PublicAccess;
     readonly quotaBytes?: number;
+    readonly versionImmutability?: boolean;
     readonly cause: Cause;
   },
 ): Promise<ContainerOutcome> {
@@ -72,6 +74,7 @@ export function createContainer(
       publicAccess: command.publicAccess,
       policies: [],
       ...(command.quotaBytes !== undefined && { quotaBytes: command.quotaBytes }),
+      ...(command.versionImmutability === true && { versionImmutability: true }),
     };
     write(store, txn, command, record, 'container-created', command.cause);
     return { kind: 'ok', record };
@@ -85,7 +88,8 @@ export function deleteContainer(store: Store, command: ContainerAccess): Promise
     if (record === undefined) return notFound;
     const verdict = guardWrite(store, record, command);
     if (verdict.kind !== 'ok') return verdict;
-    if (isProtected(record) && (await holdsAnything(txn, record))) return { kind: 'container-protected' };
+    if (isProtected(record) && (await holdsEntry(txn, Buffer.from(record.id, 'hex'), true)))
+      return { kind: 'container-protected' };
     txn.delete(keys.container(command.account, command.container));
     const { containerSoftDeleteDays: days = 0 } = await readSettings(txn, command.account);
     if (days > 0) keepDeleted(store, txn, command, record, days);
@@ -93,14 +97,6 @@ export function deleteContainer(store: Store, command: ContainerAccess): Promise
     appendJournal(store, txn, { operation: 'container-deleted', ...nameOf(command), id: record.id, ...command.cause });
     return { kind: 'ok', record };
   });
-}
-
-async function holdsAnything(view: View, record: ContainerRecord): Promise<boolean> {
-  const id = Buffer.from(record.id, 'hex');
-  for (const range of [keys.children(id), keys.pastBelow(id)]) {
-    if ((await view.scan(range, { limit: 1 })).length > 0) return true;
-  }
-  return false;
 }
 
 const dayMs = 24 * 3_600_000;

@@ -1,4 +1,5 @@
 // Copies inside the store: they share pieces, so they cost a transaction whatever their length.
+import { assert } from '../base/unreachable.ts';
 import type { LogPiece } from '../content/extent.ts';
 import type { View } from '../metadata/engine.ts';
 import { readContainer } from './containers.ts';
@@ -43,16 +44,23 @@ export function copyEntry(
     if (source.kind !== 'ok') return { kind: 'source-failed', failure: source };
     const target = await openForWrite(store, txn, command);
     if (target.kind !== 'ok') return target;
+    const own = command.attributes(source.entry);
+    const { type } = source.entry.record;
+    const isOther = own.type === undefined && target.existing !== undefined && target.existing.record.type !== type;
+    // A copy is of its source's type, also where something stands ("Copy Blob", Remarks). Pages are not in a row.
+    if (isOther || (type === 'page' && own.type !== undefined)) return { kind: 'blob-type' };
     await discardUpload(store, txn, Buffer.from(target.container.id, 'hex'), command.name);
     // Shared before the old content is dropped: a copy onto itself keeps its own.
     const named = shareContent(txn, source.entry);
-    const attributes = { ...natureOf(source.entry.record), ...command.attributes(source.entry) };
+    const attributes = own.type === undefined ? { ...natureOf(source.entry.record), ...own } : own;
     return replaceContent(store, txn, { ...command, attributes }, target, named);
   });
 }
 
 /** What a copy is because its source is that. */
-function natureOf(record: EntryRecord): Pick<EntryAttributes, 'type' | 'sequence' | 'appendedBlocks'> {
+export function natureOf(
+  record: Pick<EntryRecord, 'type' | 'sequence' | 'appendedBlocks'>,
+): Pick<EntryAttributes, 'type' | 'sequence' | 'appendedBlocks'> {
   const { type, sequence, appendedBlocks } = record;
   return {
     type,
@@ -110,8 +118,9 @@ export async function readSource(view: View, source: CopySource): Promise<EntryO
   return verdict.kind === 'ok' ? { kind: 'ok', entry } : verdict;
 }
 
-/** The parts of an entry's pieces that make up a range. */
+/** The parts of an entry's pieces that make up a range. Of a page blob there are none: it has gaps. */
 export async function cutPieces(view: View, entry: Entry, offset: number, length: number): Promise<LogPiece[]> {
+  assert(entry.record.type !== 'page', 'a blob whose pieces lie in a row');
   const end = offset + length;
   const pieces: LogPiece[] = [];
   for await (const run of piecesFrom(view, entry.record, offset)) {

@@ -34,6 +34,7 @@ import {
   type EntryRecord,
   type EntryType,
   encodeRecord,
+  type IncrementalCopy,
   type Lease,
   type Rehydration,
 } from './records.ts';
@@ -70,6 +71,7 @@ export interface EntryAttributes {
   readonly tags?: Readonly<Record<string, string>>;
   readonly copy?: CopyState;
   readonly sequence?: number;
+  readonly incremental?: IncrementalCopy;
   readonly appendedBlocks?: number;
   readonly isSealed?: true;
   readonly immutability?: EntryImmutability;
@@ -133,7 +135,8 @@ export type PutOutcome =
 
 /** Put Blob: takes a body in, then gives it the name in one transaction. */
 export async function putEntry(store: Store, command: EntryWrite & { readonly body: Body }): Promise<PutOutcome> {
-  const ingested = await ingest(store, command.body);
+  // What is appended to consists of pieces.
+  const ingested = await ingest(store, command.body, command.attributes.type === 'append');
   if (ingested.kind !== 'ok') return ingested;
   const { content } = ingested;
   const { md5 } = content;
@@ -174,6 +177,7 @@ export async function openForWrite(
   store: Store,
   view: View,
   command: EntryAccess & { readonly onlyIfNew?: boolean },
+  isIncrement = false,
 ): Promise<WriteTarget | Failure> {
   const container = await readContainer(view, command);
   if (container === undefined) return containerNotFound;
@@ -183,7 +187,8 @@ export async function openForWrite(
   if (verdict.kind !== 'ok') return verdict;
   if (existing === undefined) return { kind: 'ok', container, settings, existing };
   if (command.onlyIfNew === true) return { kind: 'overwrite-forbidden' };
-  const mayTouch = touchable(store, container, settings, existing.record, 'overwrite');
+  const { incremental: _, ...plain } = existing.record;
+  const mayTouch = touchable(store, container, settings, isIncrement ? plain : existing.record, 'overwrite');
   return mayTouch.kind === 'ok' ? { kind: 'ok', container, settings, existing } : mayTouch;
 }
 
@@ -193,7 +198,10 @@ function touchable(
   settings: AccountSettings,
   record: EntryRecord,
   touch: Touch,
-): ReturnType<typeof checkTouch> {
+): ReturnType<typeof checkTouch> | Extract<Failure, { kind: 'incremental-copy' }> {
+  // It only follows its source ("Incremental Copy Blob", Remarks); it may be deleted.
+  const isFollower = record.incremental !== undefined && record.past === undefined;
+  if (isFollower && (touch === 'change' || touch === 'overwrite')) return { kind: 'incremental-copy' };
   return checkTouch(container, record, touch, settings.versioning === true, store.clock.now());
 }
 

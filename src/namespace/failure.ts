@@ -52,6 +52,10 @@ export type Failure =
   | { readonly kind: 'page-range' }
   | { readonly kind: 'sequence-number' }
   | { readonly kind: 'previous-snapshot' }
+  | { readonly kind: 'incremental-copy' }
+  | { readonly kind: 'incremental-mismatch' }
+  | { readonly kind: 'incremental-earlier' }
+  | { readonly kind: 'incremental-source' }
   | { readonly kind: 'encryption-mismatch' }
   | { readonly kind: 'contended' };
 

@@ -4,6 +4,7 @@ import type { Item, Range, View } from '../metadata/engine.ts';
 import { after, keys } from '../metadata/keys.ts';
 import { type ContainerName, readContainer } from './containers.ts';
 import type { Failure } from './failure.ts';
+import { holdsEntry } from './holds.ts';
 import { findDirectory } from './paths.ts';
 import {
   type ContainerRecord,
@@ -296,8 +297,11 @@ async function openLevels(view: View, root: Buffer, query: ListQuery, from: stri
     const isLeaf = next === -1;
     const start = isLeaf ? keys.entry(level.directory, segment) : keys.directory(level.directory, segment);
     goOnFrom(level.current, start);
-    if (level.past !== undefined)
-      goOnFrom(level.past, pastStart(level.directory, segment, isLeaf ? time : currentTime));
+    if (level.past !== undefined) {
+      // Names between that of the directory and its final "/" were listed before it.
+      const behind = keys.pastFrom(level.directory, `${segment}/`);
+      goOnFrom(level.past, isLeaf ? pastStart(level.directory, segment, time) : behind);
+    }
     if (isLeaf) return stack;
     const found = await view.get(keys.directory(level.directory, segment));
     // The directory itself is walked from within; this level goes on behind it.
@@ -318,21 +322,4 @@ function pastStart(directory: Buffer, leaf: string, time: string | undefined): B
   if (time === undefined) return keys.pastFrom(directory, leaf);
   if (time === currentTime) return Buffer.from(keys.pastOf(directory, leaf).end);
   return keys.past(directory, leaf, parseTicks(time) ?? 0n);
-}
-
-/** Whether anything stands below: directories that lost their last entry wait a moment for the background to remove them. */
-async function holdsEntry(view: View, directory: Buffer, withPast: boolean): Promise<boolean> {
-  if (withPast && (await view.scan(keys.pastBelow(directory), { limit: 1 })).length > 0) return true;
-  let { start, end } = keys.children(directory);
-  for (;;) {
-    const rows = await view.scan({ start, end }, { limit: 4 });
-    for (const row of rows) {
-      if (!keys.entryNameOf(row.key).endsWith('/')) return true;
-      const child = Buffer.from(decodeRecord<DirectoryRecord>(row.value).id, 'hex');
-      if (await holdsEntry(view, child, withPast)) return true;
-    }
-    const last = rows.at(-1);
-    if (last === undefined || rows.length < 4) return false;
-    start = after(last.key);
-  }
 }

@@ -137,7 +137,7 @@ for (const seed of [1, 2, 3]) {
         snapshots.push({ name, at: await snapshot(held, name), model: copyOf(model) });
       } else if (choice === 18) {
         const from = name === 'a' ? 'b' : 'a';
-        const attributes = () => ({ type: 'page', headers: {}, metadata: {} }) as const;
+        const attributes = () => ({ headers: {}, metadata: {} });
         const outcome = await copyEntry(held.store, { ...place, name, source: { ...place, name: from }, attributes });
         assert.equal(outcome.kind, 'ok');
         models.set(name, copyOf(models.get(from) as Model));

@@ -56,27 +56,27 @@ export function isPageAligned(value: number): boolean {
   return value % pageBytes === 0;
 }
 
-/** Put Blob of a page blob: all zeros, or with the bytes of `pieces` from its start on. What is not taken is the caller's to drop. */
+/** Put Blob of a page blob: all zeros, but for `runs`, whose pieces are the caller's to drop if it fails. */
 export function createPages(
   store: Store,
-  command: EntryWrite & { readonly length: number; readonly pieces?: readonly LogPiece[] },
+  command: EntryWrite & { readonly length: number; readonly runs?: readonly PageRun[] },
 ): Promise<EntryOutcome> {
   return change<EntryOutcome>(store, async (txn) => {
     const target = await openForWrite(store, txn, command);
     if (target.kind !== 'ok') return target;
     await discardUpload(store, txn, Buffer.from(target.container.id, 'hex'), command.name);
-    const fields = newPages(store, txn, command.length, command.pieces ?? []);
+    const fields = newPages(store, txn, command.length, command.runs ?? []);
     const attributes = { ...command.attributes, type: 'page', sequence: command.attributes.sequence ?? 0 } as const;
     return replaceContent(store, txn, { ...command, attributes }, target, { fields, inline: undefined });
   });
 }
 
 /** The rows of a new content. Its mark is what a reader looks for: without it, missing rows are not zeros, but gone. */
-function newPages(store: Store, txn: Txn, length: number, pieces: readonly LogPiece[]): ContentFields {
+function newPages(store: Store, txn: Txn, length: number, given: readonly PageRun[]): ContentFields {
   const id = store.ids.next();
   txn.put(keys.pieces(id, 0), encodeRecord({ pieces: [], pages: true }));
-  const runs = layOut(pieces, 0);
-  settleOwners(store, txn, { lost: pieces, named: runs });
+  const runs = given.flatMap(({ at, piece }) => layOut([piece], at));
+  settleOwners(store, txn, { lost: given.map(({ piece }) => piece), named: runs });
   for (const [number, own] of Map.groupBy(runs, ({ at }) => regionOf(at))) {
     txn.put(keys.pages(id, number), encodeRegion({ number, runs: own }));
   }
@@ -245,7 +245,7 @@ export async function changePages(
 ): Promise<EntryOutcome> {
   let { conditions } = command;
   if (length !== undefined) {
-    const cut = await cutOff(store, command, length);
+    const cut = await cutOff(store, command, length, edit);
     if (cut.kind !== 'ok') return cut;
     if (cut.isChanged) conditions = {};
   }
@@ -278,6 +278,7 @@ async function cutOff(
   store: Store,
   command: EntryChange,
   length: number,
+  edit: (record: EntryRecord) => EntryRecord | Failure,
 ): Promise<{ readonly kind: 'ok'; readonly isChanged: boolean } | Failure> {
   const looked = await store.engine.snapshot(async (view) => {
     const target = await openForChange(store, view, command, 'change');
@@ -286,6 +287,8 @@ async function cutOff(
   if (looked.kind !== 'ok') return looked;
   const { record } = looked.existing;
   const end = record.length;
+  const edited = edit(record);
+  if ('kind' in edited) return edited;
   if (length >= end) return { kind: 'ok', isChanged: false };
   const offset = await store.engine.snapshot((view) =>
     endOfRegions(view, contentOf(record), length, end, regionsAtOnce),

@@ -187,12 +187,21 @@ export interface EntryRecord {
   readonly isSealed?: true;
   /** A page blob's sequence number. */
   readonly sequence?: number;
+  /** Of a page blob that follows another's snapshots. */
+  readonly incremental?: IncrementalCopy;
   readonly immutability?: EntryImmutability;
   readonly legalHold?: true;
   readonly lastAccessMs?: number;
   readonly encryption?: EntryEncryption;
   /** Of what is no longer, or never was, the current state: see `times.ts`. */
   readonly past?: Past;
+}
+
+/** What an incremental copy is of: the blob, the last snapshot of it that was taken over, and which snapshot that is here. */
+export interface IncrementalCopy {
+  readonly source: string;
+  readonly taken: string;
+  readonly made: string;
 }
 
 /** A snapshot, an earlier version, or a deleted blob. */

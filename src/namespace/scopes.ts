@@ -9,6 +9,7 @@ import type { Failure } from './failure.ts';
 import { appendJournal, type Cause } from './journal.ts';
 import { KeyError, type Keyring, type KeySource, type ScopeKey, type ScopeRecord } from './keyring.ts';
 import { decodeRecord, type EntryEncryption, encodeRecord } from './records.ts';
+import { readSettings } from './settings.ts';
 import { change, type Store } from './store.ts';
 
 export type ScopeOutcome =
@@ -212,8 +213,7 @@ export async function chooseSealing(
       return { kind: 'scope-forbidden' } as const;
     }
     if (wanted.customerKey !== undefined) return undefined;
-    const scope =
-      own ?? container?.encryptionScope ?? (await readAccount(view, name.account))?.settings?.encryptionScope;
+    const scope = own ?? container?.encryptionScope ?? (await readSettings(view, name.account)).encryptionScope;
     if (scope === undefined || scope === '') return undefined;
     const record = await readScope(view, name.account, scope);
     return record === undefined

@@ -1,7 +1,7 @@
 // Files that the server itself keeps in containers of its own: no versions, no soft delete, no events of the change feed.
 import { createHash } from 'node:crypto';
 import type { LogPiece } from '../content/extent.ts';
-import { type Txn, type View } from '../metadata/engine.ts';
+import type { Txn, View } from '../metadata/engine.ts';
 import { keys } from '../metadata/keys.ts';
 import { readAccount } from './accounts.ts';
 import { type ContainerName, countUsage, readContainer } from './containers.ts';

@@ -102,6 +102,7 @@ async function stage(
   }
   const containerId = Buffer.from(container.id, 'hex');
   const existing = await readEntry(txn, container, command.name);
+  if (existing !== undefined && existing.record.type !== 'block') return { kind: 'blob-type' };
   const lease = checkLeaseForWrite(existing?.record.lease, command.leaseId, store.clock.now(), 'entry');
   if (lease.kind !== 'ok') return lease;
   const nowMs = store.clock.now();
@@ -138,6 +139,7 @@ export function commitBlocks(
     if (command.blocks.length > blocksMax) return { kind: 'block-count-exceeded' };
     const target = await openForWrite(store, txn, command);
     if (target.kind !== 'ok') return target;
+    if (target.existing !== undefined && target.existing.record.type !== 'block') return { kind: 'blob-type' };
     const upload = await readUpload(txn, Buffer.from(target.container.id, 'hex'), command.name);
     const staged = await stagedBlocks(txn, upload);
     const committed = await committedPieces(txn, target.existing);
@@ -168,6 +170,7 @@ export function getBlockLists(store: Store, access: EntryAccess): Promise<BlockL
     const container = await readContainer(view, access);
     if (container === undefined) return containerNotFound;
     const entry = await readEntry(view, container, access.name, access.at);
+    if (entry !== undefined && entry.record.type !== 'block') return { kind: 'blob-type' };
     const upload = await readUpload(view, Buffer.from(container.id, 'hex'), access.name);
     if (entry === undefined && upload === undefined) return entryNotFound;
     const lease = checkLeaseForRead(entry?.record.lease, access.leaseId, store.clock.now(), 'entry');

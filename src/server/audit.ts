@@ -32,12 +32,7 @@ export interface RunningAudit {
 }
 
 /** Undefined when nothing is to be audited. */
-export function startAudit(
-  store: Store,
-  config: Config,
-  metrics: Metrics,
-  logger: Logger,
-): RunningAudit | undefined {
+export function startAudit(store: Store, config: Config, metrics: Metrics, logger: Logger): RunningAudit | undefined {
   if (!config.audit) return undefined;
   const { audit: root } = dataPaths(config);
   const { engine, clock } = store;
@@ -55,6 +50,7 @@ export function startAudit(
     fileAgeMs: Math.min(fileAgeMs, Math.ceil(config.auditAgeMs / 4)),
     onFailure: config.auditOnFailure,
     flushMs: config.auditFlushMs,
+    retryMs: 1000,
     ...queue,
     onError: (error) => logger.error({ err: error }, 'the audit log cannot be written; it is tried again'),
     onHead: (head) => logger.info({ ...head }, 'audit head'),
@@ -110,9 +106,7 @@ export async function auditVerify(config: Config, heads: readonly Head[], report
     });
     const gaps = sum.gapRecords === 0 ? '' : `, ${sum.gapRecords} records missing in gaps that the log tells of`;
     const torn = sum.torn === 0 ? '' : `, ${sum.torn} torn ends of a crash`;
-    report.out(
-      `${sum.chains} chains, ${sum.files} files, ${sum.records} records${gaps}${torn}, ${findings} findings`,
-    );
+    report.out(`${sum.chains} chains, ${sum.files} files, ${sum.records} records${gaps}${torn}, ${findings} findings`);
     return findings === 0 ? 0 : 1;
   });
 }
@@ -155,7 +149,9 @@ async function withMetadata(
         throw error;
       });
     try {
-      const committer: Committer = { commit: () => Promise.reject(new SettingError('data', 'nothing is written here')) };
+      const committer: Committer = {
+        commit: () => Promise.reject(new SettingError('data', 'nothing is written here')),
+      };
       await using engine = new OptimisticEngine({ path: paths.metadata, committer, ...settledReader });
       return await work(engine);
     } finally {

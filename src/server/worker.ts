@@ -4,14 +4,15 @@ import { createLogger } from '../base/log.ts';
 import { createMetrics } from '../base/metrics.ts';
 import { RemoteCommitter } from '../metadata/commit-channel.ts';
 import { runBackground } from '../namespace/background.ts';
-import { BlobSurface } from '../surfaces/blob/surface.ts';
 import { blobRefusal } from '../surfaces/blob/refusal.ts';
+import { BlobSurface } from '../surfaces/blob/surface.ts';
 import { createHttpListener } from '../surfaces/http/listener.ts';
 import { readCertificate } from '../surfaces/http/tls.ts';
-import { keepCertificate, tlsFiles } from './certificate.ts';
 import { startAudit } from './audit.ts';
+import { keepCertificate, tlsFiles } from './certificate.ts';
 import { dataPaths } from './data-directory.ts';
 import { openStore } from './engine-room.ts';
+import { runFollowers } from './followers.ts';
 import { listenProblem } from './listening.ts';
 import {
   commitDescriptor,
@@ -65,6 +66,7 @@ const background = runBackground(
   },
   stopping.signal,
 );
+const followers = runFollowers(opened.store, config, metrics, logger, stopping.signal);
 
 process.on('message', (message: ToWorker) => {
   if (message.kind === 'drain') void drain();
@@ -82,7 +84,7 @@ listener.server.listen({ port: config.blobPort, host: config.host, backlog: 1024
 
 async function drain(): Promise<void> {
   stopping.abort();
-  await Promise.all([listener.drain(config.drainTimeoutMs), background]);
+  await Promise.all([listener.drain(config.drainTimeoutMs), background, followers]);
   await audit?.close();
   await opened[Symbol.asyncDispose]();
   await logger.close();

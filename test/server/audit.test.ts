@@ -1,6 +1,15 @@
 // The audit log of a whole server: a record a request, tied to the journal, verified, exported, and proof against changes.
 import assert from 'node:assert/strict';
-import { appendFileSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { accountSas, developmentAccount, developmentKey } from '../support/sas.ts';
@@ -76,7 +85,12 @@ describe('a server', { timeout: 120_000 }, () => {
     const stranger = await fetch(`${server.blob.origin}/devstoreaccount1/pictures/a%20b?%73ig=c2VjcmV0`);
     await stranger.text();
     assert.equal((await server.call({ method: 'DELETE', path: '/pictures/a b' })).status, 202);
-    await eventually(() => requestsOf(data).length === 8, 'eight records', 10_000, () => logFiles(data).join('\n'));
+    await eventually(
+      () => requestsOf(data).length === 8,
+      'eight records',
+      10_000,
+      () => logFiles(data).join('\n'),
+    );
     const records = requestsOf(data);
     const of = (id: unknown): Line => records.find((each) => each.CorrelationId === id) as Line;
 
@@ -113,7 +127,10 @@ describe('a server', { timeout: 120_000 }, () => {
     assert.ok(!bytes.includes('SharedKey'));
 
     // It runs, and is verified and exported beside it.
-    assert.match(await verify(data, 0), /2 chains, 2 files, \d+ records, 0 findings|1 chains, 1 files, \d+ records, 0 findings/);
+    assert.match(
+      await verify(data, 0),
+      /2 chains, 2 files, \d+ records, 0 findings|1 chains, 1 files, \d+ records, 0 findings/,
+    );
     const exported = await causeway('audit', 'export', '--data', data, '--account', 'devstoreaccount1');
     assert.equal(exported.code, 0, exported.err);
     assert.equal(exported.out.trim().split('\n').length, 8);
@@ -200,11 +217,7 @@ describe('a verifier', { timeout: 120_000 }, () => {
     /record 6, file .*: record 6 is missing/,
   );
   damaged('a cut end', () => truncateSync(first, kept.lastIndexOf('{"Seq"')), /the end was cut: record 23 is missing/);
-  damaged(
-    'a removed file',
-    () => rmSync(first),
-    /record 1: the end was cut: records 1 to 23 are missing/,
-  );
+  damaged('a removed file', () => rmSync(first), /record 1: the end was cut: records 1 to 23 are missing/);
   damaged(
     'swapped files',
     () => {

@@ -36,7 +36,12 @@ after(async () => {
 async function raw(method: string, path: string, headers: Record<string, string> = {}, body = ''): Promise<RawAnswer> {
   const connection = await server.connection();
   try {
-    const all = { host: server.blob.host, 'x-ms-version': '2022-11-02', 'content-length': `${body.length}`, ...headers };
+    const all = {
+      host: server.blob.host,
+      'x-ms-version': '2022-11-02',
+      'content-length': `${body.length}`,
+      ...headers,
+    };
     const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
     connection.socket.write(`${method} ${path} HTTP/1.1\r\n${lines.join('')}\r\n${body}`);
     await eventually(() => connection.isClosed || rawAnswers(connection.received).length > 0, 'an answer');
@@ -225,7 +230,11 @@ test('what a proxy says of the client counts for nothing', async () => {
     'x-rewrite-url': `${account}/open/a/b`,
   };
   const wishes = { resource: 'b', container: 'closed', name: 'a/b', permissions: 'r' } as const;
-  const elsewhere = await raw('GET', `${account}/closed/a/b?${blobSas({ ...wishes, addresses: '10.1.2.3' })}`, forwarded);
+  const elsewhere = await raw(
+    'GET',
+    `${account}/closed/a/b?${blobSas({ ...wishes, addresses: '10.1.2.3' })}`,
+    forwarded,
+  );
   assert.equal(elsewhere.headers['x-ms-error-code'], 'AuthorizationSourceIPMismatch');
   const secure = await raw('GET', `${account}/closed/a/b?${blobSas({ ...wishes, protocols: 'https' })}`, forwarded);
   assert.equal(secure.headers['x-ms-error-code'], 'AuthorizationProtocolMismatch');

@@ -26,8 +26,27 @@ export function blobSas(wishes: BlobSasWishes): string {
   const path = `/blob/${developmentAccount}/${container}${name === undefined ? '' : `/${name}`}`;
   // Permissions, start, expiry, resource, identifier, addresses, protocols, version, resource type, snapshot, scope,
   // and the five headers of an answer.
-  const fields = [permissions, '', expiry, path, '', addresses, protocols, version, resource, '', '', '', '', '', '', ''];
-  const signature = createHmac('sha256', Buffer.from(developmentKey, 'base64')).update(fields.join('\n')).digest('base64');
+  const fields = [
+    permissions,
+    '',
+    expiry,
+    path,
+    '',
+    addresses,
+    protocols,
+    version,
+    resource,
+    '',
+    '',
+    '',
+    '',
+    '',
+    '',
+    '',
+  ];
+  const signature = createHmac('sha256', Buffer.from(developmentKey, 'base64'))
+    .update(fields.join('\n'))
+    .digest('base64');
   return new URLSearchParams({
     sv: version,
     sp: permissions,

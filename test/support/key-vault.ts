@@ -19,12 +19,12 @@ interface Version {
 }
 
 const apiVersion = /^\d{1,2}\.\d(-preview\.\d)?$|^\d{4}-\d\d-\d\d$/;
-const tenant = '00000000-0000-0000-0000-00000000abcd';
 
 export class KeyVaultStandIn implements AsyncDisposable {
   readonly #server: Server;
   readonly #keys = new Map<string, Version[]>();
-  readonly #token: string;
+  readonly #accepts: (token: string) => boolean;
+  readonly #tenant: string;
   /** What was wrong with requests; a test ends with none. */
   readonly complaints: string[] = [];
   /** The calls that were answered with 200, as "wrapkey NAME VERSION". */
@@ -33,16 +33,21 @@ export class KeyVaultStandIn implements AsyncDisposable {
   failures: { status: number; times: number; code?: string } = { status: 0, times: 0 };
   url = '';
 
-  /** `token` is the bearer token that it takes. */
-  static async start(certificate: Certificate, token: string): Promise<KeyVaultStandIn> {
-    const made = new KeyVaultStandIn(certificate, token);
+  /** `accepts` says which bearer tokens it takes; they are those of the tenant that its challenge names. */
+  static async start(
+    certificate: Certificate,
+    accepts: (token: string) => boolean,
+    tenant = '00000000-0000-0000-0000-00000000abcd',
+  ): Promise<KeyVaultStandIn> {
+    const made = new KeyVaultStandIn(certificate, accepts, tenant);
     await new Promise<void>((resolve) => made.#server.listen(0, '127.0.0.1', resolve));
     made.url = `https://localhost:${(made.#server.address() as AddressInfo).port}`;
     return made;
   }
 
-  private constructor({ certificate, key }: Certificate, token: string) {
-    this.#token = token;
+  private constructor({ certificate, key }: Certificate, accepts: (token: string) => boolean, tenant: string) {
+    this.#accepts = accepts;
+    this.#tenant = tenant;
     this.#server = createServer({ cert: certificate, key }, (request, response) => {
       this.#serve(request, response).catch((error) => {
         this.complaints.push(String(error));
@@ -80,7 +85,7 @@ export class KeyVaultStandIn implements AsyncDisposable {
       if (body.length > 0) this.complaints.push('a body was sent without a token');
       response.setHeader(
         'WWW-Authenticate',
-        `Bearer authorization="https://login.example/${tenant}", resource="https://vault.azure.net"`,
+        `Bearer authorization="https://login.example/${this.#tenant}", resource="https://vault.azure.net"`,
       );
       return answer(response, 401, error('Unauthorized', 'AKV10000: Request is missing a Bearer or PoP token.'));
     }
@@ -89,7 +94,8 @@ export class KeyVaultStandIn implements AsyncDisposable {
       const { status, code = 'Failing' } = this.failures;
       return answer(response, status, error(code, 'as the test wants it'));
     }
-    if (authorization !== `Bearer ${this.#token}`) return answer(response, 401, error('Unauthorized', 'AKV10022'));
+    if (!authorization.startsWith('Bearer ') || !this.#accepts(authorization.slice(7)))
+      return answer(response, 401, error('Unauthorized', 'AKV10022'));
     if (!apiVersion.test(url.searchParams.get('api-version') ?? '')) {
       this.complaints.push(`api-version ${url.searchParams.get('api-version')}`);
       return answer(response, 400, error('BadParameter', 'api-version'));

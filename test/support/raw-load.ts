@@ -21,7 +21,10 @@ export interface LoadCounts {
 const paceMs = 5;
 
 /** Runs until it is stopped; the counts are live. */
-export function startLoad({ host, port, heads, body, perS, localAddress }: RawLoad): { readonly counts: LoadCounts; stop(): void } {
+export function startLoad({ host, port, heads, body, perS, localAddress }: RawLoad): {
+  readonly counts: LoadCounts;
+  stop(): void;
+} {
   const counts: LoadCounts = { answered: 0, refused: 0, cut: 0 };
   const idle: (() => void)[] = [];
   const sockets = new Set<Socket>();

@@ -6,18 +6,12 @@ import { randomUUID } from 'node:crypto';
 import { bytes, type Checks, collect, inMinutes, type Kit, put, type Sdk, same } from '../kit.ts';
 
 export const later: Checks = {
-  'append blob create is refused in good form': (kit) =>
-    refusedInGoodForm(kit, (container) => container.getAppendBlobClient('new').create()),
-  'page blob create is refused in good form': (kit) =>
-    refusedInGoodForm(kit, (container) => container.getPageBlobClient('new').create(512)),
   'snapshot is refused in good form': (kit) => refusedInGoodForm(kit, (_, blob) => blob.createSnapshot()),
   'undelete is refused in good form': (kit) => refusedInGoodForm(kit, (_, blob) => blob.undelete()),
   'set tags is refused in good form': (kit) => refusedInGoodForm(kit, (_, blob) => blob.setTags({ a: '1' })),
   'get tags is refused in good form': (kit) => refusedInGoodForm(kit, (_, blob) => blob.getTags()),
   'find blobs by tags is refused in good form': (kit) =>
     refusedInGoodForm(kit, () => collect(kit.service.findBlobsByTags("a='1'"))),
-  'query is refused in good form': (kit) =>
-    refusedInGoodForm(kit, (_, blob) => blob.query('select * from BlobStorage')),
   'legal hold is refused in good form': (kit) => refusedInGoodForm(kit, (_, blob) => blob.setLegalHold(true)),
   'immutability policy is refused in good form': (kit) =>
     refusedInGoodForm(kit, (_, blob) =>

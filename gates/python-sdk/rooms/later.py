@@ -4,14 +4,11 @@ from azure.core.exceptions import HttpResponseError
 from kit import check, equal, put, read
 
 REFUSED = {
-    "create_append_blob": lambda kit, container, blob: container.get_blob_client("new").create_append_blob(),
-    "create_page_blob": lambda kit, container, blob: container.get_blob_client("new").create_page_blob(512),
     "create_snapshot": lambda kit, container, blob: blob.create_snapshot(),
     "undelete_blob": lambda kit, container, blob: blob.undelete_blob(),
     "set_blob_tags": lambda kit, container, blob: blob.set_blob_tags({"a": "1"}),
     "get_blob_tags": lambda kit, container, blob: blob.get_blob_tags(),
     "find_blobs_by_tags": lambda kit, container, blob: list(kit.service.find_blobs_by_tags("a='1'")),
-    "query_blob": lambda kit, container, blob: blob.query_blob("select * from BlobStorage").readall(),
     "set_legal_hold": lambda kit, container, blob: blob.set_legal_hold(True),
 }
 

@@ -10,13 +10,14 @@ export interface AuditLogOptions extends ChainOptions {
   readonly onFailure: 'refuse' | 'continue';
   /** A record is on the disk, and the anchor behind it, about this long after its request. */
   readonly flushMs: number;
+  /** Pause after a write that failed. */
+  readonly retryMs: number;
   readonly queueRecordsMax: number;
   readonly queueBytesMax: number;
   readonly onError: (error: Error) => void;
 }
 
 const groupRecordsMax = 1000;
-const retryMs = 1000;
 /** For the end of a log on a disk that fails. */
 const closeAttemptsMax = 3;
 
@@ -38,6 +39,7 @@ export class AuditLog {
   #failing = false;
   #stopping = false;
   #wake: (() => void) | undefined;
+  #wakeAtStop: (() => void) | undefined;
 
   constructor(options: AuditLogOptions) {
     this.#options = options;
@@ -75,6 +77,7 @@ export class AuditLog {
   async close(): Promise<void> {
     this.#stopping = true;
     this.#wake?.();
+    this.#wakeAtStop?.();
     await this.#ended;
   }
 
@@ -126,7 +129,7 @@ export class AuditLog {
         this.#failed(error as Error);
         attempts++;
         if (this.#stopping && attempts >= closeAttemptsMax) return;
-        await this.#sleep(retryMs);
+        await this.#pause(this.#options.retryMs);
       }
     }
   }
@@ -151,6 +154,15 @@ export class AuditLog {
       const timer = ms === undefined ? undefined : setTimeout(done, ms).unref();
       this.#wake = done;
     });
+  }
+
+  /** Nobody cuts it short: a disk that fails is not asked for each record. */
+  async #pause(ms: number): Promise<void> {
+    const controller = new AbortController();
+    if (this.#stopping) return;
+    this.#wakeAtStop = () => controller.abort();
+    await this.#options.clock.sleep(ms, controller.signal);
+    this.#wakeAtStop = undefined;
   }
 
   #take(): string[] {

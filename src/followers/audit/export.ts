@@ -1,7 +1,8 @@
 // Gives the records of the audit log out, as lines of JSON or of CSV, in the names and order of the table's columns.
+
+import { membersOf, parseLine } from './chain.ts';
 import type { ListedFile } from './files.ts';
 import { listFiles, readLines } from './files.ts';
-import { membersOf, parseLine } from './chain.ts';
 import { auditColumns } from './record.ts';
 
 export interface ExportWanted {
@@ -34,7 +35,9 @@ async function* exportFile(chain: string, { path }: ListedFile, wanted: ExportWa
       const record = parsed && membersOf(line.bytes);
       if (record?.Type !== 'StorageBlobLogs' || !isWanted(record, wanted)) continue;
       const { Hash: _, ...columns } = record;
-      yield wanted.format === 'csv' ? csvOf({ Chain: chain, ...columns }) : JSON.stringify({ Chain: chain, ...columns });
+      yield wanted.format === 'csv'
+        ? csvOf({ Chain: chain, ...columns })
+        : JSON.stringify({ Chain: chain, ...columns });
     }
   } catch (error) {
     // Retention was faster.

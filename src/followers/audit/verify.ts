@@ -188,7 +188,8 @@ class ChainWalk {
   #record(record: ParsedLine): void {
     const expected = this.seq + 1;
     if (record.seq !== expected) {
-      const removed = record.seq === expected + 1 ? `record ${expected} is` : `records ${expected} to ${record.seq - 1} are`;
+      const removed =
+        record.seq === expected + 1 ? `record ${expected} is` : `records ${expected} to ${record.seq - 1} are`;
       this.#find(expected, record.seq > expected ? `${removed} missing` : `record ${record.seq} stands in its place`);
       this.#hash = undefined;
     }
@@ -196,7 +197,8 @@ class ChainWalk {
       this.#find(record.seq, 'the record, or what stands before it, was changed');
     }
     const { seq, closed } = this.#anchor;
-    if (closed === true && record.seq > seq) this.#find(record.seq, `the chain ended with record ${seq}: this was added`);
+    if (closed === true && record.seq > seq)
+      this.#find(record.seq, `the chain ended with record ${seq}: this was added`);
     for (const hash of this.#remembered.get(record.seq) ?? []) {
       if (hash !== record.hash) {
         this.#find(record.seq, 'the record is not the one that was anchored: records up to it were rewritten');
@@ -227,4 +229,3 @@ class ChainWalk {
     this.findings.push({ chain: this.#anchor.chain, seq, ...(this.path && { file: this.path }), what });
   }
 }
-

@@ -5,6 +5,7 @@ import type { JournalRecord } from '../../namespace/journal.ts';
 import { breathe } from '../../namespace/references.ts';
 import { eventOf } from './events.ts';
 import { type FeedState, type OpenSegment, segmentFor } from './feed-state.ts';
+import { segmentOf } from './layout.ts';
 import { type EventType, eventSchema } from './schema.ts';
 
 export interface FeedEvent {
@@ -53,14 +54,11 @@ export class AppendPlan {
   async add(events: readonly FeedEvent[], createdMs: ReadonlyMap<string, number | undefined>): Promise<void> {
     for (let i = 0; i < events.length; ) {
       const beginMs = segmentFor(this.#state, events[i]?.record.atMs as number);
-      let end = i;
-      while (end < events.length && end - i < blockEvents) {
-        if (segmentFor({ ...this.#state, open: { beginMs } as OpenSegment }, events[end]?.record.atMs as number) !== beginMs) {
-          break;
-        }
-        end++;
-      }
-      const block = events.slice(i, end).map(({ id, record, type }) =>
+      const rest = events.slice(i, i + blockEvents);
+      // Those of an earlier time stay with them.
+      const later = rest.findIndex(({ record }) => segmentOf(record.atMs) > beginMs);
+      const own = later === -1 ? rest : rest.slice(0, later);
+      const block = own.map(({ id, record, type }) =>
         eventOf(record, type, {
           id,
           timeMs: Math.max(record.atMs, beginMs),
@@ -68,7 +66,7 @@ export class AppendPlan {
         }),
       );
       this.#addBlock(beginMs, block);
-      i = end;
+      i += own.length;
       await breathe();
     }
     this.#flush();

@@ -4,7 +4,7 @@ import type { Txn, View } from '../../metadata/engine.ts';
 import { readAccount } from '../../namespace/accounts.ts';
 import { readContainer } from '../../namespace/containers.ts';
 import { dropPieces } from '../../namespace/contents.ts';
-import { type JournalRow, moveFollower } from '../../namespace/followers.ts';
+import { type JournalRow, moveFollower, readBehind } from '../../namespace/followers.ts';
 import { discard } from '../../namespace/ingest.ts';
 import type { JournalRecord } from '../../namespace/journal.ts';
 import { type ContainerRecord, decodeRecord, encodeRecord } from '../../namespace/records.ts';
@@ -49,15 +49,20 @@ const cause = { by: 'change-feed', requestId: '' } as const;
 
 // No text within a record can contain these bytes: its quotes are escaped.
 const feedMark = Buffer.from('"feed":{"type":');
+const createdMark = Buffer.from('{"operation":"account-created"');
 const firstMarks = ['{"operation":"account-', '{"operation":"restore-point"'].map((mark) => Buffer.from(mark));
+const rowsAtOnce = 2000;
 /** In front of a record's text. */
 const recordHeadBytes = 5;
 
 /** A record as its row has it may matter to the feed; most need not be decoded to know that they do not. */
 function mayMatter({ value }: JournalRow): boolean {
-  const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
-  const begins = (mark: Buffer): boolean => bytes.subarray(recordHeadBytes, recordHeadBytes + mark.length).equals(mark);
-  return firstMarks.some(begins) || bytes.includes(feedMark);
+  if (firstMarks.some((mark) => beginsWith(value, mark))) return true;
+  return Buffer.from(value.buffer, value.byteOffset, value.byteLength).includes(feedMark);
+}
+
+function beginsWith(value: Uint8Array, mark: Buffer): boolean {
+  return mark.equals(value.subarray(recordHeadBytes, recordHeadBytes + mark.length));
 }
 
 /** Ends a transaction without a trace: somebody else wrote the feed since the batch was prepared. */
@@ -92,22 +97,25 @@ export class ChangeFeed implements Follower {
       const record = decodeRecord<JournalRecord>(row.value);
       const events = byAccount.get(record.account) ?? [];
       byAccount.set(record.account, events);
+      // What came before was of another account of this name.
+      if (record.operation === 'account-created') events.length = 0;
       if (record.container === feedContainer) continue;
       const type = eventTypeOf(record);
       if (type !== undefined) events.push({ id: row.id, record, type });
     }
     if (last === undefined || byAccount.size === 0) return 'skipped';
-    const prepared = await this.#prepareAll(byAccount);
-    if (prepared.length === 0) return 'skipped';
-    return await this.#commitAll(cursor, last.id, prepared);
+    const hasEvents = [...byAccount.values()].some((events) => events.length > 0);
+    const prepared = await this.#prepareAll(byAccount, last.id);
+    // Also when accounts are gone meanwhile: one that gets the name later must not be told of these.
+    return hasEvents ? await this.#commitAll(cursor, last.id, prepared) : 'skipped';
   }
 
-  async #prepareAll(byAccount: ReadonlyMap<string, readonly FeedEvent[]>): Promise<Prepared[]> {
+  async #prepareAll(byAccount: ReadonlyMap<string, readonly FeedEvent[]>, lastId: string): Promise<Prepared[]> {
     const prepared: Prepared[] = [];
     try {
       for (const [account, events] of byAccount) {
         const before = await this.#open(account, events.length > 0);
-        if (before === undefined || events.length === 0) continue;
+        if (before === undefined || events.length === 0 || (await this.#isForeign(account, events, lastId))) continue;
         const one = await this.#prepare(account, before, events);
         if (one !== undefined) prepared.push(one);
       }
@@ -115,6 +123,22 @@ export class ChangeFeed implements Follower {
     } catch (error) {
       await discard(this.#store, piecesOf(prepared)).catch(() => undefined);
       throw error;
+    }
+  }
+
+  /** Whether the account was deleted since, and made again: then it is made by a record behind these. */
+  async #isForeign(account: string, events: readonly FeedEvent[], lastId: string): Promise<boolean> {
+    const found = await this.#store.engine.snapshot((view) => readAccount(view, account));
+    if (found === undefined || events.every(({ record }) => record.atMs >= found.createdMs)) return false;
+    for (let cursor = lastId; ; ) {
+      const { rows, isEnd } = await this.#store.engine.snapshot((view) => readBehind(view, cursor, rowsAtOnce));
+      for (const { value } of rows) {
+        if (!beginsWith(value, createdMark)) continue;
+        if (decodeRecord<JournalRecord>(value).account === account) return true;
+      }
+      const last = rows.at(-1);
+      if (last === undefined || isEnd) return false;
+      cursor = last.id;
     }
   }
 

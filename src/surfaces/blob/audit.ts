@@ -1,5 +1,7 @@
 // A request of the Blob API as a record of the audit log.
 import { hash } from 'node:crypto';
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import type { AuditRecord } from '../../followers/audit/record.ts';
 import type { Action, Principal } from '../../identity/authorize.ts';
 import type { Dispatched, Incoming } from './dispatch.ts';
@@ -15,16 +17,25 @@ export interface Course {
   /** From the head of the request until its answer was known, and until it was sent. */
   readonly latencyMs: number;
   readonly durationMs: number;
-  readonly port: number | undefined;
-  readonly tlsVersion: string | undefined;
 }
 
-export function auditRecord(incoming: Incoming, done: Dispatched, course: Course): AuditRecord {
+/** Without a socket: a request within a batch. */
+export function auditRecord(
+  incoming: Incoming,
+  done: Dispatched,
+  course: Course,
+  socket: Socket | undefined,
+): AuditRecord {
   const { headers, peer, method, url } = incoming;
   const { answer, seen } = done;
   const out = answer.headers;
   const { target, principal } = seen;
-  const type = authenticationType(principal, headers, url);
+  const port = socket?.remotePort;
+  const isTls = peer.protocol === 'https';
+  const question = url.indexOf('?');
+  const query = question === -1 ? undefined : queryFacts(url.slice(question));
+  const path = redacted(question === -1 ? url : url.slice(0, question));
+  const type = authenticationType(principal, headers, query);
   const entra = principal?.kind === 'entra' ? principal : undefined;
   const delegation = principal?.kind === 'sas' ? principal.grant.delegation : undefined;
   const source = headers['x-ms-copy-source'];
@@ -39,20 +50,20 @@ export function auditRecord(incoming: Incoming, done: Dispatched, course: Course
     OperationName: done.operation,
     OperationVersion: seen.version,
     ServiceType: 'blob',
-    Protocol: peer.protocol === 'https' ? 'HTTPS' : 'HTTP',
-    TlsVersion: course.tlsVersion,
+    Protocol: isTls ? 'HTTPS' : 'HTTP',
+    TlsVersion: isTls ? tlsVersion(socket) : undefined,
     StatusCode: answer.status,
     StatusText: statusText(done, type),
     AuthenticationType: type,
-    AuthenticationHash: authenticationHash(type, headers.authorization, url),
+    AuthenticationHash: authenticationHash(type, headers.authorization, query),
     RequesterObjectId: entra?.oid ?? delegation?.oid,
     RequesterTenantId: entra?.tid ?? delegation?.tid,
     RequesterAppId: entra?.appId,
     RequesterUpn: entra?.upn,
     DelegatedUserObjectId: delegation?.boundTo?.oid ?? delegation?.authorizedOid ?? delegation?.unauthorizedOid,
     DelegatedUserTenantId: delegation?.boundTo?.tid,
-    CallerIpAddress: course.port === undefined ? peer.address : `${peer.address}:${course.port}`,
-    Uri: `${peer.protocol}://${headers.host ?? ''}${redacted(url)}`,
+    CallerIpAddress: port === undefined ? peer.address : `${peer.address}:${port}`,
+    Uri: `${peer.protocol}://${headers.host ?? ''}${path}${query === undefined ? '' : query.redacted}`,
     ObjectKey: objectKey(target),
     SourceUri: source === undefined ? undefined : redacted(source),
     CorrelationId: done.requestId,
@@ -82,22 +93,57 @@ const signature = /(^|[?&;]|%3f|%26|%3b|%253f|%2526)(?:s|%73|%53)(?:i|%69|%49)(?
 
 /** The text without the signatures in it: they let in whoever reads them. */
 export function redacted(url: string): string {
-  // Nearly every address has neither a query nor an escape.
   return url.includes('?') || url.includes('%') ? url.replace(signature, '$1sig$2XXXXX') : url;
+}
+
+interface QueryFacts {
+  readonly redacted: string;
+  readonly isSigned: boolean;
+  readonly isDelegated: boolean;
+  /** Of the signature. */
+  readonly hash: string | undefined;
+}
+
+/** A SAS is the same text in thousands of requests. */
+const queries = new Map<string, QueryFacts>();
+const queriesMax = 500;
+const queryCharactersMax = 2048;
+
+function queryFacts(query: string): QueryFacts {
+  const known = queries.get(query);
+  if (known !== undefined) return known;
+  const isSigned = /[?&]sig=/i.test(query);
+  const facts = {
+    redacted: redacted(query),
+    isSigned,
+    isDelegated: isSigned && /[?&]skoid=/i.test(query),
+    hash: isSigned ? hashOf(/[?&]sig=([^&]*)/i.exec(query)?.[1] ?? '') : undefined,
+  };
+  if (query.length > queryCharactersMax) return facts;
+  if (queries.size >= queriesMax) queries.clear();
+  queries.set(query, facts);
+  return facts;
+}
+
+const hashOf = (secret: string): string => hash('sha256', secret, 'hex').toUpperCase();
+
+function tlsVersion(socket: Socket | undefined): string | undefined {
+  // A socket that is gone knows no more.
+  return (socket as TLSSocket | undefined)?.getProtocol?.()?.replace('TLSv', 'TLS ');
 }
 
 function categoryOf(method: string, action: Action | undefined): AuditRecord['Category'] {
   if (method === 'GET' || method === 'HEAD' || method === 'OPTIONS') return 'StorageRead';
   if (action === undefined) return method === 'DELETE' ? 'StorageDelete' : 'StorageWrite';
   if (/\/delete/.test(action)) return 'StorageDelete';
-  return /\/(read|list|filter|info|tags-read|delegate)/.test(action) ? 'StorageRead' : 'StorageWrite';
+  return /\/(read|list|filter|info|tags-read|delegation-key)/.test(action) ? 'StorageRead' : 'StorageWrite';
 }
 
 /** As the table has it. Of one who was not let in, what it presented. */
 function authenticationType(
   principal: Principal | undefined,
   headers: Incoming['headers'],
-  url: string,
+  query: QueryFacts | undefined,
 ): 'AccountKey' | 'SAS' | 'DelegationSas' | 'OAuth' | 'Anonymous' {
   switch (principal?.kind) {
     case 'account-key':
@@ -111,27 +157,29 @@ function authenticationType(
     default:
   }
   const presented = headers.authorization;
-  if (/[?&]sig=/i.test(url)) return /[?&]skoid=/i.test(url) ? 'DelegationSas' : 'SAS';
+  if (query?.isSigned === true) return query.isDelegated ? 'DelegationSas' : 'SAS';
   if (presented === undefined) return 'Anonymous';
   return /^bearer /i.test(presented) ? 'OAuth' : 'AccountKey';
 }
 
-/** The same token comes in thousands of requests. */
-const hashes = new Map<string, string>();
-const hashesMax = 1000;
+/** As is a token. */
+const tokens = new Map<string, string>();
+const tokensMax = 500;
 
 /** What was presented can be told from others by it, and not be used. A Shared Key signature is of one request: none. */
-function authenticationHash(type: string, authorization: string | undefined, url: string): string | undefined {
-  if (type === 'AccountKey' || type === 'Anonymous') return undefined;
-  const secret = type === 'OAuth' ? authorization?.slice('bearer '.length) : /[?&]sig=([^&]*)/i.exec(url)?.[1];
-  if (secret === undefined) return undefined;
-  let found = hashes.get(secret);
-  if (found === undefined) {
-    found = hash('sha256', secret, 'hex').toUpperCase();
-    if (hashes.size >= hashesMax) hashes.clear();
-    hashes.set(secret, found);
-  }
-  return type === 'OAuth' ? found : `SasSignature(${found})`;
+function authenticationHash(
+  type: string,
+  authorization: string | undefined,
+  query: QueryFacts | undefined,
+): string | undefined {
+  if (type === 'SAS' || type === 'DelegationSas') return `SasSignature(${query?.hash ?? ''})`;
+  if (type !== 'OAuth' || authorization === undefined) return undefined;
+  const known = tokens.get(authorization);
+  if (known !== undefined) return known;
+  const found = hashOf(authorization.slice('bearer '.length));
+  if (tokens.size >= tokensMax) tokens.clear();
+  tokens.set(authorization, found);
+  return found;
 }
 
 /** "Storage Analytics logged operations and status messages". */
@@ -185,13 +233,14 @@ function responseHeaderBytes(headers: Dispatched['answer']['headers']): number {
 
 const rounded = (ms: number): number => Math.round(ms * 1000) / 1000;
 
-let lastMs = 0;
+let lastSecond = 0;
 let lastText = '';
 
 function isoTime(ms: number): string {
-  if (ms !== lastMs) {
-    lastMs = ms;
-    lastText = new Date(ms).toISOString();
+  const second = Math.floor(ms / 1000);
+  if (second !== lastSecond) {
+    lastSecond = second;
+    lastText = new Date(second * 1000).toISOString().slice(0, -4);
   }
-  return lastText;
+  return `${lastText}${`${ms - second * 1000}`.padStart(3, '0')}Z`;
 }

@@ -1,7 +1,8 @@
 // Copy Blob, Abort Copy Blob, Copy Blob From URL, Put Blob From URL: another blob's content, shared or brought from afar.
 import { randomUUID } from 'node:crypto';
-import { type CopySource, copyEntry } from '../../namespace/copy.ts';
-import { type EntryAttributes, type EntryOutcome, getEntry, openForWrite, putEntry } from '../../namespace/entries.ts';
+import { type CopySource, copyEntry, natureOf } from '../../namespace/copy.ts';
+import { type EntryAttributes, type EntryOutcome, getEntry, openForWrite } from '../../namespace/entries.ts';
+import { putCopied } from '../../namespace/put-copied.ts';
 import { isSameEncryption } from '../../namespace/scopes.ts';
 import { type OnlineTier, rehydrationOf } from '../../namespace/tiers.ts';
 import type { Answer } from '../http/answer.ts';
@@ -9,7 +10,7 @@ import { blobChange } from './blob-change.ts';
 import type { BlobCall } from './call.ts';
 import { sealed, writeSealing } from './encryption-headers.ts';
 import { BlobError, failureError } from './errors.ts';
-import { contentHeaders, headerError, metadata, rehydratePriority, required, tags, tier } from './headers-in.ts';
+import { contentHeaders, flag, headerError, metadata, rehydratePriority, required, tags, tier } from './headers-in.ts';
 import { encryptionHeaders, stamp, writtenHeaders } from './headers-out.ts';
 import { blobBytesMax } from './put-blob.ts';
 import { openRemote, remoteTags } from './remote-source.ts';
@@ -57,10 +58,10 @@ async function copyAs(call: BlobCall, source: FoundSource, sums: SourceSums): Pr
   const url = required(call.headers, 'x-ms-copy-source');
   const outcome = await copy(call, source, sums, (from) => {
     const { type, length } = from;
-    // The copy would have to be an append or a page blob, as its source is.
-    if (source.kind === 'remote' && type !== 'block') throw new BlobError('NotImplemented');
+    const isSealed = type === 'append' && flag(call.headers, 'x-ms-seal-blob') === true;
     const state = { id, source: withoutQuery(url), status: 'success', completedMs: call.nowMs } as const;
-    return { ...inherited(call, from), copy: { ...state, bytes: length, total: length } };
+    const copied = { ...inherited(call, from), copy: { ...state, bytes: length, total: length } };
+    return isSealed ? { ...copied, isSealed } : copied;
   });
   if (outcome.kind === 'condition-not-met') throw new BlobError('TargetConditionNotMet');
   if (outcome.kind !== 'ok') throw failureError(outcome);
@@ -85,6 +86,7 @@ export async function putBlobFromUrl(call: BlobCall): Promise<Answer> {
   const outcome = await copy(call, source, sums, (from) => {
     const given = contentHeaders(call.headers, false);
     return {
+      type: 'block',
       headers: takesProperties ? { ...from.headers, ...given } : given,
       metadata: metadata(call.rawHeaders),
       ...tierAndTags(call, from),
@@ -130,13 +132,19 @@ async function copyLocal(
   const change = { ...blobChange(call), onlyIfNew: call.onlyIfNew };
   const sealing = await writeSealing(call);
   const looked = await sourceOf(call, source);
-  const { encryption, length, tier: sourceTier } = looked.record;
+  const { encryption, length, type, tier: sourceTier } = looked.record;
   const unsealer = sourceUnsealer(call, looked);
-  if (!sharesSeal(call, source, encryption, sealing)) {
+  const own = attributes(looked.record);
+  // Pages are not in a row, as a block blob's pieces are.
+  if (!sharesSeal(call, source, encryption, sealing) || (type === 'page' && own.type === 'block')) {
     if (sourceTier === 'Archive') throw new BlobError('BlobArchived');
     const body = { ...sourceBody(call, looked, { offset: 0, length }, unsealer, sealing), ...sums };
     return await call.hold(() =>
-      putEntry(call.store, { ...change, attributes: { ...attributes(looked.record), ...sealed(sealing) }, body }),
+      putCopied(call.store, {
+        ...change,
+        attributes: { ...natureOf(looked.record), ...own, ...sealed(sealing) },
+        body,
+      }),
     );
   }
   // The bytes are read once to be sure of them.
@@ -178,9 +186,13 @@ async function copyRemote(
     using source = await openRemote(call, address, { range: { kind: 'none' }, lengthMax: blobBytesMax }, gone);
     const { chunks, length, properties } = source;
     const body = { chunks, length, lengthMax: length, wantMd5: false, ...sums, seal: sealing?.sealer };
-    return await putEntry(call.store, {
+    const own = attributes({ ...properties, ...(kept && { tags: kept }) });
+    if (own.type === undefined && target.existing !== undefined && target.existing.record.type !== properties.type) {
+      return { kind: 'blob-type' };
+    }
+    return await putCopied(call.store, {
       ...change,
-      attributes: { ...attributes({ ...properties, ...(kept && { tags: kept }) }), ...sealed(sealing) },
+      attributes: { ...natureOf(properties), ...own, ...sealed(sealing) },
       body,
     });
   });

@@ -17,6 +17,7 @@ import { keyProblemCodes, refuseEncryption } from './encryption-headers.ts';
 import { BlobError, errorAnswer } from './errors.ts';
 import type { Visit } from './gate.ts';
 import { entryTime, headerError, refuseUnsupported } from './headers-in.ts';
+import { checkMayChange } from './names.ts';
 import { findOperation, furtherActions } from './operations.ts';
 import {
   one,
@@ -176,6 +177,7 @@ export class BlobDispatcher {
     for (const further of furtherActions(action, incoming.headers)) {
       await this.#authenticator.authorize(principal, further, credentials);
     }
+    checkMayChange(parsed.target.container, action);
     if (incoming.visit !== undefined) await this.#letIn(incoming.visit, parsed, principal, incoming.peer);
     refuseUnsupported(incoming.headers);
     refuseEncryption(operation.name, incoming.headers);

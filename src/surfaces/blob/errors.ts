@@ -82,6 +82,15 @@ const codes = {
   EncryptionScopeDisabled: [403, 'The encryption scope is disabled.'],
   ExceedsMaxBatchRequestCount: [400, 'The batch operation exceeds maximum permitted sub requests.'],
   FeatureVersionMismatch: [409, 'The operation for the resource is not supported by the request version.'],
+  IncrementalCopyBlobMismatch: [
+    409,
+    'The specified source blob is different than the copy source of the existing incremental copy blob.',
+  ],
+  IncrementalCopyOfEarlierVersionSnapshotNotAllowed: [
+    409,
+    'The specified snapshot is earlier than the last snapshot copied into the incremental copy blob.',
+  ],
+  IncrementalCopySourceMustBeSnapshot: [409, 'The source for incremental copy request must be a snapshot.'],
   InsufficientAccountPermissions: [
     403,
     'The account being accessed does not have sufficient permissions to execute this operation.',
@@ -157,8 +166,10 @@ const codes = {
     'Server failed to authenticate the request. Please refer to the information in the www-authenticate header.',
   ],
   MaxBlobSizeConditionNotMet: [412, 'The max blob size condition specified was not met.'],
+  OperationNotAllowedOnIncrementalCopyBlob: [409, 'The specified operation is not allowed on an incremental copy blob.'],
   OperationNotAllowedOnRootBlob: [403, 'The specified operation is not allowed on root blob.'],
   PermanentDeleteNotEnabled: [409, 'Permanent delete is not enabled for this storage account.'],
+  PreviousSnapshotCannotBeNewer: [409, 'The prevsnapshot query parameter value is newer than the snapshot of the request.'],
   PreviousSnapshotNotFound: [409, 'The previous snapshot is not found.'],
   SequenceNumberConditionNotMet: [412, 'The sequence number condition specified was not met.'],
   SnapshotsPresent: [409, 'This operation is not permitted while the blob has snapshots.'],
@@ -271,6 +282,10 @@ const codeOf: CodeOf = {
   'page-range': 'InvalidPageRange',
   'sequence-number': 'SequenceNumberConditionNotMet',
   'previous-snapshot': 'PreviousSnapshotNotFound',
+  'incremental-copy': 'OperationNotAllowedOnIncrementalCopyBlob',
+  'incremental-mismatch': 'IncrementalCopyBlobMismatch',
+  'incremental-earlier': 'IncrementalCopyOfEarlierVersionSnapshotNotAllowed',
+  'incremental-source': 'IncrementalCopySourceMustBeSnapshot',
   contended: 'ServerBusy',
   'encryption-mismatch': 'BlobCustomerSpecifiedEncryptionMismatch',
 };

@@ -193,8 +193,6 @@ function nameOf({ account, principal, signature, address }: Visitor): string {
       return `sas ${account} ${signature}`;
     case 'entra':
       return `entra ${principal.tid} ${principal.oid}`;
-    case 'entra':
-      return `object ${principal.oid}`;
     case 'anonymous':
       return `address ${groupOf(address)}`;
   }

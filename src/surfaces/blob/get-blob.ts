@@ -24,6 +24,9 @@ export async function getBlob(call: BlobCall): Promise<Answer> {
   const { entry, unsealer } = found;
   const { record } = entry;
   if (record.tier === 'Archive') throw new BlobError('BlobArchived');
+  if (record.incremental !== undefined && record.past === undefined) {
+    throw new BlobError('OperationNotAllowedOnIncrementalCopyBlob');
+  }
   noteAccess(call, entry.record);
   const headers = { ...entryHeaders(record, call.nowMs), ...overrides(call) };
   const wantMd5 = isTrue(call, 'x-ms-range-get-content-md5');

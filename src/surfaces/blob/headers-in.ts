@@ -234,6 +234,15 @@ export function rehydratePriority(headers: Headers): 'Standard' | 'High' {
   return word === 'high' ? 'High' : 'Standard';
 }
 
+/** A number of bytes, or of a sequence. Those beyond 2^53 are refused, for they would not come back as they were given. */
+export function wholeNumber(headers: Headers, name: string): number | undefined {
+  const value = headers[name];
+  if (value === undefined || value === '') return undefined;
+  const number = /^\d{1,16}$/.test(value) ? Number(value) : Number.NaN;
+  if (!Number.isSafeInteger(number)) throw headerError(name, value);
+  return number;
+}
+
 export function contentLength(headers: Headers): number | undefined {
   const value = headers['content-length'];
   if (value === undefined) return undefined;

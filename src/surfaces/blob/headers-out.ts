@@ -65,6 +65,16 @@ export function entryHeaders(record: EntryRecord, nowMs: number): OutHeaders {
     out['x-ms-copy-progress'] = `${copy.bytes}/${copy.total}`;
     if (copy.completedMs !== undefined) out['x-ms-copy-completion-time'] = formatHttpDate(copy.completedMs);
   }
+  if (record.type === 'append') {
+    out['x-ms-blob-committed-block-count'] = record.appendedBlocks ?? 0;
+    if (record.isSealed === true) out['x-ms-blob-sealed'] = 'true';
+  } else if (record.type === 'page') {
+    out['x-ms-blob-sequence-number'] = record.sequence ?? 0;
+    if (record.incremental !== undefined) {
+      out['x-ms-incremental-copy'] = 'true';
+      out['x-ms-copy-destination-snapshot'] = record.incremental.made;
+    }
+  }
   if (record.tags !== undefined) out['x-ms-tag-count'] = Object.keys(record.tags).length;
   if (record.past?.kind === 'version') out['x-ms-version-id'] = record.past.time;
   else if (record.version !== undefined) {

@@ -169,8 +169,11 @@ function blobXml(name: string, record: EntryRecord, shown: Shown, versionsOnly: 
     headers.contentDisposition === undefined
       ? '<Content-Disposition />'
       : xmlElement('Content-Disposition', headers.contentDisposition);
+  if (record.type === 'page') {
+    out += `<x-ms-blob-sequence-number>${record.sequence ?? 0}</x-ms-blob-sequence-number>`;
+  }
   out += `<BlobType>${blobTypes[record.type]}</BlobType>`;
-  if (record.type !== 'block') out += '';
+  if (record.type !== 'block') out += record.isSealed === true ? '<Sealed>true</Sealed>' : '';
   else if (record.tier === undefined)
     out += '<AccessTier>Hot</AccessTier><AccessTierInferred>true</AccessTierInferred>';
   else {
@@ -191,6 +194,7 @@ function blobXml(name: string, record: EntryRecord, shown: Shown, versionsOnly: 
       out += `<CopyCompletionTime>${formatHttpDate(copy.completedMs)}</CopyCompletionTime>`;
     }
   }
+  if (shown.copy && record.incremental !== undefined) out += '<IncrementalCopy>true</IncrementalCopy>';
   out += '<ServerEncrypted>true</ServerEncrypted>';
   const { encryption } = record;
   if (encryption?.keySha256 !== undefined) {

@@ -1,10 +1,31 @@
 // Names of containers and blobs (Azure: "Naming and Referencing Containers, Blobs, and Metadata").
+import type { Action } from '../../identity/authorize.ts';
 import { BlobError } from './errors.ts';
 
 const containerName = /^[a-z0-9](?:-?[a-z0-9])*$/;
 const specialContainers: ReadonlySet<string> = new Set(['$root', '$web', '$logs']);
 const blobNameCharactersMax = 1024;
 const segmentsMax = 254;
+
+/** Containers that the server writes, and everybody else only reads. */
+const readOnlyContainers: ReadonlySet<string> = new Set(['$blobchangefeed']);
+const readingActions: ReadonlySet<Action> = new Set([
+  'service/info',
+  // Each part of a batch is looked at by itself.
+  'service/batch',
+  'container/read',
+  'container/list',
+  'container/filter',
+  'container/acl',
+  'blob/read',
+  'blob/tags-read',
+]);
+
+/** Refuses what would change a container that is the server's own, whoever asks. */
+export function checkMayChange(container: string | undefined, action: Action): void {
+  if (container === undefined || !readOnlyContainers.has(container) || readingActions.has(action)) return;
+  throw new BlobError('InsufficientAccountPermissions');
+}
 
 /** Refuses a name that no container can have. */
 export function checkContainerName(name: string): void {

@@ -2,6 +2,8 @@
 import type { Action } from '../../identity/authorize.ts';
 import type { Answer } from '../http/answer.ts';
 import { getAccountInfo } from './account-info.ts';
+import { appendBlockOf } from './append-block.ts';
+import { appendBlockFromUrl } from './append-block-from-url.ts';
 import { batch } from './batch.ts';
 import type { BlobCall, Call, ContainerCall } from './call.ts';
 import { getContainerAcl, setContainerAcl } from './container-acl.ts';
@@ -14,18 +16,23 @@ import { getBlob, getBlobMetadata, getBlobProperties } from './get-blob.ts';
 import { getBlockList } from './get-block-list.ts';
 import { getContainer } from './get-container.ts';
 import { deleteImmutabilityPolicy, setImmutabilityPolicy, setLegalHold } from './immutability.ts';
+import { incrementalCopy } from './incremental-copy.ts';
 import { leaseBlob } from './lease-blob.ts';
 import { leaseContainer } from './lease-container.ts';
 import { listBlobs } from './list-blobs.ts';
 import { listContainers } from './list-containers.ts';
+import { getPageRanges } from './page-ranges.ts';
 import { putBlob } from './put-blob.ts';
 import { putBlock } from './put-block.ts';
 import { putBlockFromUrl } from './put-block-from-url.ts';
 import { putBlockList } from './put-block-list.ts';
 import { queryBlob } from './query-blob.ts';
+import { putPage } from './put-page.ts';
+import { putPageFromUrl } from './put-page-from-url.ts';
 import type { ParsedRequest } from './request.ts';
 import { one } from './request.ts';
 import { restoreContainer } from './restore-container.ts';
+import { sealBlob } from './seal-blob.ts';
 import { getServiceProperties, setServiceProperties } from './service-properties.ts';
 import { setBlobMetadata, setBlobProperties, setBlobTier } from './set-blob.ts';
 import { setContainerMetadata } from './set-container-metadata.ts';
@@ -432,17 +439,35 @@ export const operations: readonly Operation[] = [
   },
   { level: 'blob', method: 'GET', comp: 'tags', name: 'GetBlobTags', action: 'blob/tags-read', handle: getBlobTags },
   { level: 'blob', method: 'PUT', comp: 'tags', name: 'SetBlobTags', action: 'blob/tags-write', handle: setBlobTags },
-  { level: 'blob', method: 'PUT', comp: 'appendblock', name: 'AppendBlock', action: 'blob/add', handle: later },
-  { level: 'blob', method: 'PUT', comp: 'seal', name: 'SealAppendBlob', action: 'blob/write', handle: later },
-  { level: 'blob', method: 'PUT', comp: 'page', name: 'PutPage', action: 'blob/write', handle: later },
-  { level: 'blob', method: 'GET', comp: 'pagelist', name: 'GetPageRanges', action: 'blob/read', handle: later },
+  {
+    level: 'blob',
+    method: 'PUT',
+    comp: 'appendblock',
+    when: fromUrl,
+    name: 'AppendBlockFromUrl',
+    action: 'blob/add',
+    handle: appendBlockFromUrl,
+  },
+  { level: 'blob', method: 'PUT', comp: 'appendblock', name: 'AppendBlock', action: 'blob/add', handle: appendBlockOf },
+  { level: 'blob', method: 'PUT', comp: 'seal', name: 'SealAppendBlob', action: 'blob/write', handle: sealBlob },
+  {
+    level: 'blob',
+    method: 'PUT',
+    comp: 'page',
+    when: fromUrl,
+    name: 'PutPageFromUrl',
+    action: 'blob/write',
+    handle: putPageFromUrl,
+  },
+  { level: 'blob', method: 'PUT', comp: 'page', name: 'PutPage', action: 'blob/write', handle: putPage },
+  { level: 'blob', method: 'GET', comp: 'pagelist', name: 'GetPageRanges', action: 'blob/read', handle: getPageRanges },
   {
     level: 'blob',
     method: 'PUT',
     comp: 'incrementalcopy',
     name: 'IncrementalCopyBlob',
     action: 'blob/write',
-    handle: later,
+    handle: incrementalCopy,
   },
   { level: 'blob', method: 'POST', comp: 'query', name: 'QueryBlobContents', action: 'blob/read', handle: queryBlob },
   { level: 'blob', method: 'PUT', comp: 'expiry', name: 'SetBlobExpiry', action: 'blob/write', handle: later },

@@ -1,10 +1,12 @@
-// Put Blob: a whole block blob in one request.
+// Put Blob: a whole block blob in one request, or the beginning of an append or a page blob.
 import { putEntry } from '../../namespace/entries.ts';
 import type { Answer } from '../http/answer.ts';
 import { blobChange } from './blob-change.ts';
 import type { BlobCall } from './call.ts';
+import { createAppendBlob } from './create-append-blob.ts';
+import { createPageBlob } from './create-page-blob.ts';
 import { sealed, writeSealing } from './encryption-headers.ts';
-import { BlobError, failureError } from './errors.ts';
+import { failureError } from './errors.ts';
 import { contentHeaders, headerError, metadata, required } from './headers-in.ts';
 import { stamp, writtenHeaders } from './headers-out.ts';
 import { sumHeaders, uploadBody } from './upload-body.ts';
@@ -16,7 +18,8 @@ export const blobBytesMax = 5000 * 1024 * 1024;
 export async function putBlob(call: BlobCall): Promise<Answer> {
   const { store, headers } = call;
   const type = required(headers, 'x-ms-blob-type');
-  if (type === 'AppendBlob' || type === 'PageBlob') throw new BlobError('NotImplemented');
+  if (type === 'AppendBlob') return await createAppendBlob(call);
+  if (type === 'PageBlob') return await createPageBlob(call);
   if (type !== 'BlockBlob') throw headerError('x-ms-blob-type', type);
   const stored = contentHeaders(headers, true);
   const sealing = await writeSealing(call);

@@ -55,6 +55,7 @@ async function stageLocal(
   const sums = sourceSums(call);
   // All blocks of a blob are sealed alike, so here a scope of the source's does not come along by itself.
   if (
+    entry.record.type === 'page' ||
     !isSameEncryption(entry.record.encryption, sealing?.encryption) ||
     !sharesSeal(call, wanted, entry.record.encryption, sealing)
   ) {

@@ -200,14 +200,19 @@ async function* frames(run: Running, totalBytes: number, sync: Buffer): AsyncGen
     frame('error', { fatal, name, description, position });
   await using _slot = run.slot;
   yield chunk(file.header());
+  let isFirst = true;
   try {
     for await (const event of run.events) {
+      // As the service does: an SDK fails on an error that is the first record of all.
+      if (isFirst && event.kind === 'error') yield frame('resultData', { data: Buffer.alloc(0) });
+      isFirst = false;
       if (event.kind === 'data') yield frame('resultData', { data: event.bytes });
       else if (event.kind === 'progress') yield frame('progress', { bytesScanned: event.scanned, totalBytes });
       else if (event.kind === 'error') yield fault(event);
     }
   } catch (error) {
     if (!(error instanceof EngineLostError)) throw error;
+    if (isFirst) yield frame('resultData', { data: Buffer.alloc(0) });
     const [name, description] = run.stop.aborted
       ? ['OperationTimedOut', 'The query took longer than it may.']
       : ['InternalError', 'The query could not be run to its end.'];

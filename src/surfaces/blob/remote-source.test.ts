@@ -113,16 +113,19 @@ describe('of a source on another server', () => {
     });
   });
 
-  test('a page blob is no block blob: its bytes can be put, not its type copied', async () => {
+  test('a page blob is copied as one, zeros and all, and put as a block blob', async () => {
+    const pages = Buffer.concat([Buffer.alloc(512 * 1024), content.subarray(0, 512 * 300), Buffer.alloc(4096)]);
     const page: Serve = (request, response) => {
       response.setHeader('x-ms-blob-type', 'PageBlob');
-      response.writeHead(200, { 'Content-Length': content.length }).end(request.method === 'GET' ? content : undefined);
+      response.setHeader('x-ms-blob-sequence-number', '7');
+      response.writeHead(200, { 'Content-Length': pages.length }).end(request.method === 'GET' ? pages : undefined);
     };
     await withOther(page, async ({ client, url }) => {
-      await refused(client, copy(url), 501, 'NotImplemented');
-      await nothingLeft(client);
+      assert.equal((await client.send(copy(url))).status, 202);
+      const target = await assertTarget(client, pages);
+      assert.deepEqual([target['x-ms-blob-type'], target['x-ms-blob-sequence-number']], ['PageBlob', 7]);
       assert.equal((await client.send(operation('put blob from url')(url))).status, 201);
-      await assertTarget(client, content);
+      assert.equal((await assertTarget(client, pages))['x-ms-blob-type'], 'BlockBlob');
     });
   });
 });

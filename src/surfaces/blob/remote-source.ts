@@ -6,7 +6,7 @@ import { readXml, xmlChild, xmlChildText } from '../../codec/xml-read.ts';
 import { BodyCutError } from '../http/body.ts';
 import type { BlobCall } from './call.ts';
 import { BlobError, isErrorCode } from './errors.ts';
-import { conditions, contentHeaders, metadata, tags } from './headers-in.ts';
+import { conditions, contentHeaders, metadata, tags, wholeNumber } from './headers-in.ts';
 import type { Headers } from './request.ts';
 import { type Copied, cannotVerifySource } from './source.ts';
 import type { RemoteAddress } from './source-address.ts';
@@ -296,11 +296,22 @@ function propertiesOf(answer: IncomingMessage, length: number): Copied {
   const isWhole = answer.statusCode === 200;
   const given = { ...headers, 'x-ms-blob-content-md5': isWhole ? headers['content-md5'] : undefined };
   return understood(answer, () => ({
-    type: type === 'BlockBlob' ? 'block' : 'other',
+    ...natureOf(type, headers),
     length,
     headers: contentHeaders(given, true),
     metadata: metadata(answer.rawHeaders),
   }));
+}
+
+function natureOf(type: string, headers: Headers): Pick<Copied, 'type' | 'sequence' | 'appendedBlocks'> {
+  switch (type) {
+    case 'AppendBlob':
+      return { type: 'append', appendedBlocks: wholeNumber(headers, 'x-ms-blob-committed-block-count') ?? 1 };
+    case 'PageBlob':
+      return { type: 'page', sequence: wholeNumber(headers, 'x-ms-blob-sequence-number') ?? 0 };
+    default:
+      return { type: 'block' };
+  }
 }
 
 /** What parses a client's headers refuses them as the client's; these are the source's. */

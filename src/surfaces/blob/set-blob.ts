@@ -1,22 +1,37 @@
 // Set Blob Properties, Set Blob Metadata, Set Blob Tier: changes of a blob that leave its bytes alone.
 import { changeEntry } from '../../namespace/entries.ts';
+import { changePages, type PageProperties } from '../../namespace/pages.ts';
 import { type OnlineTier, setTier } from '../../namespace/tiers.ts';
 import type { Answer } from '../http/answer.ts';
 import { blobChange } from './blob-change.ts';
 import type { BlobCall } from './call.ts';
-import { BlobError, failureError } from './errors.ts';
+import { encryptionCheck } from './encryption-headers.ts';
+import { failureError } from './errors.ts';
 import { conditions, contentHeaders, metadata, rehydratePriority, required, tier } from './headers-in.ts';
 import { stamp } from './headers-out.ts';
+import { pageProperties, setsContentHeaders } from './page-properties.ts';
+import { pageHeaders } from './put-page.ts';
 
 /** If any content header is given, all are set: those that are missing are cleared. */
 export async function setBlobProperties(call: BlobCall): Promise<Answer> {
-  for (const name of ['x-ms-blob-content-length', 'x-ms-sequence-number-action', 'x-ms-blob-sequence-number']) {
-    if (call.headers[name] !== undefined) throw new BlobError('InvalidBlobType');
-  }
+  const pages = pageProperties(call.headers);
+  if (pages !== undefined) return await setPageProperties(call, pages);
   const headers = contentHeaders(call.headers, false);
   const outcome = await changeEntry(call.store, blobChange(call), (record) => ({ ...record, headers }));
   if (outcome.kind !== 'ok') throw failureError(outcome);
-  return { status: 200, headers: stamp(outcome.entry.record) };
+  const { record } = outcome.entry;
+  return { status: 200, headers: record.type === 'page' ? pageHeaders(record) : stamp(record) };
+}
+
+/** Length and sequence number alone leave the other properties as they are ("Set Blob Properties", Remarks). */
+async function setPageProperties(call: BlobCall, pages: PageProperties): Promise<Answer> {
+  const headers = setsContentHeaders(call.headers) ? contentHeaders(call.headers, false) : undefined;
+  const mismatch = encryptionCheck(call);
+  const outcome = await changePages(call.store, blobChange(call), pages, (record) => {
+    return mismatch(record) ?? (headers === undefined ? record : { ...record, headers });
+  });
+  if (outcome.kind !== 'ok') throw failureError(outcome);
+  return { status: 200, headers: pageHeaders(outcome.entry.record) };
 }
 
 /** With versioning the metadata before stays behind as a version. */

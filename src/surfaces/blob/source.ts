@@ -5,7 +5,7 @@ import { type CopySource, readSource } from '../../namespace/copy.ts';
 import type { Failure } from '../../namespace/failure.ts';
 import type { Body } from '../../namespace/ingest.ts';
 import { readContent } from '../../namespace/read.ts';
-import type { ContentHeaders, Entry, EntryEncryption } from '../../namespace/records.ts';
+import type { ContentHeaders, Entry, EntryEncryption, EntryType } from '../../namespace/records.ts';
 import { isSameEncryption, type Sealing, type Unsealer } from '../../namespace/scopes.ts';
 import type { BlobCall } from './call.ts';
 import { readUnsealer } from './encryption-headers.ts';
@@ -15,7 +15,9 @@ import type { RemoteAddress } from './source-address.ts';
 
 /** What a copy may take from its source. A record has it; of a source elsewhere it is gathered from answers. */
 export interface Copied {
-  readonly type: string;
+  readonly type: EntryType;
+  readonly sequence?: number;
+  readonly appendedBlocks?: number;
   readonly length: number;
   readonly headers: ContentHeaders;
   readonly metadata: Readonly<Record<string, string>>;

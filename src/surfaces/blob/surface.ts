@@ -1,14 +1,13 @@
 // The Blob surface as a handler of HTTP requests: dispatch, send, log, count.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
 import type { Logger } from '../../base/log.ts';
 import { durationBuckets, type Metrics } from '../../base/metrics.ts';
 import type { Store } from '../../namespace/store.ts';
 import { type Answer, send, sendAhead } from '../http/answer.ts';
 import { RequestBody } from '../http/body.ts';
 import { holdOpen } from '../http/hold.ts';
-import { type Auditor, auditRecord } from './audit.ts';
+import { type Auditor, auditRecord, type Course } from './audit.ts';
 import type { BlobSettings } from './call.ts';
 import { BlobDispatcher, type Dispatched, type Incoming } from './dispatch.ts';
 import { Gate, type GateSettings, type Visit } from './gate.ts';
@@ -72,16 +71,8 @@ export class BlobSurface {
     if (isRecordable) this.#audit(request.socket, incoming, done, { bytesOut, latencyMs, durationMs });
   }
 
-  #audit(
-    socket: Socket | undefined,
-    incoming: Incoming,
-    done: Dispatched,
-    course: { readonly bytesOut: number; readonly latencyMs: number; readonly durationMs: number },
-  ): void {
-    if (this.#auditor === undefined) return;
-    const tlsVersion = incoming.peer.protocol === 'https' ? (socket as TLSSocket | undefined)?.getProtocol() : null;
-    const connection = { port: socket?.remotePort, tlsVersion: tlsVersion?.replace('TLSv', 'TLS ') };
-    this.#auditor.note(auditRecord(incoming, done, { ...course, ...connection }));
+  #audit(socket: Socket | undefined, incoming: Incoming, done: Dispatched, course: Course): void {
+    this.#auditor?.note(auditRecord(incoming, done, course, socket));
   }
 
   /** A body that nobody read would be taken for the next request: it is read, or the connection ends. */

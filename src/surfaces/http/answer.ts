@@ -12,7 +12,10 @@ export interface Answer {
   /** Names as they go out, with their values; an undefined value leaves the header out. */
   readonly headers: Record<string, string | number | undefined>;
   /** Of a body whose length nobody knows yet, `length` is undefined: it goes out in chunks. */
-  readonly body?: string | Buffer | { readonly length: number | undefined; readonly chunks: AsyncIterable<AnswerChunk> };
+  readonly body?:
+    | string
+    | Buffer
+    | { readonly length: number | undefined; readonly chunks: AsyncIterable<AnswerChunk> };
 }
 
 /** Sends the answer; resolves with the bytes of body sent when they are out or the reader is gone. */

@@ -68,7 +68,10 @@ export function createHttpListener(
   const exchanges = new WeakMap<Socket, Exchange>();
   const begin = (request: IncomingMessage, response: ServerResponse): void => {
     const fault = faultIn(request);
-    if (fault === undefined) return handle(request, response);
+    if (fault === undefined) {
+      handle(request, response);
+      return;
+    }
     const { status, headers, body } = refusal(fault);
     response.shouldKeepAlive = false;
     response.writeHead(status, { ...headers, 'Content-Length': Buffer.byteLength(body) }).end(body);

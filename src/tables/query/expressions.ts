@@ -49,7 +49,7 @@ export class Expressions {
       }
       case 'and':
       case 'or':
-        return this.#logic(expression.kind, expression.left, expression.right);
+        return this.#logic(expression);
       case 'like': {
         const [value, pattern] = [this.#as(expression.value, 'string'), this.#as(expression.pattern, 'string')];
         const mark = expression.escape === undefined ? '' : ` ESCAPE ${text(expression.escape)}`;
@@ -117,12 +117,19 @@ export class Expressions {
     return values.map((value) => convert(value, to));
   }
 
-  /** The right side counts, with its faults, only where the left side does not decide. */
-  #logic(kind: 'and' | 'or', leftSide: Expression, rightSide: Expression): Typed {
-    const [left, right] = [this.#as(leftSide, 'boolean'), this.#as(rightSide, 'boolean')];
-    const decided = `${left.sql} IS ${kind === 'and' ? 'FALSE' : 'TRUE'}`;
-    const later = right.bad && `CASE WHEN ${decided} THEN 0::TINYINT ELSE ${right.bad} END`;
-    return typed('boolean', `(${left.sql} ${kind.toUpperCase()} ${right.sql})`, left.bad, later);
+  /** An operand counts, with its faults, only where none to its left decides. */
+  #logic(expression: Logic): Typed {
+    const operands = chainOf(expression).map((operand) => this.#as(operand, 'boolean'));
+    const decisive = expression.kind === 'and' ? 'FALSE' : 'TRUE';
+    const last = operands.findLastIndex(({ bad }) => bad !== undefined);
+    const cases = operands
+      .slice(0, last + 1)
+      .flatMap(({ sql, bad }, at) => [
+        ...(bad === undefined ? [] : [`WHEN ${bad} > 0 THEN ${bad}`]),
+        ...(at === last ? [] : [`WHEN ${sql} IS ${decisive} THEN 0::TINYINT`]),
+      ]);
+    const bad = last === -1 ? undefined : `CASE ${cases.join(' ')} ELSE 0::TINYINT END`;
+    return typed('boolean', `(${operands.map(({ sql }) => sql).join(` ${expression.kind.toUpperCase()} `)})`, bad);
   }
 
   #absence(kind: 'is-null' | 'is-missing', expression: Expression): Typed {
@@ -252,6 +259,16 @@ export class Expressions {
       }
     }
   }
+}
+
+type Logic = Extract<Expression, { kind: 'and' | 'or' }>;
+
+/** The operands of a chain of one operator, from left to right. */
+function chainOf(expression: Logic): Expression[] {
+  const operands: Expression[] = [];
+  let left: Expression = expression;
+  for (; left.kind === expression.kind; left = left.left) operands.push(left.right);
+  return [left, ...operands.reverse()];
 }
 
 type FunctionExpression = Extract<

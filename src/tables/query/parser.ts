@@ -23,6 +23,8 @@ import { type Token, tokenize } from './lexer.ts';
 /** Each level is a call of the parser, and of whoever walks the tree. */
 const depthMax = 100;
 const listMax = 10_000;
+/** Operands of one chain of AND or OR. */
+const logicMax = 1000;
 /** "Query acceleration SQL language reference": more need `*`. */
 export const itemsMax = 49;
 const splitBytesMin = 10 * 1024 * 1024;
@@ -132,20 +134,21 @@ class Parser {
 
   #or(): Expression {
     let left = this.#and();
-    for (let chain = 0; this.#word('or'); chain++) left = { kind: 'or', left, right: this.#chained(chain, this.#and) };
+    for (let chain = 0; this.#word('or'); chain++)
+      left = { kind: 'or', left, right: this.#chained(chain, this.#and, logicMax) };
     return left;
   }
 
   #and(): Expression {
     let left = this.#not();
     for (let chain = 0; this.#word('and'); chain++)
-      left = { kind: 'and', left, right: this.#chained(chain, this.#not) };
+      left = { kind: 'and', left, right: this.#chained(chain, this.#not, logicMax) };
     return left;
   }
 
   /** A chain of operators nests to the left as deep as it is long. */
-  #chained(chain: number, operand: () => Expression): Expression {
-    if (chain >= depthMax * 5) throw new QueryError('the expression is nested too deeply', this.#peek().at);
+  #chained(chain: number, operand: () => Expression, most = depthMax): Expression {
+    if (chain >= most) throw new QueryError('the expression is nested too deeply', this.#peek().at);
     return operand.call(this);
   }
 

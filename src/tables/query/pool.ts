@@ -92,11 +92,6 @@ export class QueryPool {
     await mkdir(scratch, { mode: 0o700 });
     return scratch;
   }
-
-  /** Ends the processes that wait for nothing. */
-  close(): void {
-    for (const engine of this.#idle.splice(0)) engine.kill();
-  }
 }
 
 /** Directories of processes that are gone. */
@@ -130,7 +125,7 @@ export class QuerySlot implements AsyncDisposable {
   readonly #release: () => void;
   #engine: Engine | undefined;
   #isDone = false;
-  #isGiven = false;
+  #given: Promise<void> | undefined;
 
   constructor(scratch: string, idle: Engine[], release: () => void) {
     this.scratch = scratch;
@@ -138,23 +133,28 @@ export class QuerySlot implements AsyncDisposable {
     this.#release = release;
   }
 
-  /** The events of the query as they come. Throws `EngineLostError`; the signal kills the engine. */
+  /**
+   * The events of the query as they come. Throws `EngineLostError`; the signal kills the engine. When the engine has told
+   * the last of them the place is free, however slowly they are read.
+   */
   async *run(job: QueryJob, stop: AbortSignal): AsyncGenerator<QueryEvent> {
     const engine = this.#idle.pop() ?? new Engine(this.#idle);
     this.#engine = engine;
-    engine.take();
-    const kill = (): void => engine.kill();
+    const kill = (): void => {
+      if (!this.#isDone) engine.kill();
+    };
     stop.addEventListener('abort', kill, { once: true });
     if (stop.aborted) kill();
     try {
-      engine.send({ kind: 'run', job });
+      const told = engine.start(job, () => {
+        this.#isDone = true;
+        void this[Symbol.asyncDispose]();
+      });
       for (;;) {
-        const event = await engine.next();
-        const isLast = event.kind === 'done' || event.kind === 'refused';
-        if (isLast) this.#isDone = true;
+        const event = await told.next();
         yield event;
-        if (isLast) return;
-        engine.send({ kind: 'more' });
+        if (isLast(event)) return;
+        engine.more(told);
       }
     } finally {
       stop.removeEventListener('abort', kill);
@@ -162,11 +162,13 @@ export class QuerySlot implements AsyncDisposable {
   }
 
   /** Gives the place back. A process that is not done is killed: nobody else can tell what it still does. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#isGiven) return;
-    this.#isGiven = true;
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#given ??= this.#give();
+    return this.#given;
+  }
+
+  async #give(): Promise<void> {
     const engine = this.#engine;
-    this.#engine = undefined;
     if (engine !== undefined) {
       if (this.#isDone && engine.isAlive) engine.rest();
       else {
@@ -179,12 +181,43 @@ export class QuerySlot implements AsyncDisposable {
   }
 }
 
+const isLast = ({ kind }: QueryEvent): boolean => kind === 'done' || kind === 'refused';
+
+/** What an engine told of one query, and nobody has taken yet. */
+class Told {
+  readonly #events: QueryEvent[] = [];
+  #isLost = false;
+  #wake: (() => void) | undefined;
+
+  add(event: QueryEvent): void {
+    this.#events.push(event);
+    this.#wake?.();
+  }
+
+  lose(): void {
+    this.#isLost = true;
+    this.#wake?.();
+  }
+
+  async next(): Promise<QueryEvent> {
+    for (;;) {
+      const event = this.#events.shift();
+      if (event !== undefined) return event;
+      if (this.#isLost) throw new EngineLostError('the process of the query went away');
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+}
+
 class Engine {
   readonly #process: ChildProcess;
   readonly #idle: Engine[];
-  readonly #events: QueryEvent[] = [];
   readonly ended: Promise<void>;
-  #wake: (() => void) | undefined;
+  /** Of the query that runs. */
+  #told: Told | undefined;
+  #onLast: (() => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
   isAlive = true;
 
@@ -198,14 +231,16 @@ class Engine {
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     });
     this.#process.on('message', (event: QueryEvent) => {
-      this.#events.push(event);
-      this.#wake?.();
+      this.#told?.add(event);
+      if (!isLast(event)) return;
+      this.#told = undefined;
+      this.#onLast?.();
     });
     this.ended = new Promise((resolve) => {
       const end = (): void => {
         this.isAlive = false;
         this.#leave();
-        this.#wake?.();
+        this.#told?.lose();
         resolve();
       };
       this.#process.once('exit', end);
@@ -216,11 +251,21 @@ class Engine {
     });
   }
 
-  take(): void {
+  start(job: QueryJob, onLast: () => void): Told {
     clearTimeout(this.#timer);
-    this.#events.length = 0;
     this.#process.ref();
     this.#process.channel?.ref();
+    const told = new Told();
+    this.#told = told;
+    this.#onLast = onLast;
+    if (!this.isAlive) told.lose();
+    this.#send({ kind: 'run', job });
+    return told;
+  }
+
+  /** An event of `told` was taken: there is room for another. */
+  more(told: Told): void {
+    if (this.#told === told) this.#send({ kind: 'more' });
   }
 
   /** Waits for another query, for a while, without keeping the gateway alive. */
@@ -234,23 +279,12 @@ class Engine {
     }, idleMs).unref();
   }
 
-  async next(): Promise<QueryEvent> {
-    for (;;) {
-      const event = this.#events.shift();
-      if (event !== undefined) return event;
-      if (!this.isAlive) throw new EngineLostError('the process of the query went away');
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
-  }
-
-  send(message: ToEngine): void {
-    if (this.isAlive && this.#process.connected) this.#process.send(message, () => undefined);
-  }
-
   kill(): void {
     this.#process.kill('SIGKILL');
+  }
+
+  #send(message: ToEngine): void {
+    if (this.isAlive && this.#process.connected) this.#process.send(message, () => undefined);
   }
 
   #leave(): void {

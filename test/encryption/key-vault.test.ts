@@ -1,3 +1,4 @@
+// Keys in a key vault: the client against a stand-in that checks what it is sent.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -5,10 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import type { TokenCredential } from '@azure/identity';
-import { hasOpenssl, makeAuthority, makeCertificate } from '../../test/support/certificates.ts';
-import { KeyVaultStandIn } from '../../test/support/key-vault.ts';
-import { KeyError, type KeyProblem } from '../namespace/keyring.ts';
-import { KeyVault } from './key-vault.ts';
+import { KeyVault } from '../../src/encryption/key-vault.ts';
+import { KeyError, type KeyProblem } from '../../src/namespace/keyring.ts';
+import { hasOpenssl, makeAuthority, makeCertificate } from '../support/certificates.ts';
+import { KeyVaultStandIn } from '../support/key-vault.ts';
 
 const token = 'a-token-for-the-vault';
 
@@ -21,7 +22,7 @@ class Held implements AsyncDisposable {
   static async open(credential?: TokenCredential, anyVault = true): Promise<Held> {
     const directory = await mkdtemp(join(tmpdir(), 'causeway-vault-'));
     const authority = makeAuthority(directory);
-    const vault = await KeyVaultStandIn.start(makeCertificate(authority, directory), token);
+    const vault = await KeyVaultStandIn.start(makeCertificate(authority, directory), (given) => given === token);
     return new Held(directory, vault, authority.certificate, credential, anyVault);
   }
 

@@ -1,0 +1,174 @@
+// What the audit log promises: a record of everything, in order, without gaps that nobody sees, on disks that fail too.
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { systemClock } from '../../base/clock.ts';
+import { Bench, recordOf } from './audit.testing.ts';
+import { exportAudit } from './export.ts';
+import { trimFiles } from './retention.ts';
+import { settleChains } from './settle.ts';
+
+async function until(holds: () => boolean, what: string): Promise<void> {
+  const started = performance.now();
+  while (!holds()) {
+    if (performance.now() - started > 10_000) throw new Error(`not in time: ${what}`);
+    await sleep(2);
+  }
+}
+
+async function namesIn(bench: Bench): Promise<string[]> {
+  const names: string[] = [];
+  for await (const line of exportAudit(bench.root, { format: 'jsonl' })) {
+    names.push((JSON.parse(line) as { CorrelationId: string }).CorrelationId);
+  }
+  return names;
+}
+
+const numbered = (count: number): string[] => Array.from({ length: count }, (_, n) => `r${n}`);
+
+describe('an audit log', { timeout: 60_000 }, () => {
+  test('keeps every record in order, over several files', async () => {
+    using bench = new Bench();
+    const log = bench.log({ fileBytesMax: 4000 });
+    for (const name of numbered(60)) {
+      log.note(recordOf(name));
+      if (name.endsWith('5')) await sleep(5);
+    }
+    await log.close();
+    const { sum, findings } = await bench.verify();
+    assert.deepEqual(findings, []);
+    assert.ok(sum.files > 2, `${sum.files} files`);
+    assert.deepEqual(await namesIn(bench), numbered(60));
+    // The head that was told last is the end of the chain.
+    const files = readdirSync(join(bench.root, bench.heads[0]?.chain as string)).sort();
+    const last = readFileSync(join(bench.root, bench.heads[0]?.chain as string, files.at(-1) as string), 'utf8');
+    assert.ok(last.endsWith(`"Hash":"${bench.heads.at(-1)?.hash}"}\n`));
+  });
+
+  test('that is full makes requests wait, and drops nothing', async () => {
+    using bench = new Bench();
+    const held = Promise.withResolvers<void>();
+    bench.hold = held.promise;
+    const log = bench.log({ queueRecordsMax: 10 });
+    let noted = 0;
+    let waited = 0;
+    const request = async (name: string): Promise<void> => {
+      const room = log.room();
+      if (room !== undefined) {
+        waited++;
+        assert.equal(await room, true);
+      }
+      log.note(recordOf(name));
+      noted++;
+    };
+    const all = numbered(10).map(request);
+    await until(() => noted === 10, 'ten records');
+    await sleep(20);
+    all.push(...numbered(30).map((name) => request(`w${name}`)));
+    await sleep(20);
+    assert.ok(noted < 40, `${noted} of 40 did not wait`);
+    held.resolve();
+    await Promise.all(all);
+    await log.close();
+    assert.ok(waited > 0);
+    assert.equal((await namesIn(bench)).length, 40);
+    assert.deepEqual((await bench.verify()).findings, []);
+  });
+
+  test('on a disk that fails writes what it kept when the disk is well again, and refuses only when it is full', async () => {
+    using bench = new Bench();
+    const log = bench.log({ queueRecordsMax: 10 });
+    log.note(recordOf('before'));
+    await until(() => bench.heads.length === 1, 'the first write');
+    bench.failure = Object.assign(new Error('no space'), { code: 'ENOSPC' });
+    log.note(recordOf('kept'));
+    await until(() => bench.errors.length === 1, 'the failure');
+    assert.equal(log.room(), undefined);
+    for (const name of numbered(10)) log.note(recordOf(name));
+    assert.equal(await log.room(), false);
+    bench.failure = undefined;
+    await until(() => log.room() === undefined, 'room again');
+    await log.close();
+    assert.deepEqual(await namesIn(bench), ['before', 'kept', ...numbered(10)]);
+    assert.deepEqual((await bench.verify()).findings, []);
+  });
+
+  test('that goes on without its disk records how many records are missing', async () => {
+    using bench = new Bench();
+    const log = bench.log({ queueRecordsMax: 5, onFailure: 'continue' });
+    bench.failure = new Error('input/output error');
+    for (const name of numbered(5)) log.note(recordOf(name));
+    await until(() => bench.errors.length === 1, 'the failure');
+    for (const name of ['lost', 'lost', 'lost']) {
+      const room = log.room();
+      assert.equal(room === undefined || (await room), true);
+      log.note(recordOf(name));
+    }
+    bench.failure = undefined;
+    await log.close();
+    const { sum, findings } = await bench.verify();
+    assert.deepEqual([findings, sum.gapRecords], [[], 3]);
+    assert.deepEqual(await namesIn(bench), numbered(5));
+  });
+
+  test('that was left open is closed by the next run with all that it had written', async () => {
+    using bench = new Bench();
+    const log = bench.log();
+    log.note(recordOf('a'));
+    await until(() => bench.heads.length === 1, 'the first write');
+    await settleChains(bench.engine, bench.root);
+    const next = bench.log();
+    next.note(recordOf('b'));
+    await next.close();
+    assert.deepEqual((await bench.verify()).findings, []);
+    // The chain is over: what is written to it later was not there.
+    log.note(recordOf('late'));
+    await log.close();
+    const { findings } = await bench.verify();
+    assert.deepEqual(
+      findings.map(({ what }) => /this was added|was anchored/.test(what)),
+      findings.map(() => true),
+    );
+  });
+
+  test('loses its oldest files to retention, and verify knows; a file that goes otherwise is found', async () => {
+    using bench = new Bench();
+    const old = bench.log({ fileBytesMax: 2000 });
+    for (const name of numbered(40)) {
+      old.note(recordOf(name));
+      if (name.endsWith('3')) await sleep(5);
+    }
+    await old.close();
+    const log = bench.log({ fileBytesMax: 2000 });
+    const retention = {
+      engine: bench.engine,
+      clock: systemClock,
+      root: bench.root,
+      owner: 'one',
+      ageMs: 3_600_000,
+      bytesMax: 6000,
+      pauseMs: 1,
+      note: (record: Parameters<typeof log.noteOwn>[0]) => log.noteOwn(record),
+      onError: assert.ifError,
+    };
+    const chain = readdirSync(bench.root)[0] as string;
+    const files = () => readdirSync(join(bench.root, chain)).sort();
+    const before = files().length;
+    const trimmed = await trimFiles(retention);
+    assert.ok(trimmed > 1, `${trimmed} files`);
+    assert.deepEqual((await bench.verify()).findings, []);
+    assert.equal(files().length, before - trimmed);
+    const names = await namesIn(bench);
+    assert.deepEqual(names, numbered(40).slice(40 - names.length));
+    await log.close();
+    assert.deepEqual((await bench.verify()).findings, []);
+    rmSync(join(bench.root, chain, files()[0] as string));
+    assert.match((await bench.verify()).findings[0]?.what ?? '', /is missing|are missing/);
+    // All of a chain that is over may go.
+    await trimFiles({ ...retention, ageMs: -1, note: () => undefined });
+    assert.deepEqual(readdirSync(bench.root), []);
+    assert.deepEqual((await bench.verify()).findings, []);
+  });
+});

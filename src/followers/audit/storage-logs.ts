@@ -1,0 +1,181 @@
+// Storage Analytics logs: for an account that asks for them, its requests as lines of the blobs of `$logs`.
+import { createContainer } from '../../namespace/containers.ts';
+import { putEntry } from '../../namespace/entries.ts';
+import type { Store } from '../../namespace/store.ts';
+import { formatStorageLog, type LogVersion } from './storage-log-format.ts';
+import type { AuditRecord } from './record.ts';
+
+export const logsContainer = '$logs';
+
+/** What Set Blob Service Properties asks for. */
+export interface LoggingWanted {
+  readonly version: string;
+  readonly read: boolean;
+  readonly write: boolean;
+  readonly delete: boolean;
+}
+
+export interface StorageLogsOptions {
+  readonly store: Store;
+  /** Undefined for an account that is not there. */
+  readonly loggingOf: (account: string) => Promise<LoggingWanted | undefined>;
+  /** The longest that a line waits for its blob. */
+  readonly flushMs: number;
+  readonly onError: (error: Error) => void;
+}
+
+const knownMs = 30_000;
+const blobBytesMax = 4 * 1024 * 1024;
+const pendingBytesMax = 32 * 1024 * 1024;
+const numberMax = 999_999;
+
+interface Known {
+  readonly wanted: LoggingWanted | undefined;
+  readonly readMs: number;
+}
+
+/** The lines of one account and hour. */
+interface Pending {
+  readonly account: string;
+  readonly hour: string;
+  lines: string[];
+  bytes: number;
+  startMs: number;
+  endMs: number;
+  readonly types: Set<'read' | 'write' | 'delete'>;
+  readonly version: LogVersion;
+}
+
+/** As the service says of its own: best effort. What is not written yet is lost with its process; the audit log is not. */
+export class StorageLogs {
+  readonly #options: StorageLogsOptions;
+  readonly #known = new Map<string, Known>();
+  readonly #asking = new Set<string>();
+  #pending = new Map<string, Pending>();
+  #bytes = 0;
+  #flushing: Promise<void> = Promise.resolve();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: StorageLogsOptions) {
+    this.#options = options;
+  }
+
+  note(record: AuditRecord): void {
+    const account = record.AccountName;
+    if (account === undefined) return;
+    const known = this.#known.get(account);
+    const nowMs = this.#options.store.clock.now();
+    if (known === undefined || nowMs - known.readMs > knownMs) void this.#ask(account, record);
+    if (known?.wanted !== undefined) this.#add(known.wanted, account, record);
+  }
+
+  /** Writes what waits. */
+  flush(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const pending = this.#pending;
+    this.#pending = new Map();
+    this.#bytes = 0;
+    this.#flushing = this.#flushing.then(async () => {
+      for (const each of pending.values()) await this.#write(each).catch(this.#options.onError);
+    });
+    return this.#flushing;
+  }
+
+  /** The first requests of an account are not lost to it: the one that asked is added when the answer is there. */
+  async #ask(account: string, record: AuditRecord): Promise<void> {
+    if (this.#asking.has(account)) return;
+    this.#asking.add(account);
+    const isFirst = !this.#known.has(account);
+    try {
+      const wanted = await this.#options.loggingOf(account);
+      if (this.#known.size >= 10_000) this.#known.clear();
+      this.#known.set(account, { wanted, readMs: this.#options.store.clock.now() });
+      if (isFirst && wanted !== undefined) this.#add(wanted, account, record);
+    } catch (error) {
+      this.#options.onError(error as Error);
+    } finally {
+      this.#asking.delete(account);
+    }
+  }
+
+  #add(wanted: LoggingWanted, account: string, record: AuditRecord): void {
+    const type = typeOf(record);
+    if (!wanted[type] || this.#bytes > pendingBytesMax) return;
+    const version = wanted.version === '2.0' ? '2.0' : '1.0';
+    const hour = `${record.TimeGenerated.slice(0, 13).replace(/[-T]/g, '/')}00`;
+    const id = `${account} ${hour} ${version}`;
+    const atMs = Date.parse(record.TimeGenerated);
+    let pending = this.#pending.get(id);
+    if (pending === undefined) {
+      pending = { account, hour, lines: [], bytes: 0, startMs: atMs, endMs: atMs, types: new Set(), version };
+      this.#pending.set(id, pending);
+    }
+    const line = formatStorageLog(record, version);
+    pending.lines.push(line);
+    pending.bytes += line.length;
+    this.#bytes += line.length;
+    pending.startMs = Math.min(pending.startMs, atMs);
+    pending.endMs = Math.max(pending.endMs, atMs);
+    pending.types.add(type);
+    if (pending.bytes >= blobBytesMax) void this.flush();
+    else this.#timer ??= setTimeout(() => void this.flush(), this.#options.flushMs).unref();
+  }
+
+  /** Under the first number of its hour that is free: every process writes blobs of its own. */
+  async #write({ account, hour, lines, startMs, endMs, types, version }: Pending): Promise<void> {
+    const { store } = this.#options;
+    const cause = { by: 'StorageAnalytics', requestId: '' };
+    const bytes = Buffer.from(lines.join(''));
+    const metadata = {
+      LogType: (['read', 'write', 'delete'] as const).filter((type) => types.has(type)).join(','),
+      StartTime: secondOf(startMs),
+      EndTime: secondOf(endMs),
+      LogVersion: version,
+    };
+    for (let number = 0; number <= numberMax; number++) {
+      const outcome = await putEntry(store, {
+        account,
+        container: logsContainer,
+        name: `blob/${hour}/${`${number}`.padStart(6, '0')}.log`,
+        conditions: { ifNoneMatch: '*' },
+        cause,
+        attributes: { type: 'block', headers: { contentType: 'text/plain' }, metadata },
+        body: { chunks: chunksOf(bytes), length: bytes.length, lengthMax: bytes.length, wantMd5: true },
+      });
+      switch (outcome.kind) {
+        case 'ok':
+          return;
+        case 'container-not-found': {
+          const made = await createContainer(store, {
+            account,
+            container: logsContainer,
+            metadata: {},
+            publicAccess: 'none',
+            cause,
+          });
+          if (made.kind !== 'ok' && made.kind !== 'container-exists') throw new Error(`$logs: ${made.kind}`);
+          number--;
+          break;
+        }
+        case 'entry-exists':
+        case 'condition-not-met':
+          break;
+        default:
+          throw new Error(`a log of ${account} could not be written: ${outcome.kind}`);
+      }
+    }
+    throw new Error(`${account} has no free log in ${hour}`);
+  }
+}
+
+const secondOf = (ms: number): string => `${new Date(ms).toISOString().slice(0, 19)}Z`;
+
+async function* chunksOf(bytes: Buffer): AsyncGenerator<Buffer> {
+  yield bytes;
+}
+
+function typeOf({ Category }: AuditRecord): 'read' | 'write' | 'delete' {
+  if (Category === 'StorageRead') return 'read';
+  return Category === 'StorageDelete' ? 'delete' : 'write';
+}

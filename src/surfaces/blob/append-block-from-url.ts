@@ -1,0 +1,56 @@
+// Append Block From URL: a range of another blob at the end of an append blob, shared with it where that can be.
+import { crc64ToBase64 } from '../../codec/crc64.ts';
+import { appendBlock, appendRange } from '../../namespace/append.ts';
+import type { CopySource } from '../../namespace/copy.ts';
+import type { Sealing } from '../../namespace/scopes.ts';
+import type { Answer } from '../http/answer.ts';
+import { addedSealing, lookAtTarget } from './added-sealing.ts';
+import { appendBytesMax, appendCommand, appendError, appendedHeaders } from './append-block.ts';
+import type { BlobCall } from './call.ts';
+import { sealed } from './encryption-headers.ts';
+import { BlobError } from './errors.ts';
+import { checkSums, copySource, sharesSeal, sourceError, sourceSums } from './source.ts';
+import { localRange, type RangeWanted, withSourceBody } from './source-range.ts';
+
+export async function appendBlockFromUrl(call: BlobCall): Promise<Answer> {
+  const command = appendCommand(call);
+  const found = await copySource(call, false);
+  const record = await lookAtTarget(call, command, 'append');
+  if (record.type !== 'append') throw new BlobError('InvalidBlobType');
+  const sealing = await addedSealing(call, record);
+  const wanted: RangeWanted = { lengthMax: appendBytesMax(call.version) };
+  if (found.kind === 'local') {
+    const shared = await appendShared(call, command, found.source, wanted, sealing);
+    if (shared !== undefined) return shared;
+  }
+  const sums = sourceSums(call);
+  const outcome = await withSourceBody(call, found, wanted, sealing, (body) =>
+    appendBlock(call.store, { ...command, ...sealed(sealing), body: { ...body, ...sums } }),
+  );
+  if (outcome.kind !== 'ok') throw appendError(outcome);
+  return { status: 201, headers: { ...appendedHeaders(outcome), ...sumHeader(sums.md5, outcome.crc64) } };
+}
+
+/** Undefined: the source's pieces cannot be the blob's as well, and the bytes must be brought. */
+async function appendShared(
+  call: BlobCall,
+  command: ReturnType<typeof appendCommand>,
+  source: CopySource,
+  wanted: RangeWanted,
+  sealing: Sealing | undefined,
+): Promise<Answer | undefined> {
+  const { entry, offset, length, unsealer } = await localRange(call, source, wanted);
+  if (!sharesSeal(call, source, entry.record.encryption, sealing)) return undefined;
+  const sums = await checkSums(call, entry, offset, length, sourceSums(call), unsealer);
+  const same: CopySource = { ...source, conditions: { ifMatch: entry.record.etag } };
+  const outcome = await appendRange(call.store, { ...command, source: same, sourceOffset: offset, length });
+  if (outcome.kind === 'body-needed') return undefined;
+  if (outcome.kind === 'source-failed') throw sourceError(outcome.failure);
+  if (outcome.kind !== 'ok') throw appendError(outcome);
+  return { status: 201, headers: { ...appendedHeaders(outcome), ...sumHeader(sums.md5, sums.crc64) } };
+}
+
+/** As for bytes that the client sends itself. */
+export function sumHeader(md5: Buffer | undefined, crc: bigint): Record<string, string> {
+  return md5 === undefined ? { 'x-ms-content-crc64': crc64ToBase64(crc) } : { 'Content-MD5': md5.toString('base64') };
+}
