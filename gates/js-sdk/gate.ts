@@ -4,8 +4,11 @@ import { AssertionError } from 'node:assert';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import type { Gate, GateContext } from '../gate.ts';
+import { getCACertificates, setDefaultCACertificates } from 'node:tls';
+import { startEntra } from '../entra.ts';
+import type { Gate, GateContext, ServerAccess } from '../gate.ts';
 import { npmPackages } from '../install.ts';
+import { type AccountName, type Managed, type Manager, makeAccounts } from '../manage.ts';
 import { runProcess } from '../process.ts';
 import { type Recorder, recorder } from '../recorder.ts';
 import { append } from './checks/append.ts';
@@ -16,6 +19,8 @@ import { conditions } from './checks/conditions.ts';
 import { containers } from './checks/containers.ts';
 import { copy } from './checks/copy.ts';
 import { download } from './checks/download.ts';
+import { entra, withoutSharedKey } from './checks/entra.ts';
+import { immutability } from './checks/immutability.ts';
 import { later } from './checks/later.ts';
 import { leases, slowLeases } from './checks/leases.ts';
 import { listing } from './checks/listing.ts';
@@ -24,11 +29,17 @@ import { properties } from './checks/properties.ts';
 import { query } from './checks/query.ts';
 import { sas } from './checks/sas.ts';
 import { service } from './checks/service.ts';
+import { snapshots } from './checks/snapshots.ts';
+import { softdelete, softdeleteOfVersions } from './checks/softdelete.ts';
+import { tags } from './checks/tags.ts';
+import { tiers } from './checks/tiers.ts';
 import { throttledUploads } from './checks/throttled.ts';
 import { upload } from './checks/upload.ts';
+import { versions } from './checks/versions.ts';
 import { type Check, type Checks, makeKit, type Sdk } from './kit.ts';
 
 const version = '12.34.0';
+const identityVersion = '4.14.1';
 const arrowVersion = '21.2.0';
 const atOnce = 4;
 
@@ -47,8 +58,19 @@ const rooms: Readonly<Record<string, Checks>> = {
   containers,
   sas,
   auth,
+  snapshots,
+  tags,
   later,
 };
+
+/** Rooms that want settings of their account that the others do not. */
+const managedRooms: readonly (readonly [room: string, account: AccountName, checks: Checks])[] = [
+  ['versions', 'versions', versions],
+  ['softdelete', 'softdelete', softdelete],
+  ['softdelete', 'timed', softdeleteOfVersions],
+  ['tiers', 'tiers', tiers],
+  ['immutability', 'versions', immutability],
+];
 
 export const gate: Gate = {
   name: 'js-sdk',
@@ -63,7 +85,7 @@ export const gate: Gate = {
     const arrow: Sdk = createRequire(join(arrowDirectory, 'package.json'))('apache-arrow');
     const checks = recorder(context.log);
     const run = (room: string, name: string, check: Check): Promise<unknown> =>
-      runCheck(context, sdk, checks, `${room}: ${name}`, check);
+      runCheck({ context, sdk, checks }, `${room}: ${name}`, check);
 
     await checks.check('quickstart: the README’s example', () => quickstart(context, directory));
     // A server of its own, and most of the time is the SDK's patience.
@@ -75,18 +97,67 @@ export const gate: Gate = {
     const queue = Object.entries({ ...rooms, query: query(arrow) }).flatMap(([room, all]) =>
       Object.entries(all).map(([name, check]) => [room, name, check] as const),
     );
-    const worker = async (): Promise<void> => {
-      for (let next = queue.shift(); next; next = queue.shift()) await run(...next);
-    };
-    await Promise.all([...Array.from({ length: atOnce }, worker), ...waiting, throttled]);
+    await Promise.all([inParallel(queue, (item) => run(...item)), ...waiting, throttled]);
     // The service's properties are everybody's: alone, at the end.
     for (const [name, check] of Object.entries(service)) await run('service', name, check);
+    await runManaged({ context, sdk, checks }, await makeAccounts(context));
+    await runEntra({ context, sdk, checks });
     return checks.rows;
   },
 };
 
-async function runCheck(context: GateContext, sdk: Sdk, checks: Recorder, name: string, check: Check): Promise<void> {
-  const kit = makeKit(sdk, context.server, context.workDir);
+interface Stage {
+  readonly context: GateContext;
+  readonly sdk: Sdk;
+  readonly checks: Recorder;
+}
+
+/** Rooms with accounts of their own; they need a server whose operator the gate is. */
+async function runManaged(stage: Stage, managed: Managed | undefined): Promise<void> {
+  const queue = managedRooms.flatMap(([room, account, all]) =>
+    Object.entries(all).map(([name, check]) => ({ name: `${room}: ${name}`, account, check })),
+  );
+  await inParallel(queue, async ({ name, account, check }) => {
+    if (!managed) stage.checks.skip(name, 'its account cannot be made on a given endpoint');
+    else await runCheck(stage, name, check, managed.accounts[account], managed.manager);
+  });
+}
+
+/** A server over TLS, and the identity library as applications use it. */
+async function runEntra(stage: Stage): Promise<void> {
+  const { context } = stage;
+  const packages = { '@azure/identity': identityVersion };
+  const directory = await npmPackages(context, `identity-${identityVersion}`, packages);
+  const identity: Sdk = createRequire(join(directory, 'package.json'))('@azure/identity');
+  const entraStage = await startEntra(context);
+  // What NODE_EXTRA_CA_CERTS does for an application, for the rest of this process.
+  setDefaultCACertificates([...getCACertificates('default'), entraStage.ca]);
+  try {
+    const run = ([name, check]: readonly [string, Check]): Promise<void> =>
+      runCheck(stage, `entra: ${name}`, check, entraStage.server.access, entraStage.manager);
+    await inParallel(Object.entries(entra(identity, entraStage)), run);
+    for (const item of Object.entries(withoutSharedKey(identity, entraStage))) await run(item);
+  } finally {
+    await entraStage.close();
+  }
+}
+
+async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<unknown>): Promise<void> {
+  const queue = [...items];
+  const worker = async (): Promise<void> => {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) await work(next);
+  };
+  await Promise.all(Array.from({ length: atOnce }, worker));
+}
+
+async function runCheck(
+  { context, sdk, checks }: Stage,
+  name: string,
+  check: Check,
+  access: ServerAccess = context.server,
+  manager?: Manager,
+): Promise<void> {
+  const kit = makeKit(sdk, access, context.workDir, manager);
   await checks.check(name, async () => {
     try {
       return await check(kit);

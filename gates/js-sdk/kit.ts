@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import type { ServerAccess } from '../gate.ts';
+import type { Manager } from '../manage.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: the gate installs the SDK itself, so its types are not there when the project is checked
 export type Sdk = any;
@@ -18,6 +19,8 @@ export interface Kit {
   /** Path-style address of the account, without a slash at its end. */
   readonly endpoint: string;
   readonly workDir: string;
+  /** Of the server, where a check changes settings of its containers. */
+  readonly manager: Manager | undefined;
   readonly credential: Sdk;
   /** A service client with Shared Key and no retries. */
   readonly service: Sdk;
@@ -53,7 +56,7 @@ export interface Exchange {
 
 const exchangesKept = 3;
 
-export function makeKit(sdk: Sdk, access: ServerAccess, workDir: string): Kit {
+export function makeKit(sdk: Sdk, access: ServerAccess, workDir: string, manager?: Manager): Kit {
   const endpoint = `${access.blob}/${access.account}`;
   const credential = new sdk.StorageSharedKeyCredential(access.account, access.key);
   const exchanges: Exchange[] = [];
@@ -101,6 +104,7 @@ export function makeKit(sdk: Sdk, access: ServerAccess, workDir: string): Kit {
     access,
     endpoint,
     workDir,
+    manager,
     credential,
     service,
     connect,

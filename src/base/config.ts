@@ -163,6 +163,9 @@ const schema = z
     auditFlushMs: durationMs(10, 60_000)
       .default(1000)
       .describe('an audit record is on the disk about this long after it'),
+    storageLogsFlushMs: durationMs(10, 3_600_000)
+      .default(300_000)
+      .describe('a request is in the $logs of an account that wants them after this long at the most'),
     auditAgeMs: durationMs(60_000, 3650 * dayMs)
       .default(90 * dayMs)
       .describe('age at which files of the audit log are deleted'),

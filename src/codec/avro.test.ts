@@ -1,6 +1,10 @@
+// Avro values and files: the specification’s examples, whatever chance makes, and damage.
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { seededRandom } from '../base/random.ts';
+import { fuzz } from './avro.fuzz.ts';
 import { type AvroSchema, avroDecode, avroEncode } from './avro.ts';
 import { AvroError } from './avro-bytes.ts';
 import { AvroFileWriter, openAvroFile, readAvroFile } from './avro-file.ts';
@@ -149,4 +153,8 @@ test('a damaged file is refused, and nothing else happens', () => {
     if (block === undefined) assert.throws(values, AvroError);
     else assert.ok(values().length < 3);
   }
+});
+
+test('values and damage that chance makes', async () => {
+  await fuzz(seededRandom(5), Date.now() + 500);
 });

@@ -84,7 +84,12 @@ for (const seed of [1, 2]) {
         snapshots.push({ name, at: { kind: 'snapshot', time }, bytes });
       } else if (choice === 38) {
         const from = name === 'a' ? 'b' : 'a';
-        const command = { ...place, name, source: { ...place, name: from }, attributes: () => ({ headers: {}, metadata: {} }) };
+        const command = {
+          ...place,
+          name,
+          source: { ...place, name: from },
+          attributes: () => ({ headers: {}, metadata: {} }),
+        };
         assert.equal((await copyEntry(held.store, command)).kind, 'ok');
         models.set(name, models.get(from) as Buffer);
       } else if (snapshots.length > 1) {

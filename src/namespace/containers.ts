@@ -58,6 +58,8 @@ export function createContainer(
     readonly metadata: Readonly<Record<string, string>>;
     readonly publicAccess: PublicAccess;
     readonly quotaBytes?: number;
+    readonly encryptionScope?: string;
+    readonly denyScopeOverride?: boolean;
     readonly versionImmutability?: boolean;
     readonly cause: Cause;
   },
@@ -74,6 +76,8 @@ export function createContainer(
       publicAccess: command.publicAccess,
       policies: [],
       ...(command.quotaBytes !== undefined && { quotaBytes: command.quotaBytes }),
+      ...(command.encryptionScope !== undefined && { encryptionScope: command.encryptionScope }),
+      ...(command.denyScopeOverride === true && { denyScopeOverride: true }),
       ...(command.versionImmutability === true && { versionImmutability: true }),
     };
     write(store, txn, command, record, 'container-created', command.cause);

@@ -56,7 +56,7 @@ export type Failure =
   | { readonly kind: 'incremental-mismatch' }
   | { readonly kind: 'incremental-earlier' }
   | { readonly kind: 'incremental-source' }
-  | { readonly kind: 'encryption-mismatch' }
+  | { readonly kind: 'encryption-mismatch'; readonly reason?: 'key-missing' | 'key-not-used' }
   | { readonly kind: 'contended' };
 
 export type FailureKind = Failure['kind'];

@@ -250,6 +250,8 @@ export interface UploadRecord {
   readonly createdMs: number;
   /** All block ids of a blob have one length. */
   readonly blockIdBytes: number;
+  /** All blocks that are staged for a blob are sealed alike. */
+  readonly encryption?: EntryEncryption;
 }
 
 export interface BlockRecord {

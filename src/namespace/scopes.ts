@@ -263,6 +263,20 @@ export function customerUnsealer(store: Store, { key }: CustomerKey): Unsealer {
   };
 }
 
+/** Why what is sealed as `given` does not go with what is sealed as `has`. */
+export function encryptionMismatch(
+  has: EntryEncryption | undefined,
+  given: EntryEncryption | undefined,
+): Extract<Failure, { kind: 'encryption-mismatch' }> {
+  if (has?.keySha256 !== undefined && given?.keySha256 === undefined) {
+    return { kind: 'encryption-mismatch', reason: 'key-missing' };
+  }
+  if (has?.keySha256 === undefined && given?.keySha256 !== undefined) {
+    return { kind: 'encryption-mismatch', reason: 'key-not-used' };
+  }
+  return { kind: 'encryption-mismatch' };
+}
+
 /** Whether two contents are sealed alike: then one may take in pieces of the other. */
 export function isSameEncryption(one: EntryEncryption | undefined, other: EntryEncryption | undefined): boolean {
   return one?.scope === other?.scope && one?.keySha256 === other?.keySha256;

@@ -39,7 +39,11 @@ export type SnapshotOutcome =
 
 export function snapshotEntry(
   store: Store,
-  command: EntryChange & { readonly metadata?: Readonly<Record<string, string>> },
+  command: EntryChange & {
+    readonly metadata?: Readonly<Record<string, string>>;
+    /** What else keeps this caller from making one. */
+    readonly refusal?: (record: EntryRecord) => Failure | undefined;
+  },
 ): Promise<SnapshotOutcome> {
   return change<SnapshotOutcome>(store, async (txn) => {
     const spot = await spotOf(txn, command);
@@ -52,6 +56,8 @@ export function snapshotEntry(
     if (lease.kind !== 'ok') return lease;
     const verdict = checkWrite(command.conditions, existing.record);
     if (verdict.kind !== 'ok') return verdict;
+    const refusal = command.refusal?.(existing.record);
+    if (refusal !== undefined) return refusal;
     if (existing.record.tier === 'Archive') return { kind: 'archived' };
     const time = await freshTime(store, txn, spot.place, existing.record.version);
     const { version: _, ...state } = existing.record;

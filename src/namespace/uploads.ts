@@ -33,12 +33,14 @@ import {
   type BlockRecord,
   decodeRecord,
   type Entry,
+  type EntryEncryption,
   type EntryRecord,
   encodeRecord,
   packPieces,
   type UploadRecord,
   unpackPieces,
 } from './records.ts';
+import { encryptionMismatch, isSameEncryption } from './scopes.ts';
 import { keepsReplaced } from './settings.ts';
 import { dropUpload, readUpload, type StagedBlock, stagedBlocks } from './staged.ts';
 import { change, type Store } from './store.ts';
@@ -53,6 +55,8 @@ export interface StageBlock extends EntryName {
   readonly leaseId?: string;
   /** The block's id as bytes; in answers it is given back as base64. */
   readonly blockId: Buffer;
+  /** How the block is sealed, as all others of its blob have to be. */
+  readonly encryption?: EntryEncryption;
 }
 
 export type StageOutcome = { readonly kind: 'ok'; readonly md5: Buffer | undefined; readonly crc64: bigint } | Failure;
@@ -110,9 +114,14 @@ async function stage(
   const found = await txn.get(uploadKey);
   let upload = found && decodeRecord<UploadRecord>(found);
   if (upload !== undefined && upload.blockIdBytes !== command.blockId.length) return { kind: 'block-id-length' };
+  if (upload !== undefined && !isSameEncryption(upload.encryption, command.encryption)) {
+    return encryptionMismatch(upload.encryption, command.encryption);
+  }
   if (upload === undefined || nowMs - upload.stagedMs > stagedResolutionMs) {
     const id = upload?.id ?? store.ids.nextHex();
-    upload = { id, stagedMs: nowMs, createdMs: upload?.createdMs ?? nowMs, blockIdBytes: command.blockId.length };
+    const { blockId, encryption } = command;
+    const createdMs = upload?.createdMs ?? nowMs;
+    upload = { id, stagedMs: nowMs, createdMs, blockIdBytes: blockId.length, ...(encryption && { encryption }) };
     txn.put(uploadKey, encodeRecord(upload));
   }
   const uploadId = Buffer.from(upload.id, 'hex');
@@ -145,17 +154,43 @@ export function commitBlocks(
     const committed = await committedPieces(txn, target.existing);
     const chosen = chooseBlocks(command.blocks, staged, committed.blocks);
     if (chosen === undefined) return { kind: 'block-list-invalid' };
+    const old = target.existing?.record;
+    const sealed = encryptionOf(chosen, upload, old, command.attributes.encryption);
+    if ('kind' in sealed) return sealed;
     shareExtents(txn, chosen.again);
     dropPieces(store, txn, chosen.unused);
-    const old = target.existing?.record;
     const handsOver = !keepsReplaced(target.settings);
     const passesOn = handsOver && old !== undefined && chosen.kept.length > 0 && (await isOnlyOwner(txn, old));
     if (passesOn) passOn(store, txn, old, committed.pieces, chosen.kept);
     else shareExtents(txn, chosen.kept);
     dropUpload(txn, Buffer.from(target.container.id, 'hex'), command.name, upload);
     const content: Content = { length: chosen.length, inline: undefined, pieces: chosen.pieces };
-    return replaceContent(store, txn, command, target, nameContent(store, txn, content, chosen.items), passesOn);
+    const named = nameContent(store, txn, content, chosen.items);
+    const { encryption: _, ...attributes } = command.attributes;
+    const sealedCommand = { ...command, attributes: { ...attributes, ...sealed } };
+    return replaceContent(store, txn, sealedCommand, target, named, passesOn);
   });
+}
+
+/**
+ * How the listed blocks are sealed: as their blob will say. A customer's own key is one for all of them, and has to be
+ * shown; of scopes, the staged blocks' goes before that of committed ones. `given` is what the request names.
+ */
+function encryptionOf(
+  chosen: Chosen,
+  upload: UploadRecord | undefined,
+  old: EntryRecord | undefined,
+  given: EntryEncryption | undefined,
+): { readonly encryption?: EntryEncryption } | Failure {
+  const staged = chosen.staged ? upload?.encryption : undefined;
+  const committed = chosen.kept.length > 0 ? old?.encryption : undefined;
+  if (chosen.staged && chosen.kept.length > 0 && staged?.keySha256 !== committed?.keySha256) {
+    return encryptionMismatch(committed, staged);
+  }
+  const encryption = chosen.items.length === 0 ? given : (staged ?? committed);
+  const differs = given === undefined ? encryption?.keySha256 !== undefined : !isSameEncryption(encryption, given);
+  if (differs) return encryptionMismatch(encryption, given);
+  return encryption === undefined ? {} : { encryption };
 }
 
 export interface BlockLists {
@@ -231,6 +266,8 @@ interface Chosen {
   readonly items: BlockItem[];
   readonly pieces: LogPiece[];
   readonly length: number;
+  /** Whether any of them was staged. */
+  readonly staged: boolean;
   /** Pieces of staged blocks that are listed again: one more owner for each time. */
   readonly again: LogPiece[];
   /** Pieces of committed blocks that stay, as often as they are listed. */
@@ -244,12 +281,21 @@ function chooseBlocks(
   staged: ReadonlyMap<string, StagedBlock>,
   committed: ReadonlyMap<string, StagedBlock>,
 ): Chosen | undefined {
-  const chosen: Chosen & { length: number } = { items: [], pieces: [], length: 0, again: [], kept: [], unused: [] };
+  const chosen: Chosen & { length: number; staged: boolean } = {
+    items: [],
+    pieces: [],
+    length: 0,
+    staged: false,
+    again: [],
+    kept: [],
+    unused: [],
+  };
   const used = new Set<string>();
   for (const { id, from } of listed) {
     const fresh = from === 'committed' ? undefined : staged.get(id);
     const block = fresh ?? (from === 'uncommitted' ? undefined : committed.get(id));
     if (block === undefined) return undefined;
+    if (fresh !== undefined) chosen.staged = true;
     if (fresh === undefined) for (const piece of block.pieces) chosen.kept.push(piece);
     else if (used.has(id)) for (const piece of block.pieces) chosen.again.push(piece);
     else used.add(id);

@@ -10,11 +10,15 @@ import { auditDisk } from '../followers/audit/files.ts';
 import type { Head } from '../followers/audit/record.ts';
 import { runRetention } from '../followers/audit/retention.ts';
 import { settleChains } from '../followers/audit/settle.ts';
+import { StorageLogs } from '../followers/audit/storage-logs.ts';
 import { type Finding, verifyAudit } from '../followers/audit/verify.ts';
 import type { Committer } from '../metadata/commit.ts';
 import { DamageError, type Engine } from '../metadata/engine.ts';
 import { OptimisticEngine } from '../metadata/optimistic-engine.ts';
+import { getAccount } from '../namespace/accounts.ts';
 import type { Store } from '../namespace/store.ts';
+import type { Auditor } from '../surfaces/blob/audit.ts';
+import { blobServiceOf } from '../surfaces/blob/service-record.ts';
 import { dataPaths, lockDirectory, requireDirectory } from './data-directory.ts';
 import { openMetadata } from './engine-room.ts';
 
@@ -26,14 +30,39 @@ const retentionPauseMs = 60_000;
 const settledReader = { cacheBytes: mebibyte, readersMax: 2 } as const;
 
 export interface RunningAudit {
-  readonly log: AuditLog;
+  readonly auditor: Auditor;
   /** After the last request, and before its store closes. */
   close(): Promise<void>;
 }
 
-/** Undefined when nothing is to be audited. */
-export function startAudit(store: Store, config: Config, metrics: Metrics, logger: Logger): RunningAudit | undefined {
-  if (!config.audit) return undefined;
+/** The audit log, and the logs that accounts ask for, which there are without it too. */
+export function startAudit(store: Store, config: Config, metrics: Metrics, logger: Logger): RunningAudit {
+  const logs = new StorageLogs({
+    store,
+    loggingOf: async (account) => {
+      const record = await getAccount(store, account);
+      return record && blobServiceOf(record.blobService).logging;
+    },
+    flushMs: config.storageLogsFlushMs,
+    onError: (error) => logger.warn({ err: error }, 'a log for $logs could not be written'),
+  });
+  const audit = config.audit ? startLog(store, config, metrics, logger) : undefined;
+  return {
+    auditor: {
+      room: () => audit?.log.room(),
+      note: (record) => {
+        audit?.log.note(record);
+        logs.note(record);
+      },
+    },
+    close: async () => {
+      await logs.flush();
+      await audit?.close();
+    },
+  };
+}
+
+function startLog(store: Store, config: Config, metrics: Metrics, logger: Logger) {
   const { audit: root } = dataPaths(config);
   const { engine, clock } = store;
   const chain = store.ids.nextHex();

@@ -35,7 +35,7 @@ process.on('disconnect', () => process.exit(1));
 const committer = new RemoteCommitter(new Socket({ fd: commitDescriptor, readable: true, writable: true }));
 const opened = openStore(dataPaths(config), config, committer);
 const audit = startAudit(opened.store, config, metrics, logger);
-const surface = new BlobSurface(opened.store, config, logger, metrics, audit?.log);
+const surface = new BlobSurface(opened.store, config, logger, metrics, audit.auditor);
 const files = tlsFiles(config);
 const certificate = files && readCertificate(files);
 // The primary has read it a moment ago and would have said what is wrong.
@@ -85,7 +85,7 @@ listener.server.listen({ port: config.blobPort, host: config.host, backlog: 1024
 async function drain(): Promise<void> {
   stopping.abort();
   await Promise.all([listener.drain(config.drainTimeoutMs), background, followers]);
-  await audit?.close();
+  await audit.close();
   await opened[Symbol.asyncDispose]();
   await logger.close();
   process.exit(0);

@@ -152,6 +152,55 @@ describe('a server', { timeout: 120_000 }, () => {
     assert.equal(readdirSync(data).includes('audit'), false);
   });
 
+  test('writes the requests of an account that asks for them to its $logs, which only the server writes', async () => {
+    const data = temporaryDirectory();
+    const work = async (server: Server): Promise<void> => {
+      await server.createContainer('box');
+      const logging =
+        '<Logging><Version>1.0</Version><Delete>true</Delete><Read>false</Read><Write>true</Write>' +
+        '<RetentionPolicy><Enabled>true</Enabled><Days>3</Days></RetentionPolicy></Logging>';
+      const body = Buffer.from(`<StorageServiceProperties>${logging}</StorageServiceProperties>`);
+      const set = await server.call({ method: 'PUT', path: '/', query: 'restype=service&comp=properties', body });
+      assert.equal(set.status, 202, set.body.toString());
+      // The server that runs learns of it within half a minute; another at once.
+      assert.equal(await server.stop(), 0);
+    };
+    await withServer(data, work);
+    await withServer(
+      data,
+      async (server) => {
+        const listing = { path: '/$logs', query: 'restype=container&comp=list&include=metadata' };
+        await server.put('/box/one', Buffer.from('1'));
+        await server.put('/box/two', Buffer.from('2'));
+        await server.call({ path: '/box/two' });
+        let list = '';
+        await eventually(
+          async () => {
+            list = (await server.call(listing)).body.toString();
+            return list.includes('</Blob>');
+          },
+          'a log',
+          10_000,
+          () => list,
+        );
+        const names = [...list.matchAll(/<Name>(blob\/\d{4}\/\d\d\/\d\d\/\d\d00\/\d{6}\.log)<\/Name>/g)];
+        assert.ok(names.length > 0, list);
+        assert.match(list, /<LogType>write<\/LogType><StartTime>\d{4}-[^<]*Z<\/StartTime><EndTime>/);
+        let text = '';
+        for (const [, name] of names) text += (await server.call({ path: `/$logs/${name}` })).body.toString();
+        assert.match(text, /^1\.0;\d{4}-.*;PutBlob;Success;201;/m);
+        assert.ok(!text.includes(';GetBlob;'), text);
+        assert.equal((await server.put('/$logs/mine', Buffer.from('x'))).status, 403);
+        const gone = await server.call({ method: 'DELETE', path: '/$logs', query: 'restype=container' });
+        assert.equal(gone.status, 403);
+        const containers = await server.call({ path: '/', query: 'comp=list' });
+        assert.ok(!containers.body.toString().includes('$logs'));
+        assert.equal((await server.call({ method: 'DELETE', path: `/$logs/${names[0]?.[1]}` })).status, 202);
+      },
+      { more: ['storageLogsFlushMs=100', 'audit=false'] },
+    );
+  });
+
   test('that was killed has a torn end, and no finding', async () => {
     const data = temporaryDirectory();
     await withServer(data, async (server) => {

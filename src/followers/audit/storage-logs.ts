@@ -1,9 +1,11 @@
 // Storage Analytics logs: for an account that asks for them, its requests as lines of the blobs of `$logs`.
 import { createContainer } from '../../namespace/containers.ts';
 import { putEntry } from '../../namespace/entries.ts';
+import { listEntries } from '../../namespace/list.ts';
 import type { Store } from '../../namespace/store.ts';
-import { formatStorageLog, type LogVersion } from './storage-log-format.ts';
+import { deleteEntry } from '../../namespace/times.ts';
 import type { AuditRecord } from './record.ts';
+import { formatStorageLog, type LogVersion } from './storage-log-format.ts';
 
 export const logsContainer = '$logs';
 
@@ -13,6 +15,7 @@ export interface LoggingWanted {
   readonly read: boolean;
   readonly write: boolean;
   readonly delete: boolean;
+  readonly retention: { readonly enabled: boolean; readonly days?: number };
 }
 
 export interface StorageLogsOptions {
@@ -28,6 +31,8 @@ const knownMs = 30_000;
 const blobBytesMax = 4 * 1024 * 1024;
 const pendingBytesMax = 32 * 1024 * 1024;
 const numberMax = 999_999;
+const dayMs = 24 * 60 * 60 * 1000;
+const expiryPauseMs = 60 * 60 * 1000;
 
 interface Known {
   readonly wanted: LoggingWanted | undefined;
@@ -53,6 +58,10 @@ export class StorageLogs {
   readonly #asking = new Set<string>();
   #pending = new Map<string, Pending>();
   #bytes = 0;
+  /** The next number of each account and hour, as far as this process knows. */
+  readonly #numbers = new Map<string, number>();
+  /** When old logs of an account were last deleted. */
+  readonly #expired = new Map<string, number>();
   #flushing: Promise<void> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
 
@@ -77,7 +86,10 @@ export class StorageLogs {
     this.#pending = new Map();
     this.#bytes = 0;
     this.#flushing = this.#flushing.then(async () => {
-      for (const each of pending.values()) await this.#write(each).catch(this.#options.onError);
+      for (const each of pending.values()) {
+        await this.#write(each).catch(this.#options.onError);
+        await this.#expire(each.account).catch(this.#options.onError);
+      }
     });
     return this.#flushing;
   }
@@ -103,7 +115,7 @@ export class StorageLogs {
     const type = typeOf(record);
     if (!wanted[type] || this.#bytes > pendingBytesMax) return;
     const version = wanted.version === '2.0' ? '2.0' : '1.0';
-    const hour = `${record.TimeGenerated.slice(0, 13).replace(/[-T]/g, '/')}00`;
+    const hour = hourOf(record.TimeGenerated);
     const id = `${account} ${hour} ${version}`;
     const atMs = Date.parse(record.TimeGenerated);
     let pending = this.#pending.get(id);
@@ -133,7 +145,10 @@ export class StorageLogs {
       EndTime: secondOf(endMs),
       LogVersion: version,
     };
-    for (let number = 0; number <= numberMax; number++) {
+    const id = `${account} ${hour}`;
+    if (this.#numbers.size > 1000) this.#numbers.clear();
+    for (let number = this.#numbers.get(id) ?? 0; number <= numberMax; number++) {
+      this.#numbers.set(id, number + 1);
       const outcome = await putEntry(store, {
         account,
         container: logsContainer,
@@ -167,8 +182,37 @@ export class StorageLogs {
     }
     throw new Error(`${account} has no free log in ${hour}`);
   }
+
+  /** Deletes the logs that the account wants no longer; the names are in the order of their hours. */
+  async #expire(account: string): Promise<void> {
+    const { store } = this.#options;
+    const retention = this.#known.get(account)?.wanted?.retention;
+    const nowMs = store.clock.now();
+    if (retention?.enabled !== true || nowMs - (this.#expired.get(account) ?? 0) < expiryPauseMs) return;
+    this.#expired.set(account, nowMs);
+    const before = `blob/${hourOf(new Date(nowMs - (retention.days ?? 1) * dayMs).toISOString())}`;
+    const container = { account, container: logsContainer };
+    const cause = { by: 'StorageAnalytics', requestId: '' };
+    for (let from: string | undefined = 'blob/'; from !== undefined; ) {
+      const page = await listEntries(store, {
+        ...container,
+        prefix: 'blob/',
+        delimiter: undefined,
+        from,
+        limit: 1000,
+        uncommitted: false,
+      });
+      if (page.kind !== 'ok') return;
+      for (const { name } of page.items) {
+        if (name >= before) return;
+        await deleteEntry(store, { ...container, name, conditions: {}, cause, snapshots: 'include' });
+      }
+      from = page.next;
+    }
+  }
 }
 
+const hourOf = (isoTime: string): string => `${isoTime.slice(0, 13).replace(/[-T]/g, '/')}00`;
 const secondOf = (ms: number): string => `${new Date(ms).toISOString().slice(0, 19)}Z`;
 
 async function* chunksOf(bytes: Buffer): AsyncGenerator<Buffer> {

@@ -80,7 +80,7 @@ export function topicOf(account: string): string {
 }
 
 export function eventOf(record: JournalRecord, eventType: EventType, context: EventContext): ChangeEvent {
-  const { account, container = '', name = '', by = '', operation, requestId = '' } = record;
+  const { account, container = '', name, by = '', operation, requestId = '' } = record;
   const feed = record.feed;
   const isSnapshot = feed?.past === 'snapshot';
   const isVersion = feed?.past === 'version';
@@ -91,7 +91,7 @@ export function eventOf(record: JournalRecord, eventType: EventType, context: Ev
   return {
     schemaVersion,
     topic: topicOf(account),
-    subject: `/blobServices/default/containers/${container}/blobs/${name}`,
+    subject: `/blobServices/default/containers/${container}${name === undefined ? '' : `/blobs/${name}`}`,
     eventType,
     eventTime: timeOf(context.timeMs),
     id: eventId(context.id, record.id),

@@ -187,6 +187,7 @@ function statusText({ answer, errorCode }: Dispatched, type: string): string {
   if (errorCode !== undefined) return errorCode;
   if (answer.status === 304) return 'ConditionNotMet';
   if (type === 'Anonymous') return 'AnonymousSuccess';
+  if (type === 'OAuth') return 'OAuthSuccess';
   return type === 'SAS' || type === 'DelegationSas' ? 'SASSuccess' : 'Success';
 }
 

@@ -8,6 +8,7 @@ import {
   type CustomerKey,
   chooseSealing,
   customerUnsealer,
+  encryptionMismatch,
   isScopeName,
   type Sealing,
   type Unsealer,
@@ -101,9 +102,15 @@ export async function writeSealing(call: BlobCall): Promise<Sealing | undefined>
   }
 }
 
+/** Of a write that seals nothing itself: what it names, so that it can be compared with what was sealed before. */
+export async function namedEncryption(call: BlobCall): Promise<{ readonly encryption?: EntryEncryption }> {
+  const names = namedScope(call) !== undefined || customerKey(call) !== undefined;
+  return sealed(await writeSealing(call), names);
+}
+
 /** The two places of a command that say how it is sealed. */
-export function sealed(sealing: Sealing | undefined): { readonly encryption?: EntryEncryption } {
-  return sealing === undefined ? {} : { encryption: sealing.encryption };
+export function sealed(sealing: Sealing | undefined, isNamed = true): { readonly encryption?: EntryEncryption } {
+  return sealing === undefined || !isNamed ? {} : { encryption: sealing.encryption };
 }
 
 /** Why a request with this key, or none, may not read or change a blob with that one, or none. */
@@ -139,8 +146,9 @@ export function encryptionCheck(
   const key = customerKey(call);
   const scope = namedScope(call);
   return ({ encryption }) => {
-    const code = keyMismatch(encryption, key);
-    if (code !== undefined) throw new BlobError(code);
+    if (encryption?.keySha256 !== key?.sha256) {
+      return encryptionMismatch(encryption, key && { keySha256: key.sha256 });
+    }
     const isOther = scope !== undefined && scope !== (encryption?.scope ?? accountKeyScope);
     return isOther ? { kind: 'encryption-mismatch' } : undefined;
   };

@@ -161,6 +161,39 @@ describe('an encryption scope', () => {
       await refused(client, make({ 'x-ms-deny-encryption-scope-override': 'true' }), 400, 'MissingRequiredHeader');
       const odd = { 'x-ms-default-encryption-scope': 'one', 'x-ms-deny-encryption-scope-override': 'maybe' };
       await refused(client, make(odd), 400, 'InvalidHeaderValue');
+      const good = { 'x-ms-default-encryption-scope': 'one', 'x-ms-deny-encryption-scope-override': 'true' };
+      assert.equal((await client.send(make(good))).status, 201);
+      assert.equal((await client.put(at('fresh/a'), 'x')).headers['x-ms-encryption-scope'], 'one');
+      const other = { 'x-ms-blob-type': 'BlockBlob', 'x-ms-encryption-scope': 'two' };
+      const put = { method: 'PUT', url: at('fresh/a'), headers: other };
+      await refused(client, put, 403, 'RequestForbiddenByContainerEncryptionPolicy');
+    });
+  });
+
+  test('of a blob is that of all its staged blocks, and of its snapshots', async () => {
+    await withScopes(async ({ client, surface }) => {
+      const one = { 'x-ms-encryption-scope': 'one' };
+      const two = { 'x-ms-encryption-scope': 'two' };
+      assert.equal((await client.send(block('a', 'MQ==', one))).headers['x-ms-encryption-scope'], 'one');
+      await refused(client, block('a', 'Mg==', two), 409, 'BlobCustomerSpecifiedEncryptionMismatch');
+      await refused(client, block('a', 'Mg==', {}), 409, 'BlobCustomerSpecifiedEncryptionMismatch');
+      await refused(client, list('a', ['MQ=='], two), 409, 'BlobCustomerSpecifiedEncryptionMismatch');
+      const made = await client.send(list('a', ['MQ=='], {}));
+      assert.equal(made.headers['x-ms-encryption-scope'], 'one', 'the blocks say it, if the list does not');
+      assert.equal((await client.send({ url: at('docs/a') })).text, large);
+      // A scope that the container gets later takes in the blocks from then on.
+      const box = { account: testAccount, container: 'docs' };
+      assert.equal((await changePolicies(surface.store, box, { encryptionScope: 'default-of-box' }, cause)).kind, 'ok');
+      assert.equal((await client.send(block('a', 'Mg==', {}))).headers['x-ms-encryption-scope'], 'default-of-box');
+      const both = await client.send(list('a', ['MQ==', 'Mg=='], {}));
+      assert.equal(both.headers['x-ms-encryption-scope'], 'default-of-box');
+      assert.equal((await client.send({ url: at('docs/a') })).text, large + large);
+      const snapshot = { method: 'PUT', url: at('docs/a?comp=snapshot') };
+      await refused(client, { ...snapshot, headers: two }, 409, 'BlobCustomerSpecifiedEncryptionMismatch');
+      assert.equal((await client.send(snapshot)).status, 201);
+      const metadata = { method: 'PUT', url: at('docs/a?comp=metadata') };
+      await refused(client, { ...metadata, headers: two }, 409, 'BlobCustomerSpecifiedEncryptionMismatch');
+      assert.equal((await client.send(metadata)).status, 200);
     });
   });
 
@@ -238,7 +271,54 @@ describe('an encryption scope', () => {
   });
 });
 
+function block(name: string, id: string, headers: Record<string, string>, body = large): WholeRequest {
+  const url = at(`docs/${name}?comp=block&blockid=${encodeURIComponent(id)}`);
+  return { method: 'PUT', url, body, headers };
+}
+
+function list(name: string, ids: readonly string[], headers: Record<string, string>): WholeRequest {
+  const body = `<BlockList>${ids.map((id) => `<Latest>${id}</Latest>`).join('')}</BlockList>`;
+  return { method: 'PUT', url: at(`docs/${name}?comp=blocklist`), body, headers };
+}
+
 describe('a customer-provided key', () => {
+  test('is one for all blocks of a blob', async () => {
+    await withScopes(async ({ client }) => {
+      assert.equal((await client.send(block('a', 'MQ==', keyHeaders(1)))).status, 201);
+      await refused(client, block('a', 'Mg==', keyHeaders(2)), 409, 'BlobCustomerSpecifiedEncryptionMismatch');
+      await refused(client, block('a', 'Mg==', {}), 409, 'BlobUsesCustomerSpecifiedEncryption');
+      await refused(client, list('a', ['MQ=='], {}), 409, 'BlobUsesCustomerSpecifiedEncryption');
+      await refused(client, list('a', ['MQ=='], keyHeaders(2)), 409, 'BlobCustomerSpecifiedEncryptionMismatch');
+      const made = await client.send(list('a', ['MQ=='], keyHeaders(1)));
+      assert.deepEqual([made.status, made.headers['x-ms-encryption-key-sha256']], [201, sha256(1)]);
+      assert.equal((await client.send({ url: at('docs/a'), headers: keyHeaders(1) })).text, large);
+      await client.send(block('a', 'Mg==', keyHeaders(2)));
+      await refused(client, list('a', ['MQ==', 'Mg=='], keyHeaders(2)), 409, 'BlobCustomerSpecifiedEncryptionMismatch');
+      assert.equal((await client.send({ url: at('docs/a'), headers: keyHeaders(1) })).text, large);
+      await client.send(block('clear', 'MQ==', {}));
+      await refused(client, block('clear', 'Mg==', keyHeaders(1)), 409, 'BlobDoesNotUseCustomerSpecifiedEncryption');
+      await refused(client, list('clear', ['MQ=='], keyHeaders(1)), 409, 'BlobDoesNotUseCustomerSpecifiedEncryption');
+      assert.equal((await client.send(list('clear', ['MQ=='], {}))).status, 201);
+    });
+  });
+
+  test('is needed to change metadata and properties, and for a snapshot', async () => {
+    await withScopes(async ({ client }) => {
+      await client.put(at('docs/a'), small, keyHeaders(1));
+      await client.put(at('docs/clear'), small);
+      for (const comp of ['metadata', 'properties', 'snapshot']) {
+        const request = { method: 'PUT', url: at(`docs/a?comp=${comp}`) };
+        await refused(client, request, 409, 'BlobUsesCustomerSpecifiedEncryption');
+        const wrong = { ...request, headers: keyHeaders(2) };
+        await refused(client, wrong, 409, 'BlobCustomerSpecifiedEncryptionMismatch');
+        const clear = { method: 'PUT', url: at(`docs/clear?comp=${comp}`), headers: keyHeaders(1) };
+        await refused(client, clear, 409, 'BlobDoesNotUseCustomerSpecifiedEncryption');
+        const { status } = await client.send({ ...request, headers: keyHeaders(1) });
+        assert.equal(status, comp === 'snapshot' ? 201 : 200);
+      }
+    });
+  });
+
   test('is needed by whoever reads or asks about the blob', async () => {
     await withScopes(async ({ client }) => {
       for (const [name, text] of [

@@ -166,10 +166,16 @@ const codes = {
     'Server failed to authenticate the request. Please refer to the information in the www-authenticate header.',
   ],
   MaxBlobSizeConditionNotMet: [412, 'The max blob size condition specified was not met.'],
-  OperationNotAllowedOnIncrementalCopyBlob: [409, 'The specified operation is not allowed on an incremental copy blob.'],
+  OperationNotAllowedOnIncrementalCopyBlob: [
+    409,
+    'The specified operation is not allowed on an incremental copy blob.',
+  ],
   OperationNotAllowedOnRootBlob: [403, 'The specified operation is not allowed on root blob.'],
   PermanentDeleteNotEnabled: [409, 'Permanent delete is not enabled for this storage account.'],
-  PreviousSnapshotCannotBeNewer: [409, 'The prevsnapshot query parameter value is newer than the snapshot of the request.'],
+  PreviousSnapshotCannotBeNewer: [
+    409,
+    'The prevsnapshot query parameter value is newer than the snapshot of the request.',
+  ],
   PreviousSnapshotNotFound: [409, 'The previous snapshot is not found.'],
   SequenceNumberConditionNotMet: [412, 'The sequence number condition specified was not met.'],
   SnapshotsPresent: [409, 'This operation is not permitted while the blob has snapshots.'],
@@ -287,7 +293,12 @@ const codeOf: CodeOf = {
   'incremental-earlier': 'IncrementalCopyOfEarlierVersionSnapshotNotAllowed',
   'incremental-source': 'IncrementalCopySourceMustBeSnapshot',
   contended: 'ServerBusy',
-  'encryption-mismatch': 'BlobCustomerSpecifiedEncryptionMismatch',
+  'encryption-mismatch': ({ reason }) =>
+    reason === 'key-missing'
+      ? 'BlobUsesCustomerSpecifiedEncryption'
+      : reason === 'key-not-used'
+        ? 'BlobDoesNotUseCustomerSpecifiedEncryption'
+        : 'BlobCustomerSpecifiedEncryptionMismatch',
 };
 
 const messageOf: { readonly [K in FailureKind]?: string } = {

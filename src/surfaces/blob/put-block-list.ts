@@ -7,7 +7,7 @@ import { commitBlocks, type ListedBlock } from '../../namespace/uploads.ts';
 import type { Answer } from '../http/answer.ts';
 import { blobChange } from './blob-change.ts';
 import type { BlobCall } from './call.ts';
-import { sealed, writeSealing } from './encryption-headers.ts';
+import { namedEncryption } from './encryption-headers.ts';
 import { BlobError, failureError } from './errors.ts';
 import { contentHeaders, crc64 as expectedCrc64, md5, metadata } from './headers-in.ts';
 import { stamp, writtenHeaders } from './headers-out.ts';
@@ -36,7 +36,6 @@ export async function putBlockList(call: BlobCall): Promise<Answer> {
   if (wanted !== undefined && wanted !== crc) {
     throw failureError({ kind: 'crc64-mismatch', given: wanted, computed: crc });
   }
-  const sealing = await writeSealing(call);
   const outcome = await commitBlocks(call.store, {
     ...blobChange(call),
     onlyIfNew: call.onlyIfNew,
@@ -45,7 +44,7 @@ export async function putBlockList(call: BlobCall): Promise<Answer> {
       headers: contentHeaders(headers, false),
       metadata: metadata(call.rawHeaders),
       ...writeAttributes(call),
-      ...sealed(sealing),
+      ...(await namedEncryption(call)),
     },
   });
   if (outcome.kind !== 'ok') throw failureError(outcome);

@@ -1,3 +1,5 @@
+// Query Blob Contents over a store in memory, with a real engine: frames, refusals, limits.
+
 import assert from 'node:assert/strict';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

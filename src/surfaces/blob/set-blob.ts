@@ -1,5 +1,5 @@
 // Set Blob Properties, Set Blob Metadata, Set Blob Tier: changes of a blob that leave its bytes alone.
-import { changeEntry } from '../../namespace/entries.ts';
+import { changeEntry, type Edit } from '../../namespace/entries.ts';
 import { changePages, type PageProperties } from '../../namespace/pages.ts';
 import { type OnlineTier, setTier } from '../../namespace/tiers.ts';
 import type { Answer } from '../http/answer.ts';
@@ -8,7 +8,7 @@ import type { BlobCall } from './call.ts';
 import { encryptionCheck } from './encryption-headers.ts';
 import { failureError } from './errors.ts';
 import { conditions, contentHeaders, metadata, rehydratePriority, required, tier } from './headers-in.ts';
-import { stamp } from './headers-out.ts';
+import { stamp, writtenHeaders } from './headers-out.ts';
 import { pageProperties, setsContentHeaders } from './page-properties.ts';
 import { pageHeaders } from './put-page.ts';
 
@@ -17,7 +17,9 @@ export async function setBlobProperties(call: BlobCall): Promise<Answer> {
   const pages = pageProperties(call.headers);
   if (pages !== undefined) return await setPageProperties(call, pages);
   const headers = contentHeaders(call.headers, false);
-  const outcome = await changeEntry(call.store, blobChange(call), (record) => ({ ...record, headers }));
+  const mismatch = encryptionCheck(call);
+  const edit: Edit = (record) => mismatch(record) ?? { ...record, headers };
+  const outcome = await changeEntry(call.store, blobChange(call), edit);
   if (outcome.kind !== 'ok') throw failureError(outcome);
   const { record } = outcome.entry;
   return { status: 200, headers: record.type === 'page' ? pageHeaders(record) : stamp(record) };
@@ -38,14 +40,14 @@ async function setPageProperties(call: BlobCall, pages: PageProperties): Promise
 export async function setBlobMetadata(call: BlobCall): Promise<Answer> {
   const named = metadata(call.rawHeaders);
   const options = { makesVersion: true };
-  const outcome = await changeEntry(
-    call.store,
-    blobChange(call),
-    (record) => ({ ...record, metadata: named }),
-    options,
-  );
+  const mismatch = encryptionCheck(call);
+  const edit: Edit = (record) => mismatch(record) ?? { ...record, metadata: named };
+  const outcome = await changeEntry(call.store, blobChange(call), edit, options);
   if (outcome.kind !== 'ok') throw failureError(outcome);
-  return { status: 200, headers: { ...stamp(outcome.entry.record), 'x-ms-request-server-encrypted': 'true' } };
+  return {
+    status: 200,
+    headers: { ...stamp(outcome.entry.record), ...writtenHeaders(outcome.entry.record.encryption) },
+  };
 }
 
 /** Neither ETag nor Last-Modified change with the tier, and of conditions only those on tags are taken. */

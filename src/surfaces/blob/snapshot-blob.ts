@@ -4,15 +4,17 @@ import { snapshotEntry } from '../../namespace/times.ts';
 import type { Answer } from '../http/answer.ts';
 import { blobChange } from './blob-change.ts';
 import type { BlobCall } from './call.ts';
+import { encryptionCheck } from './encryption-headers.ts';
 import { failureError } from './errors.ts';
 import { metadata } from './headers-in.ts';
-import { stamp } from './headers-out.ts';
+import { stamp, writtenHeaders } from './headers-out.ts';
 
 export async function snapshotBlob(call: BlobCall): Promise<Answer> {
   const own = metadata(call.rawHeaders);
   const outcome = await snapshotEntry(call.store, {
     ...blobChange(call),
     ...(Object.keys(own).length > 0 && { metadata: own }),
+    refusal: encryptionCheck(call),
   });
   if (outcome.kind !== 'ok') throw failureError(outcome);
   const { record } = outcome.entry;
@@ -22,7 +24,7 @@ export async function snapshotBlob(call: BlobCall): Promise<Answer> {
       ...stamp(record),
       'x-ms-version-id': outcome.version,
       'x-ms-snapshot': (record.past as Past).time,
-      'x-ms-request-server-encrypted': 'true',
+      ...writtenHeaders(record.encryption),
     },
   };
 }

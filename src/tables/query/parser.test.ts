@@ -1,3 +1,5 @@
+// The grammar of queries, and a little of the fuzzing.
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { seededRandom } from '../../base/random.ts';

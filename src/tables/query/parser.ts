@@ -4,7 +4,6 @@ import {
   type Arithmetic,
   aggregateFunctions,
   type CastType,
-  type Comparison,
   castTypes,
   type DatePart,
   dateParts,
@@ -19,6 +18,7 @@ import {
   scalarFunctions,
 } from './ast.ts';
 import { type Token, tokenize } from './lexer.ts';
+import { castNames, comparisonOf, reserved } from './words.ts';
 
 /** Each level is a call of the parser, and of whoever walks the tree. */
 const depthMax = 100;
@@ -28,10 +28,6 @@ const logicMax = 1000;
 /** "Query acceleration SQL language reference": more need `*`. */
 export const itemsMax = 49;
 const splitBytesMin = 10 * 1024 * 1024;
-
-const reserved: ReadonlySet<string> = new Set(
-  'select from where limit and or not in like escape between is null missing as true false cast'.split(' '),
-);
 
 /** Throws `QueryError` for what the grammar does not have. */
 export function parseQuery(text: string): Query {
@@ -469,26 +465,6 @@ class Parser {
     throw new QueryError(`${what} is not expected here`, token.at);
   }
 }
-
-const comparisonOf: Readonly<Record<string, Comparison | undefined>> = {
-  '=': '=',
-  '!=': '!=',
-  '<>': '!=',
-  '<': '<',
-  '<=': '<=',
-  '>': '>',
-  '>=': '>=',
-};
-
-const castNames: Readonly<Record<string, CastType | undefined>> = {
-  integer: 'int',
-  bigint: 'int',
-  double: 'float',
-  real: 'float',
-  numeric: 'decimal',
-  varchar: 'string',
-  bool: 'boolean',
-};
 
 function numberOf(text: string, whole: boolean, at: number): Expression {
   if (whole) {

@@ -1,3 +1,5 @@
+// What queries answer, over every form of input and output.
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ArrowFormat } from './formats.ts';

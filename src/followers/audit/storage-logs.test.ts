@@ -1,0 +1,60 @@
+// The logs that an account asks for: which requests, in which blobs, and for how long.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { listEntries } from '../../namespace/list.ts';
+import { TestStore } from '../../namespace/store.testing.ts';
+import { recordOf } from './audit.testing.ts';
+import { type LoggingWanted, logsContainer, StorageLogs } from './storage-logs.ts';
+
+const hourMs = 3_600_000;
+
+test('logs are blobs of their hour, numbered on, and deleted after the days that they are wanted for', async () => {
+  await using held = await TestStore.open();
+  const { store, clock } = held;
+  const retention = { enabled: true, days: 2 };
+  const wanted: LoggingWanted = { version: '1.0', read: true, write: false, delete: false, retention };
+  const loggingOf = async (account: string) => (account === 'acc' ? wanted : undefined);
+  const logsOf = () => new StorageLogs({ store, loggingOf, flushMs: 1_000_000, onError: assert.ifError });
+  const turn = () => new Promise((resolve) => setTimeout(resolve, 5));
+  const names = async (): Promise<string[]> => {
+    const page = await listEntries(store, {
+      account: 'acc',
+      container: logsContainer,
+      prefix: '',
+      delimiter: undefined,
+      from: '',
+      limit: 100,
+      uncommitted: false,
+    });
+    return page.kind === 'ok' ? page.items.map(({ name }) => name) : [page.kind];
+  };
+  const hour = (ms: number) => new Date(ms).toISOString().slice(0, 13).replace(/[-T]/g, '/');
+
+  const one = logsOf();
+  const startedMs = clock.now();
+  one.note(recordOf('first', startedMs));
+  await turn();
+  one.note({ ...recordOf('a write', startedMs), Category: 'StorageWrite' });
+  one.note({ ...recordOf('of another', startedMs), AccountName: 'other' });
+  one.note(recordOf('an hour ago', startedMs - hourMs));
+  await one.flush();
+  // Another process does not know which numbers are taken.
+  const two = logsOf();
+  two.note(recordOf('second', startedMs));
+  await turn();
+  await two.flush();
+  const [before, now] = [hour(startedMs - hourMs), hour(startedMs)];
+  assert.deepEqual(await names(), [
+    `blob/${before}00/000000.log`,
+    `blob/${now}00/000000.log`,
+    `blob/${now}00/000001.log`,
+  ]);
+
+  clock.advance(72 * hourMs);
+  const later = clock.now();
+  two.note(recordOf('later', later));
+  await turn();
+  two.note(recordOf('and later', later));
+  await two.flush();
+  assert.deepEqual(await names(), [`blob/${hour(later)}00/000000.log`]);
+});
