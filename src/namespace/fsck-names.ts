@@ -4,6 +4,7 @@ import { decodeCounter, type Item, type View } from '../metadata/engine.ts';
 import { keys } from '../metadata/keys.ts';
 import type { Findings } from './fsck-findings.ts';
 import { decodeRegion, isSound } from './page-regions.ts';
+import { findPlace } from './paths.ts';
 import {
   type BlockItem,
   type BlockRecord,
@@ -23,6 +24,8 @@ import { rowsOf } from './references.ts';
 interface Root {
   readonly isEmptying: boolean;
   bytes: bigint;
+  /** Of current entries. */
+  tags: number;
 }
 
 interface LongContent {
@@ -51,6 +54,7 @@ export async function checkNames(view: View, findings: Findings): Promise<void> 
   await readContents(view, findings, names);
   await readUploads(view, findings, names);
   await checkUsage(view, findings, names);
+  await checkTags(view, findings, names);
 }
 
 /** A record that cannot be read is damage, and the walk goes on behind it. */
@@ -68,18 +72,18 @@ async function readRoots(view: View, findings: Findings, { roots }: Names): Prom
     const record = decode(row, findings, 'a container', decodeRecord<ContainerRecord>);
     if (record === undefined) continue;
     if (roots.has(record.id)) findings.damaged(`two containers have the id ${record.id}`);
-    roots.set(record.id, { isEmptying: false, bytes: 0n });
+    roots.set(record.id, { isEmptying: false, bytes: 0n, tags: 0 });
   }
   for await (const row of rowsOf(view, keys.allDeletedContainers())) {
     const record = decode(row, findings, 'a deleted container', decodeRecord<ContainerRecord>);
     if (record === undefined) continue;
     if (roots.has(record.id)) findings.damaged(`two containers have the id ${record.id}`);
-    roots.set(record.id, { isEmptying: false, bytes: 0n });
+    roots.set(record.id, { isEmptying: false, bytes: 0n, tags: 0 });
   }
   for await (const { key } of rowsOf(view, keys.allEmptying())) {
     const id = keys.idOf(key).toString('hex');
     if (roots.has(id)) findings.damaged(`the container ${id} stands and is being emptied`);
-    roots.set(id, { isEmptying: true, bytes: 0n });
+    roots.set(id, { isEmptying: true, bytes: 0n, tags: 0 });
   }
 }
 
@@ -124,7 +128,10 @@ function readEntryRow(row: Item, name: string, findings: Findings, names: Names)
   findings.bytes += record.length;
   const root = rootOf(keys.parentOf(row.key).toString('hex'), names);
   if (root === undefined) findings.damaged(`the entry "${name}" is reached from no container`);
-  else root.bytes += BigInt(record.length);
+  else {
+    root.bytes += BigInt(record.length);
+    if (record.past === undefined) root.tags += Object.keys(record.tags ?? {}).length;
+  }
   checkEntry(entry, name, findings);
   const isPages = record.type === 'page';
   if (isPages && record.contentId === undefined) findings.damaged(`the page blob "${name}" has no content`);
@@ -263,6 +270,32 @@ async function readUploads(view: View, findings: Findings, { roots, garbageUploa
   for (const upload of blocks.keys()) {
     if (!garbageUploads.has(upload)) findings.damaged(`staged blocks belong to no upload: ${upload}`);
   }
+}
+
+/** Every tag of every current entry is in the index, and nothing else. */
+async function checkTags(view: View, findings: Findings, { roots }: Names): Promise<void> {
+  const indexed = new Map<string, number>();
+  for await (const row of rowsOf(view, keys.allTags())) {
+    const { container } = decodeRecord<{ container: string }>(row.value);
+    indexed.set(container, (indexed.get(container) ?? 0) + 1);
+    const { name, value, blob } = keys.tagOf(row.key);
+    const entry = await readCurrent(view, Buffer.from(container, 'hex'), blob);
+    if (entry?.record.tags?.[name] === value || roots.get(container)?.isEmptying === true) continue;
+    findings.damaged(`the index says that "${blob}" has the tag "${name}" = "${value}"`);
+  }
+  for (const id of new Set([...roots.keys(), ...indexed.keys()])) {
+    const root = roots.get(id);
+    const found = indexed.get(id) ?? 0;
+    if (root?.isEmptying !== true && (root?.tags ?? 0) !== found) {
+      findings.damaged(`the entries of the container ${id} have ${root?.tags ?? 0} tags, and ${found} are indexed`);
+    }
+  }
+}
+
+async function readCurrent(view: View, container: Buffer, name: string): Promise<Entry | undefined> {
+  const place = await findPlace(view, container, name);
+  const found = place && (await view.get(keys.entry(place.parent, place.leaf)));
+  return found && decodeEntry(found);
 }
 
 async function checkUsage(view: View, findings: Findings, { roots }: Names): Promise<void> {

@@ -1,7 +1,7 @@
 // Entra ID: credentials of @azure/identity against a local issuer, roles, user delegation, and what is refused.
 
 import assert from 'node:assert/strict';
-import { scope, type EntraStage, type Who } from '../../entra.ts';
+import { type EntraStage, scope, type Who } from '../../entra.ts';
 import { type Checks, collect, inMinutes, type Kit, put, refused, type Sdk, sleep, text } from '../kit.ts';
 
 const unchallenged = /bearer/i;
@@ -16,7 +16,8 @@ export function entra(identity: Sdk, stage: EntraStage): Checks {
   };
   const serviceAs = (kit: Kit, who: Who, options: object = {}): Sdk =>
     new kit.sdk.BlobServiceClient(kit.endpoint, credentialOf(who), { retryOptions: { maxTries: 1 }, ...options });
-  const as = (kit: Kit, who: Who, container: Sdk): Sdk => serviceAs(kit, who).getContainerClient(container.containerName);
+  const as = (kit: Kit, who: Who, container: Sdk): Sdk =>
+    serviceAs(kit, who).getContainerClient(container.containerName);
   const mismatch = [403, 'AuthorizationPermissionMismatch'] as const;
   const account = `accounts/${stage.server.access.account}`;
 

@@ -105,7 +105,10 @@ export const immutability: Checks = {
       [expiriesOn, 'Unlocked', true],
     );
     const [plain] = await collect<Sdk>(container.listBlobsFlat());
-    assert.deepEqual([plain.properties.immutabilityPolicyExpiresOn, plain.properties.legalHold], [undefined, undefined]);
+    assert.deepEqual(
+      [plain.properties.immutabilityPolicyExpiresOn, plain.properties.legalHold],
+      [undefined, undefined],
+    );
   },
 
   'a container without immutable versions takes no policy': async (kit) => {

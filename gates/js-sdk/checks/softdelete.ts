@@ -40,7 +40,10 @@ export const softdelete: Checks = {
     const [gone, there] = await list(container, { includeDeleted: true });
     assert.deepEqual([gone.name, gone.deleted], ['a', true]);
     assert.ok(gone.properties.deletedOn instanceof Date);
-    assert.ok([6, 7].includes(gone.properties.remainingRetentionDays), `${gone.properties.remainingRetentionDays} days`);
+    assert.ok(
+      [6, 7].includes(gone.properties.remainingRetentionDays),
+      `${gone.properties.remainingRetentionDays} days`,
+    );
     assert.deepEqual([there.name, there.deleted], ['b', undefined]);
   },
 
@@ -164,7 +167,9 @@ export const softdeleteOfVersions: Checks = {
     await blob.upload('second', 6);
     await blob.withVersion(versionId).delete();
     await refused(blob.withVersion(versionId).download(), 404, 'BlobNotFound');
-    const gone = (await list(container, { includeDeleted: true, includeVersions: true })).filter(({ deleted }) => deleted);
+    const gone = (await list(container, { includeDeleted: true, includeVersions: true })).filter(
+      ({ deleted }) => deleted,
+    );
     assert.deepEqual(
       gone.map((item) => item.versionId),
       [versionId],

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { keys } from '../../metadata/keys.ts';
-import { changeAccountSettings } from '../../namespace/account-settings.ts';
+import { changeSettings } from '../../namespace/account-settings.ts';
 import { readContainer } from '../../namespace/containers.ts';
 import { fsck } from '../../namespace/fsck.ts';
 import { encodeRecord } from '../../namespace/records.ts';
@@ -179,7 +179,7 @@ test('a block of a page blob has its zeros', async () => {
 test('with versioning neither an append nor a page makes a version, and replacing the blob does', async () => {
   await withClient(async (client) => {
     const { store } = client.surface;
-    const outcome = await changeAccountSettings(store, { account: testAccount, settings: { versioning: true }, cause });
+    const outcome = await changeSettings(store, testAccount, { versioning: true }, cause);
     assert.equal(outcome.kind, 'ok');
     for (const [name, type, headers] of [
       ['a', 'AppendBlob', {}],

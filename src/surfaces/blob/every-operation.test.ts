@@ -5,7 +5,11 @@ import { openTestSurface, type TestSurface, testAccount } from './call.testing.t
 import { otherKey, sasFor, TestClient, testKey, type WholeRequest } from './dispatch.testing.ts';
 import { type Operation, operations } from './operations.ts';
 
-const paths = { service: `/${testAccount}/`, container: `/${testAccount}/private`, blob: `/${testAccount}/private/dir/a` };
+const paths = {
+  service: `/${testAccount}/`,
+  container: `/${testAccount}/private`,
+  blob: `/${testAccount}/private/dir/a`,
+};
 const neighbour = `/${testAccount}/private/dir/b`;
 const iso = (ms: number): string => `${new Date(ms).toISOString().slice(0, 19)}Z`;
 const hourMs = 3_600_000;
@@ -31,7 +35,11 @@ function requestOf({ level, method, restype, comp }: Operation, query = ''): Who
 }
 
 const serviceSas = (path: string, fields: Readonly<Record<string, string>>, key = testKey): string =>
-  sasFor(path, { sv: '2022-11-02', sp: 'racwdxltmeopi', se: iso(surface.clock.now() + hourMs), sr: 'b', ...fields }, key);
+  sasFor(
+    path,
+    { sv: '2022-11-02', sp: 'racwdxltmeopi', se: iso(surface.clock.now() + hourMs), sr: 'b', ...fields },
+    key,
+  );
 const accountSas = (fields: Readonly<Record<string, string>>, key = testKey): string =>
   sasFor(
     paths.service,
@@ -49,7 +57,10 @@ const strangers: [who: string, request: (operation: Operation) => WholeRequest][
   ['a SAS of a wrong key', (operation) => bySas(operation, accountSas({}, otherKey))],
   ['a SAS that is over', (operation) => bySas(operation, accountSas({ se: iso(surface.clock.now() - hourMs) }))],
   ['a SAS for queues', (operation) => bySas(operation, accountSas({ ss: 'q' }))],
-  ['a SAS for a service that there is not', (operation) => bySas(operation, accountSas({ ss: 'q' }).replace('ss=q', 'ss=z'))],
+  [
+    'a SAS for a service that there is not',
+    (operation) => bySas(operation, accountSas({ ss: 'q' }).replace('ss=q', 'ss=z')),
+  ],
   ['a SAS without a service', (operation) => bySas(operation, accountSas({ ss: 'q' }).replace('ss=q&', ''))],
   ['a SAS for the blob beside it', (operation) => bySas(operation, serviceSas(neighbour, {}))],
   ['a SAS with a signature alone', (operation) => bySas(operation, `sig=${encodeURIComponent(`${'A'.repeat(43)}=`)}`)],
@@ -83,7 +94,12 @@ describe('every operation refuses', () => {
       const { url, method, headers } = requestOf(operation);
       const sas = accountSas({});
       const asHeader = Object.fromEntries(new URLSearchParams(sas));
-      const answered = await client.send({ url, method, headers: { ...headers, ...asHeader }, key: null } as WholeRequest);
+      const answered = await client.send({
+        url,
+        method,
+        headers: { ...headers, ...asHeader },
+        key: null,
+      } as WholeRequest);
       assert.ok([400, 401, 403, 404].includes(answered.status), `${operation.name}: ${answered.status}`);
     }
   });
@@ -93,18 +109,31 @@ test('an authorization header that is wrong is not made good by a signature in t
   const url = `${paths.blob}?${accountSas({})}`;
   assert.equal((await client.send({ url, key: null })).status, 200);
   for (const authorization of ['Basic YTpi', 'SharedKey other:AAAA', 'Bearer a.b.c']) {
-    const request = { url, key: null, tamper: (headers: Record<string, string>) => Object.assign(headers, { authorization }) };
+    const request = {
+      url,
+      key: null,
+      tamper: (headers: Record<string, string>) => Object.assign(headers, { authorization }),
+    };
     const { status } = await client.send(request);
     assert.ok([400, 401, 403].includes(status), `${authorization}: ${status}`);
   }
 });
 
 test('what names no operation is refused, also to the owner', async () => {
-  for (const query of ['comp=nothing', 'restype=nothing', 'comp=list&comp=acl', 'restype=container&comp=', 'comp=LEASE2']) {
+  for (const query of [
+    'comp=nothing',
+    'restype=nothing',
+    'comp=list&comp=acl',
+    'restype=container&comp=',
+    'comp=LEASE2',
+  ]) {
     for (const path of Object.values(paths)) {
       for (const method of ['GET', 'PUT', 'DELETE', 'POST', 'HEAD', 'PATCH']) {
         const { status } = await client.send({ method, url: `${path}?${query}` });
-        assert.ok([400, 405].includes(status) || (query.endsWith('comp=') && status < 500), `${method} ${path}?${query}: ${status}`);
+        assert.ok(
+          [400, 405].includes(status) || (query.endsWith('comp=') && status < 500),
+          `${method} ${path}?${query}: ${status}`,
+        );
       }
     }
   }
