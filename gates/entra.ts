@@ -77,7 +77,9 @@ export async function startEntra(
     names: [...loopback, ...(options.names ?? []).map((name) => `DNS:${name}`)],
   });
   const names = Object.keys(assignments) as Who[];
-  const clients = names.map((who) => [who, { clientId: randomUUID(), oid: randomUUID(), secret: randomUUID() }] as const);
+  const clients = names.map(
+    (who) => [who, { clientId: randomUUID(), oid: randomUUID(), secret: randomUUID() }] as const,
+  );
   const issuer = await startIssuer({
     clients: clients.map(([, client]) => client),
     tls: { key: certificate.key, cert: certificate.certificate },
@@ -116,6 +118,8 @@ export async function startEntra(
     principals: Object.fromEntries(principals) as Record<Who, Principal>,
     strangerToken: () =>
       issuer.token(randomUUID(), { claims: { iss: `${issuer.url}/${randomUUID()}/`, tid: randomUUID() } }),
-    close: () => issuer[Symbol.asyncDispose](),
+    close: async () => {
+      await issuer[Symbol.asyncDispose]();
+    },
   };
 }

@@ -55,7 +55,7 @@ const settings = {
 } as const;
 
 export type AccountName = keyof typeof settings;
-export const accountNames = Object.keys(settings) as AccountName[];
+const accountNames = Object.keys(settings) as AccountName[];
 
 /** What stands for a development server whose accounts a gate may make as it wants; undefined with `--endpoint`. */
 export interface Managed {
@@ -76,4 +76,19 @@ export async function makeAccounts(context: Pick<GateContext, 'main'>): Promise<
   );
   await new Promise((resolve) => setTimeout(resolve, inForceMs));
   return { manager, accounts: Object.fromEntries(made) as Record<AccountName, ServerAccess> };
+}
+
+/** By the name that a script's rooms use: where an account is, and with what it is managed. */
+export function stagesOf(
+  managed: Managed | undefined,
+  entra: { readonly server: RunningServer; readonly manager: Manager },
+): Record<string, object> {
+  const stage = ({ blob, account, key }: ServerAccess, { admin, token }: Manager): object => ({
+    ...{ blob, account, key, admin, token },
+  });
+  const made: Record<string, object> = { entra: stage(entra.server.access, entra.manager) };
+  for (const name of managed ? accountNames : []) {
+    if (managed) made[name] = stage(managed.accounts[name], managed.manager);
+  }
+  return made;
 }

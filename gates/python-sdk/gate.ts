@@ -2,41 +2,62 @@
 
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { describeStage, type EntraStage, startEntra } from '../entra.ts';
 import type { Gate, GateContext, GateRow } from '../gate.ts';
 import { pythonVenv } from '../install.ts';
+import { type Managed, makeAccounts, stagesOf } from '../manage.ts';
 import { runProcess } from '../process.ts';
 import { type Recorder, recorder, withoutSecrets } from '../recorder.ts';
 
 const version = '12.31.1';
+const identityVersion = '1.27.0';
 const checksTimeoutMs = 600_000;
 
 export const gate: Gate = {
   name: 'python-sdk',
   slow: false,
   async run(context) {
-    const python = await pythonVenv(context, `python-sdk-${version}`, [`azure-storage-blob==${version}`]);
+    const python = await pythonVenv(context, `python-sdk-${version}`, [
+      `azure-storage-blob==${version}`,
+      `azure-identity==${identityVersion}`,
+    ]);
     const checks = recorder(context.log);
     await checks.check('quickstart: the README’s example', () => quickstart(context, python));
-    await Promise.all([
-      runChecks(context, python, checks),
-      checks.check(
-        'throttled: 100 uploads at once get through 20 requests a second',
-        () => throttled(context, python),
-        { timeoutMs: 180_000 },
-      ),
-    ]);
+    const managed = await makeAccounts(context);
+    const entra = await startEntra(context);
+    try {
+      await Promise.all([
+        runChecks(context, python, checks, managed, entra),
+        checks.check(
+          'throttled: 100 uploads at once get through 20 requests a second',
+          () => throttled(context, python),
+          { timeoutMs: 180_000 },
+        ),
+      ]);
+    } finally {
+      await entra.close();
+    }
     return checks.rows;
   },
 };
 
 /** One row a line comes from the script; that it ended well is a check of its own. */
-async function runChecks(context: GateContext, python: string, checks: Recorder): Promise<void> {
+async function runChecks(
+  context: GateContext,
+  python: string,
+  checks: Recorder,
+  managed: Managed | undefined,
+  entra: EntraStage,
+): Promise<void> {
   const { account, key, blob } = context.server;
   const env = {
     GATE_BLOB: blob,
     GATE_ACCOUNT: account,
     GATE_KEY: key,
     GATE_WORK: context.workDir,
+    GATE_STAGES: JSON.stringify(stagesOf(managed, entra)),
+    GATE_ENTRA: describeStage(entra, await entra.strangerToken()),
+    REQUESTS_CA_BUNDLE: entra.caPath,
     PYTHONDONTWRITEBYTECODE: '1',
   };
   const ran = await runProcess(python, [join(import.meta.dirname, 'checks.py')], { env, timeoutMs: checksTimeoutMs });

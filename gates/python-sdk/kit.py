@@ -1,8 +1,11 @@
 """What every check works with: clients that remember their last exchanges, and assertions on answers."""
 
 import hashlib
+import json
 import os
 import secrets
+import sys
+import urllib.request
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
@@ -12,15 +15,19 @@ from azure.storage.blob import BlobServiceClient
 MIB = 1024 * 1024
 OTHER_TAG = '"0x8D0000000000000"'
 CHECKS = {}
+# What a room's ACCOUNT names: an account with settings of its own, or the server that believes tokens.
+STAGES = {"": {}, **json.loads(os.environ.get("GATE_STAGES", "{}"))}
+ENTRA = json.loads(os.environ.get("GATE_ENTRA", "{}"))
 
 
 def check(name):
-    """Registers a check under the room (the module) that it stands in."""
+    """Registers a check under the room (the module) that it stands in, for the account that the room wants."""
 
     def register(function):
         room = function.__module__.rsplit(".", 1)[-1].replace("_", " ")
         full = f"{room}: {name}"
         assert full not in CHECKS, f'two checks are named "{full}"'
+        function.stage = getattr(sys.modules[function.__module__], "ACCOUNT", "")
         CHECKS[full] = function
         return function
 
@@ -33,6 +40,8 @@ class Kit:
     account: str = os.environ["GATE_ACCOUNT"]
     key: str = os.environ["GATE_KEY"]
     work: str = os.environ["GATE_WORK"]
+    admin: str = ""
+    token: str = field(default="", repr=False)
     exchanges: list = field(default_factory=list)
     made: list = field(default_factory=list)
 
@@ -60,6 +69,16 @@ class Kit:
         container = self.service.create_container(self.name("gate"), **options)
         self.made.append(container)
         return container
+
+    def manage(self, method, path, body=None):
+        """A change by the admin API, as the operator of the server makes it."""
+        headers = {"Authorization": f"Bearer {self.token}"}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        content = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.admin}/v1/{path}", content, headers, method=method)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.loads(answer.read() or b"{}")
 
     def _note(self, response):
         request, answer = response.http_request, response.http_response

@@ -150,3 +150,41 @@ test('conditions on the place and on the length, and a seal, are kept', async ()
   assert.equal((await read(held, 'a')).toString(), '12345');
   await settle(held);
 });
+
+test('a server that stops while it copies a shared content leaves nothing behind that stays', async () => {
+  await using held = await TestStore.open(4 * 1024 * 1024);
+  await create(held, 'a');
+  for (let i = 0; i < 1500; i++) assert.equal((await append(held, 'a', Buffer.from('....'))).kind, 'ok');
+  const { engine } = held.store;
+  const runs = () => engine.snapshot((view) => view.scan(keys.allPieces(), { limit: 10_000 }));
+  const before = (await runs()).length;
+  let stopsSeen = 0;
+  for (let stopAt = 1; stopAt < 12; stopAt++) {
+    assert.equal((await snapshotEntry(held.store, { ...place, name: 'a' })).kind, 'ok');
+    const length = (await read(held, 'a')).length;
+    let transactions = 0;
+    const stopping = {
+      ...held.store,
+      engine: {
+        snapshot: engine.snapshot.bind(engine),
+        transact: <T>(work: Parameters<typeof engine.transact<T>>[0]): Promise<T> => {
+          if (++transactions === stopAt) throw new Error('stopped');
+          return engine.transact(work);
+        },
+        [Symbol.asyncDispose]: async () => undefined,
+      },
+    };
+    const body = bodyOf(Buffer.from('more'));
+    const appended = await appendBlock(stopping, { ...place, name: 'a', append: {}, body }).catch(() => undefined);
+    if (appended === undefined) stopsSeen++;
+    // Whether the last transaction was done or not: all of it, or nothing.
+    const after = await read(held, 'a');
+    assert.ok(after.length === length || after.length === length + 4);
+    await settle(held);
+    await deleteEntry(held.store, { ...place, name: 'a', snapshots: 'only' });
+    held.clock.advance(2 * 3_600_000);
+    await settle(held);
+    assert.ok((await runs()).length <= before + 12, 'rows of a copy that nobody has are still there');
+  }
+  assert.ok(stopsSeen > 3, `it was stopped ${stopsSeen} times`);
+});

@@ -94,6 +94,28 @@ export function dropPieces(store: Store, txn: Txn, pieces: readonly LogPiece[]):
   }
 }
 
+/**
+ * Pieces that named their extents go over into those that do now: what both have keeps its owners, and only the difference
+ * is shared or dropped, extent by extent.
+ */
+export function settleOwners(store: Store, txn: Txn, lost: Iterable<LogPiece>, named: Iterable<LogPiece>): void {
+  const owners = new Map<string, { readonly piece: LogPiece; more: number }>();
+  const count = (piece: LogPiece, by: number): void => {
+    const id = `${piece.segment}:${piece.offset}`;
+    const found = owners.get(id);
+    if (found === undefined) owners.set(id, { piece, more: by });
+    else found.more += by;
+  };
+  for (const piece of named) count(piece, 1);
+  for (const piece of lost) count(piece, -1);
+  const dropped: LogPiece[] = [];
+  for (const { piece, more } of owners.values()) {
+    for (let i = 0; i < more; i++) shareExtents(txn, [piece]);
+    for (let i = 0; i > more; i--) dropped.push(piece);
+  }
+  dropPieces(store, txn, dropped);
+}
+
 export interface PieceRun {
   /** Where in the content it begins. */
   readonly at: number;

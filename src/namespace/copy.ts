@@ -114,6 +114,8 @@ export async function readSource(view: View, source: CopySource): Promise<EntryO
   if (container === undefined) return containerNotFound;
   const entry = await readEntry(view, container, source.name, source.at);
   if (entry === undefined) return entryNotFound;
+  const { incremental, past } = entry.record;
+  if (incremental !== undefined && past === undefined) return { kind: 'incremental-copy' };
   const verdict = checkRead(source.conditions, entry.record);
   return verdict.kind === 'ok' ? { kind: 'ok', entry } : verdict;
 }

@@ -1,17 +1,13 @@
-// Page blobs: made, written and cleared by pages, resized, numbered; what pages they have, and which changed since a snapshot.
+// Page blobs: made, written and cleared by pages, resized, numbered. Which pages they have: see `page-list.ts`.
 import type { LogPiece } from '../content/extent.ts';
 import type { Txn, View } from '../metadata/engine.ts';
 import { keys } from '../metadata/keys.ts';
 import { countUsage, readContainer } from './containers.ts';
-import { type ContentFields, dropPieces, shareExtents } from './contents.ts';
+import { type ContentFields, settleOwners } from './contents.ts';
 import {
-  containerNotFound,
-  type EntryAccess,
   type EntryChange,
   type EntryOutcome,
-  type EntryTime,
   type EntryWrite,
-  entryNotFound,
   openForChange,
   openForWrite,
   readEntry,
@@ -22,12 +18,8 @@ import { putCurrent } from './entry-rows.ts';
 import type { Failure } from './failure.ts';
 import { changeOwned, type Owning, type Shared } from './fork.ts';
 import { type Body, discard, ingest } from './ingest.ts';
-import { checkLeaseForRead } from './leases.ts';
 import {
-  addSpan,
   contentOf,
-  cutRun,
-  differences,
   encodeRegion,
   endOfRegions,
   layOut,
@@ -37,9 +29,7 @@ import {
   regionOf,
   regionsBetween,
   replaceRuns,
-  type Span,
 } from './page-regions.ts';
-import { checkRead } from './preconditions.ts';
 import { type Entry, type EntryEncryption, type EntryRecord, encodeRecord } from './records.ts';
 import { isSameEncryption } from './scopes.ts';
 import { discardUpload } from './staged.ts';
@@ -76,34 +66,15 @@ function newPages(store: Store, txn: Txn, length: number, given: readonly PageRu
   const id = store.ids.next();
   txn.put(keys.pieces(id, 0), encodeRecord({ pieces: [], pages: true }));
   const runs = given.flatMap(({ at, piece }) => layOut([piece], at));
-  settleOwners(store, txn, { lost: given.map(({ piece }) => piece), named: runs });
+  settleOwners(store, txn, piecesOf(given), piecesOf(runs));
   for (const [number, own] of Map.groupBy(runs, ({ at }) => regionOf(at))) {
     txn.put(keys.pages(id, number), encodeRegion({ number, runs: own }));
   }
   return { length, contentId: id.toString('hex') };
 }
 
-/** Each interval owns its extent: what one change adds or takes away is settled extent by extent. */
-function settleOwners(
-  store: Store,
-  txn: Txn,
-  owners: { readonly lost: Iterable<LogPiece>; readonly named: Iterable<PageRun> },
-): void {
-  const counts = new Map<string, { readonly piece: LogPiece; more: number }>();
-  const count = (piece: LogPiece, by: number): void => {
-    const id = `${piece.segment}:${piece.offset}`;
-    const found = counts.get(id);
-    if (found === undefined) counts.set(id, { piece, more: by });
-    else found.more += by;
-  };
-  for (const { piece } of owners.named) count(piece, 1);
-  for (const piece of owners.lost) count(piece, -1);
-  const dropped: LogPiece[] = [];
-  for (const { piece, more } of counts.values()) {
-    for (let i = 0; i < more; i++) shareExtents(txn, [piece]);
-    for (let i = 0; i > more; i--) dropped.push(piece);
-  }
-  dropPieces(store, txn, dropped);
+function piecesOf(runs: readonly PageRun[]): LogPiece[] {
+  return runs.map(({ piece }) => piece);
 }
 
 /** x-ms-if-sequence-number-le, -lt, -eq. */
@@ -227,7 +198,8 @@ async function changeRuns(
     if (next.length === 0) txn.delete(keys.pages(content, number));
     else txn.put(keys.pages(content, number), encodeRegion({ number, runs: next }));
   }
-  settleOwners(store, txn, { lost, named });
+  // Each interval owns its extent.
+  settleOwners(store, txn, lost, piecesOf(named));
 }
 
 /** What Set Blob Properties does to a page blob besides. */
@@ -306,110 +278,5 @@ function numbered(now: number, change: NonNullable<PageProperties['sequence']>):
       return Math.max(now, change.number);
     case 'update':
       return change.number;
-  }
-}
-
-export interface PageQuery extends EntryAccess {
-  readonly offset: number;
-  /** Undefined: up to the end. */
-  readonly length: number | undefined;
-  /** No more ranges than this. */
-  readonly limit: number;
-  /** A snapshot: what is asked for is what changed since. */
-  readonly since?: EntryTime;
-}
-
-export interface PageList {
-  readonly kind: 'ok';
-  readonly entry: Entry;
-  readonly written: readonly Span[];
-  /** With `since`: what had pages then, and has none now. */
-  readonly cleared: readonly Span[];
-  /** Where the ranges that are left begin. */
-  readonly next: number | undefined;
-}
-
-/** Get Page Ranges, and with `since` their difference. */
-export function listPages(store: Store, query: PageQuery): Promise<PageList | Failure> {
-  return store.engine.snapshot(async (view): Promise<PageList | Failure> => {
-    const container = await readContainer(view, query);
-    if (container === undefined) return containerNotFound;
-    const entry = await readEntry(view, container, query.name, query.at);
-    if (entry === undefined) return entryNotFound;
-    const { record } = entry;
-    if (query.leaseId !== undefined) {
-      const lease = checkLeaseForRead(record.lease, query.leaseId, store.clock.now(), 'entry');
-      if (lease.kind !== 'ok') return lease;
-    }
-    const verdict = checkRead(query.conditions, record);
-    if (verdict.kind !== 'ok') return verdict;
-    if (record.type !== 'page') return { kind: 'blob-type' };
-    if (query.offset > 0 && query.offset >= record.length) return { kind: 'page-range' };
-    const to = Math.min(record.length, query.length === undefined ? record.length : query.offset + query.length);
-    if (query.since === undefined) return await collect(query, entry, writtenRuns(view, record, query.offset, to));
-    const previous = await readEntry(view, container, query.name, query.since);
-    if (previous?.record.type !== 'page') return { kind: 'previous-snapshot' };
-    return await collect(query, entry, changedRuns(view, previous.record, record, query.offset, to));
-  });
-}
-
-interface Marked {
-  readonly written: boolean;
-  readonly start: number;
-  readonly end: number;
-}
-
-async function collect(query: PageQuery, entry: Entry, found: AsyncIterable<Marked>): Promise<PageList> {
-  const written: Span[] = [];
-  const cleared: Span[] = [];
-  for await (const { written: isWritten, start, end } of found) {
-    const spans = isWritten ? written : cleared;
-    // One more could still belong to the last range.
-    if (written.length + cleared.length === query.limit && spans.at(-1)?.end !== start) {
-      return { kind: 'ok', entry, written, cleared, next: start };
-    }
-    addSpan(spans, start, end);
-  }
-  return { kind: 'ok', entry, written, cleared, next: undefined };
-}
-
-async function* writtenRuns(
-  view: View,
-  record: EntryRecord,
-  from: number,
-  to: number,
-): AsyncGenerator<Marked, void, undefined> {
-  for await (const { runs } of regionsBetween(view, contentOf(record), from, to)) {
-    for (const run of runs) {
-      const cut = cutRun(run, from, to);
-      if (cut !== undefined) yield { written: true, start: cut.at, end: cut.at + cut.piece.length };
-    }
-  }
-}
-
-async function* changedRuns(
-  view: View,
-  before: EntryRecord,
-  now: EntryRecord,
-  from: number,
-  to: number,
-): AsyncGenerator<Marked, void, undefined> {
-  if (before.contentId === now.contentId) return;
-  const olds = regionsBetween(view, contentOf(before), from, to);
-  const news = regionsBetween(view, contentOf(now), from, to);
-  let old = await olds.next();
-  let current = await news.next();
-  while (!old.done || !current.done) {
-    const number = Math.min(
-      old.done ? Number.MAX_SAFE_INTEGER : old.value.number,
-      current.done ? Number.MAX_SAFE_INTEGER : current.value.number,
-    );
-    const cut = (region: IteratorResult<Region, void>): PageRun[] =>
-      region.done || region.value.number !== number
-        ? []
-        : region.value.runs.flatMap((run) => cutRun(run, from, to) ?? []);
-    yield* differences(cut(old), cut(current));
-    if (!old.done && old.value.number === number) old = await olds.next();
-    if (!current.done && current.value.number === number) current = await news.next();
   }
 }

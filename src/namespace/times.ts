@@ -59,6 +59,7 @@ export function snapshotEntry(
     const refusal = command.refusal?.(existing.record);
     if (refusal !== undefined) return refusal;
     if (existing.record.tier === 'Archive') return { kind: 'archived' };
+    if (existing.record.incremental !== undefined) return { kind: 'incremental-copy' };
     const time = await freshTime(store, txn, spot.place, existing.record.version);
     const { version: _, ...state } = existing.record;
     const record: EntryRecord =

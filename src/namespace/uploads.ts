@@ -11,6 +11,7 @@ import {
   forgetContent,
   isOnlyOwner,
   nameContent,
+  settleOwners,
   shareExtents,
 } from './contents.ts';
 import {
@@ -227,21 +228,7 @@ function passOn(
   before: readonly LogPiece[],
   kept: readonly LogPiece[],
 ): void {
-  const owners = new Map<string, { readonly piece: LogPiece; more: number }>();
-  const count = (piece: LogPiece, by: number): void => {
-    const id = `${piece.segment}:${piece.offset}`;
-    const found = owners.get(id);
-    if (found === undefined) owners.set(id, { piece, more: by });
-    else found.more += by;
-  };
-  for (const piece of kept) count(piece, 1);
-  for (const piece of before) count(piece, -1);
-  const dropped: LogPiece[] = [];
-  for (const { piece, more } of owners.values()) {
-    for (let i = 0; i < more; i++) shareExtents(txn, [piece]);
-    for (let i = 0; i > more; i--) dropped.push(piece);
-  }
-  dropPieces(store, txn, dropped);
+  settleOwners(store, txn, before, kept);
   if (old.contentId !== undefined) forgetContent(txn, old.contentId);
 }
 

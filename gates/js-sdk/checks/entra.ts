@@ -25,8 +25,9 @@ export function entra(identity: Sdk, stage: EntraStage): Checks {
   let shared: Promise<Sdk> | undefined;
   const scoped = (kit: Kit): Promise<Sdk> => {
     const container = kit.service.getContainerClient(scope.container);
-    shared ??= container.createIfNotExists();
-    return shared.then(() => container);
+    const made = shared ?? container.createIfNotExists();
+    shared = made;
+    return made.then(() => container);
   };
 
   async function delegated(kit: Kit, who: Who, container: Sdk, letters: string, more: object = {}): Promise<string> {
@@ -221,7 +222,7 @@ export function entra(identity: Sdk, stage: EntraStage): Checks {
     },
 
     'a token for another audience is refused': async (kit) => {
-      const service = serviceAs(kit, 'owner', { audience: 'https://vault.azure.net' });
+      const service = serviceAs(kit, 'owner', { audience: 'https://vault.azure.net/.default' });
       // The challenge would have the client ask for the right one: what is tested is the answer to the wrong one.
       const { token } = await credentialOf('owner').getToken('https://vault.azure.net/.default');
       const answer = await fetch(`${kit.endpoint}/?comp=list`, {

@@ -36,12 +36,14 @@ const wholeSeconds = (date: Date): Date => new Date(Math.floor(date.getTime() / 
 
 export const immutability: Checks = {
   'a policy keeps a version until it is taken off': async (kit) => {
-    const version = await upload(await versioned(kit));
+    const container = await versioned(kit);
+    const version = await upload(container);
     const expiriesOn = wholeSeconds(inMinutes(60));
     const answer = await version.setImmutabilityPolicy({ expiriesOn, policyMode: 'Unlocked' });
     assert.deepEqual([answer.immutabilityPolicyExpiry, answer.immutabilityPolicyMode], [expiriesOn, 'unlocked']);
     const got = await version.getProperties();
     assert.deepEqual([got.immutabilityPolicyExpiresOn, got.immutabilityPolicyMode], [expiriesOn, 'unlocked']);
+    await put(container, 'a', 'new');
     await refused(version.delete(), 409, 'BlobImmutableDueToPolicy');
     await version.deleteImmutabilityPolicy();
     assert.equal((await version.getProperties()).immutabilityPolicyExpiresOn, undefined);
@@ -62,7 +64,9 @@ export const immutability: Checks = {
   },
 
   'an unlocked policy may be shortened, a locked one only extended': async (kit) => {
-    const version = await upload(await versioned(kit));
+    const container = await versioned(kit);
+    const version = await upload(container);
+    await put(container, 'a', 'new');
     await version.setImmutabilityPolicy({ expiriesOn: inMinutes(60), policyMode: 'Unlocked' });
     await version.setImmutabilityPolicy({ expiriesOn: inMinutes(10), policyMode: 'Unlocked' });
     await version.setImmutabilityPolicy({ expiriesOn: inMinutes(10), policyMode: 'Locked' });
@@ -102,7 +106,7 @@ export const immutability: Checks = {
     );
     assert.deepEqual(
       [item.properties.immutabilityPolicyExpiresOn, item.properties.immutabilityPolicyMode, item.properties.legalHold],
-      [expiriesOn, 'Unlocked', true],
+      [expiriesOn, 'unlocked', true],
     );
     const [plain] = await collect<Sdk>(container.listBlobsFlat());
     assert.deepEqual(

@@ -22,7 +22,6 @@ export const snapshots: Checks = {
       contentType: 'text/x-first',
       metadata: { one: '1' },
       createdOn: before.createdOn,
-      leaseState: undefined,
     });
   },
 

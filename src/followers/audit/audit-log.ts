@@ -8,7 +8,7 @@ export interface AuditLogOptions extends ChainOptions {
   readonly metrics: Metrics;
   /** When the queue is full and its disk fails: refuse requests, or go on and record how many records are missing. */
   readonly onFailure: 'refuse' | 'continue';
-  /** A record is on the disk, and the anchor behind it, about this long after its request. */
+  /** A record is on the disk about this long after its request, and the anchor behind it as long after that. */
   readonly flushMs: number;
   /** Pause after a write that failed. */
   readonly retryMs: number;
@@ -37,6 +37,7 @@ export class AuditLog {
   #waiting: (() => void)[] = [];
   #gap: Gap | undefined;
   #failing = false;
+  #anchoredMs = 0;
   #stopping = false;
   #wake: (() => void) | undefined;
   #wakeAtStop: (() => void) | undefined;
@@ -119,7 +120,7 @@ export class AuditLog {
       try {
         await this.#writer.write(() => this.#take());
         this.#recovered();
-        if (this.#writer.isAhead) await this.#writer.anchor();
+        await this.#anchor();
         if (this.#stopping && this.#queue.length === 0) {
           await this.#writer.close();
           return;
@@ -163,6 +164,14 @@ export class AuditLog {
     this.#wakeAtStop = () => controller.abort();
     await this.#options.clock.sleep(ms, controller.signal);
     this.#wakeAtStop = undefined;
+  }
+
+  /** Not with every group of a busy time: each commit makes the caches of all who read the metadata begin again. */
+  async #anchor(): Promise<void> {
+    const nowMs = this.#options.clock.now();
+    if (!this.#writer.isAhead || Math.abs(nowMs - this.#anchoredMs) < this.#options.flushMs) return;
+    this.#anchoredMs = nowMs;
+    await this.#writer.anchor();
   }
 
   #take(): string[] {

@@ -7,10 +7,16 @@ import { BlobError, failureError } from './errors.ts';
 import { headerError } from './headers-in.ts';
 import { one } from './request.ts';
 
+/** A condition that would not be looked at must not delete. */
+const tierConditions = ['x-ms-access-tier-if-modified-since', 'x-ms-access-tier-if-unmodified-since'];
+
 export async function deleteBlob(call: BlobCall): Promise<Answer> {
   const snapshots = call.headers['x-ms-delete-snapshots']?.toLowerCase();
   if (snapshots !== undefined && snapshots !== 'include' && snapshots !== 'only') {
     throw headerError('x-ms-delete-snapshots', snapshots);
+  }
+  for (const name of tierConditions) {
+    if (call.headers[name] !== undefined) throw new BlobError('UnsupportedHeader', { HeaderName: name });
   }
   const change = blobChange(call, true);
   if (snapshots !== undefined && change.at !== undefined) throw new BlobError('InvalidQueryParameterValue');

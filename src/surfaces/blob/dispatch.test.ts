@@ -96,7 +96,7 @@ describe('an answer', () => {
     });
   });
 
-  test('of what is documented and not served is 501, of what is not documented 400', async () => {
+  test('of what no account here has is as of such an account, of what is not documented 400', async () => {
     await withClient(async (client) => {
       await client.put(at('docs/a'), 'stays');
       const request = (method: string, query: string, headers = {}): WholeRequest => ({
@@ -104,7 +104,11 @@ describe('an answer', () => {
         url: at(`docs/a?${query}`),
         headers,
       });
-      await refused(client, request('PUT', 'comp=expiry'), 501, 'NotImplemented');
+      await refused(client, request('PUT', 'comp=expiry'), 400, 'HierarchicalNamespaceNotEnabled');
+      const missing = { method: 'PUT', url: at('docs/none?comp=expiry') };
+      await refused(client, missing, 400, 'HierarchicalNamespaceNotEnabled');
+      const stats = { url: `/${testAccount}/?restype=service&comp=stats` };
+      await refused(client, stats, 400, 'InvalidQueryParameterValue');
       await refused(client, request('GET', 'comp=nonsense'), 400, 'InvalidQueryParameterValue');
       await refused(client, request('GET', 'comp=tags&comp=tags'), 400, 'InvalidQueryParameterValue');
       const encrypted = { 'x-ms-blob-type': 'BlockBlob', 'x-ms-file-request-intent': 'backup' };

@@ -30,7 +30,8 @@ const takesKey: ReadonlySet<string> = new Set([
   ...['AppendBlock', 'AppendBlockFromUrl', 'PutPage', 'PutPageFromUrl', 'QueryBlobContents'],
 ]);
 const takesScope: ReadonlySet<string> = new Set([
-  ...['SetBlobMetadata', 'SnapshotBlob', 'PutBlob', 'PutBlobFromUrl', 'CopyBlob', 'CopyBlobFromUrl'],
+  ...['SetBlobProperties', 'SetBlobMetadata', 'SnapshotBlob'],
+  ...['PutBlob', 'PutBlobFromUrl', 'CopyBlob', 'CopyBlobFromUrl'],
   ...['PutBlock', 'PutBlockFromUrl', 'PutBlockList', 'AppendBlock', 'AppendBlockFromUrl', 'PutPage', 'PutPageFromUrl'],
 ]);
 

@@ -82,6 +82,7 @@ const codes = {
   EncryptionScopeDisabled: [403, 'The encryption scope is disabled.'],
   ExceedsMaxBatchRequestCount: [400, 'The batch operation exceeds maximum permitted sub requests.'],
   FeatureVersionMismatch: [409, 'The operation for the resource is not supported by the request version.'],
+  HierarchicalNamespaceNotEnabled: [400, 'Hierarchical namespace is not enabled for this account.'],
   IncrementalCopyBlobMismatch: [
     409,
     'The specified source blob is different than the copy source of the existing incremental copy blob.',

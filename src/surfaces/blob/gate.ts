@@ -19,17 +19,6 @@ export interface GateSettings {
   readonly requestsQueuedMax: number;
 }
 
-export const openGate: GateSettings = {
-  workers: 1,
-  accountRequestsPerS: 0,
-  accountBytesPerS: 0,
-  principalRequestsPerS: 0,
-  principalBytesPerS: 0,
-  requestsInServiceMax: 512,
-  requestsContendedMax: 32,
-  requestsQueuedMax: 1024,
-};
-
 /** Who asks for what, as far as the gate wants to know. */
 export interface Visitor {
   readonly account: string;

@@ -16,12 +16,15 @@ export async function getBlockList(call: BlobCall): Promise<Answer> {
       QueryParameterValue: type,
     });
   }
-  if (one(call.query, 'snapshot') !== undefined) throw new BlobError('BlobNotFound');
-  const outcome = await getBlockLists(call.store, blobChange(call));
+  const access = blobChange(call, true);
+  const outcome = await getBlockLists(call.store, access);
   if (outcome.kind !== 'ok') throw failureError(outcome);
-  const { entry, committed, uncommitted } = outcome;
+  const { entry, committed } = outcome;
+  const isPast = access.at !== undefined;
   // A blob that has staged blocks only has no committed list to give.
-  if (entry === undefined && type === 'committed') throw new BlobError('BlobNotFound');
+  if (entry === undefined && (type === 'committed' || isPast)) throw new BlobError('BlobNotFound');
+  // Blocks are staged for the blob as it is to be, never for what it was.
+  const uncommitted = isPast ? [] : outcome.uncommitted;
   let xml = '<?xml version="1.0" encoding="utf-8"?><BlockList>';
   if (type !== 'uncommitted')
     xml += list(

@@ -41,8 +41,8 @@ export function entryTime(query: Query): EntryTime | undefined {
   return { kind, time: formatTicks(ticks) };
 }
 
-/** If-Match and the rest; `prefix` chooses those of a copy's source. */
-export function conditions(headers: Headers, prefix: '' | 'x-ms-source-' = ''): Conditions {
+/** If-Match and the rest; `prefix` chooses those of a copy's source, or of the blob that tags belong to. */
+export function conditions(headers: Headers, prefix: '' | 'x-ms-source-' | 'x-ms-blob-' = ''): Conditions {
   const ifMatch = etag(headers[`${prefix}if-match`]);
   const ifNoneMatch = etag(headers[`${prefix}if-none-match`]);
   const ifModifiedSinceMs = date(headers, `${prefix}if-modified-since`);

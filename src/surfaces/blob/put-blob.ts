@@ -6,7 +6,7 @@ import type { BlobCall } from './call.ts';
 import { createAppendBlob } from './create-append-blob.ts';
 import { createPageBlob } from './create-page-blob.ts';
 import { sealed, writeSealing } from './encryption-headers.ts';
-import { failureError } from './errors.ts';
+import { BlobError, failureError } from './errors.ts';
 import { contentHeaders, headerError, metadata, required } from './headers-in.ts';
 import { stamp, writtenHeaders } from './headers-out.ts';
 import { sumHeaders, uploadBody } from './upload-body.ts';
@@ -18,6 +18,10 @@ export const blobBytesMax = 5000 * 1024 * 1024;
 export async function putBlob(call: BlobCall): Promise<Answer> {
   const { store, headers } = call;
   const type = required(headers, 'x-ms-blob-type');
+  // Of accounts with a hierarchical namespace; somebody counts on the blob's being gone then.
+  for (const name of ['x-ms-expiry-option', 'x-ms-expiry-time']) {
+    if (headers[name] !== undefined) throw new BlobError('UnsupportedHeader', { HeaderName: name });
+  }
   if (type === 'AppendBlob') return await createAppendBlob(call);
   if (type === 'PageBlob') return await createPageBlob(call);
   if (type !== 'BlockBlob') throw headerError('x-ms-blob-type', type);

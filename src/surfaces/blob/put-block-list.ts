@@ -1,7 +1,4 @@
 // Put Block List: the blob becomes the listed blocks, in their order.
-
-import { createHash } from 'node:crypto';
-import { crc64, crc64ToBase64 } from '../../codec/crc64.ts';
 import { readXml, type XmlElement } from '../../codec/xml-read.ts';
 import { commitBlocks, type ListedBlock } from '../../namespace/uploads.ts';
 import type { Answer } from '../http/answer.ts';
@@ -9,8 +6,9 @@ import { blobChange } from './blob-change.ts';
 import type { BlobCall } from './call.ts';
 import { namedEncryption } from './encryption-headers.ts';
 import { BlobError, failureError } from './errors.ts';
-import { contentHeaders, crc64 as expectedCrc64, md5, metadata } from './headers-in.ts';
+import { contentHeaders, metadata } from './headers-in.ts';
 import { stamp, writtenHeaders } from './headers-out.ts';
+import { checkSums, sumHeaders } from './upload-body.ts';
 import { writeAttributes } from './write-attributes.ts';
 
 /** 50,000 blocks of at most 88 base64 digits, with their elements. */
@@ -25,17 +23,7 @@ export async function putBlockList(call: BlobCall): Promise<Answer> {
   }
   const text = await call.body.whole(listBytesMax);
   if (text === undefined) throw new BlobError('RequestBodyTooLarge');
-  const sum = md5(headers, 'content-md5');
-  const computed = sum && createHash('md5').update(text).digest();
-  if (sum !== undefined && computed !== undefined && !computed.equals(sum)) {
-    throw failureError({ kind: 'md5-mismatch', given: sum, computed });
-  }
-  const crc = crc64(text);
-  const wanted = expectedCrc64(headers, 'x-ms-content-crc64');
-  if (wanted !== undefined && sum !== undefined) throw new BlobError('BothCrc64AndMd5HeaderPresent');
-  if (wanted !== undefined && wanted !== crc) {
-    throw failureError({ kind: 'crc64-mismatch', given: wanted, computed: crc });
-  }
+  const sums = checkSums(headers, text);
   const outcome = await commitBlocks(call.store, {
     ...blobChange(call),
     onlyIfNew: call.onlyIfNew,
@@ -53,8 +41,7 @@ export async function putBlockList(call: BlobCall): Promise<Answer> {
     headers: {
       ...stamp(outcome.entry.record),
       // Both are of the list itself, not of the blob's content.
-      'Content-MD5': sum?.toString('base64'),
-      'x-ms-content-crc64': crc64ToBase64(crc),
+      ...sumHeaders(sums),
       ...writtenHeaders(outcome.entry.record.encryption),
     },
   };

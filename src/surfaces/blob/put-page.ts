@@ -6,7 +6,7 @@ import type { Answer } from '../http/answer.ts';
 import { addedSealing, lookAtTarget } from './added-sealing.ts';
 import { blobChange } from './blob-change.ts';
 import type { BlobCall } from './call.ts';
-import { sealed } from './encryption-headers.ts';
+import { encryptionCheck, sealed } from './encryption-headers.ts';
 import { BlobError, failureError } from './errors.ts';
 import { headerError, required, wholeNumber } from './headers-in.ts';
 import { type OutHeaders, stamp, writtenHeaders } from './headers-out.ts';
@@ -24,6 +24,8 @@ export async function putPage(call: BlobCall): Promise<Answer> {
 async function clear(call: BlobCall, command: PageChange): Promise<Answer> {
   const { length } = uploadBody(call, Number.MAX_SAFE_INTEGER, false);
   if (length !== undefined && length !== 0) throw headerError('Content-Length', `${length}`);
+  const unequal = encryptionCheck(call)(await lookAtTarget(call, command, 'change'));
+  if (unequal !== undefined) throw failureError(unequal);
   const outcome = await clearPages(call.store, command);
   if (outcome.kind !== 'ok') throw failureError(outcome);
   return { status: 201, headers: pageHeaders(outcome.entry.record) };

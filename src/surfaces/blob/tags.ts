@@ -1,36 +1,44 @@
 // Get and Set Blob Tags, Find Blobs by Tags.
 import { readXml, xmlChild, xmlChildText } from '../../codec/xml-read.ts';
 import { escapeXml, xmlDeclaration, xmlElement } from '../../codec/xml-write.ts';
-import { changeEntry, getEntry } from '../../namespace/entries.ts';
+import { changeEntry, type EntryChange, getEntry } from '../../namespace/entries.ts';
 import { parseTagQuery } from '../../namespace/tag-expression.ts';
 import { findByTags } from '../../namespace/tag-index.ts';
 import type { Answer } from '../http/answer.ts';
 import { blobChange } from './blob-change.ts';
 import type { BlobCall, Call } from './call.ts';
 import { BlobError, failureError } from './errors.ts';
-import { tagSet } from './headers-in.ts';
+import { conditions, tagSet } from './headers-in.ts';
 import { pageLimit, queryError } from './list-parameters.ts';
 import { one } from './request.ts';
 import { serviceEndpoint } from './service-endpoint.ts';
+import { checkSums } from './upload-body.ts';
 
 const bodyBytesMax = 16 * 1024;
 
 export async function getBlobTags(call: BlobCall): Promise<Answer> {
-  const outcome = await getEntry(call.store, blobChange(call, true));
+  const outcome = await getEntry(call.store, tagsChange(call));
   if (outcome.kind !== 'ok') throw failureError(outcome);
   const body = `${xmlDeclaration}${tagsXml(outcome.entry.record.tags ?? {})}`;
   return { status: 200, headers: { 'Content-Type': 'application/xml' }, body };
+}
+
+/** Conditions on the blob have names of their own here; those of other operations are taken as well. */
+function tagsChange(call: BlobCall): EntryChange {
+  const change = blobChange(call, true);
+  return { ...change, conditions: { ...change.conditions, ...conditions(call.headers, 'x-ms-blob-') } };
 }
 
 /** Neither ETag nor Last-Modified change with the tags. */
 export async function setBlobTags(call: BlobCall): Promise<Answer> {
   const body = await call.body.whole(bodyBytesMax);
   if (body === undefined) throw new BlobError('RequestBodyTooLarge', { MaxLimit: `${bodyBytesMax}` });
+  checkSums(call.headers, body);
   const tags = readTags(body);
   const options = { touches: false, operation: 'entry-retagged' as const, touch: undefined };
   const outcome = await changeEntry(
     call.store,
-    blobChange(call, true),
+    tagsChange(call),
     ({ tags: _, ...record }) => (Object.keys(tags).length === 0 ? record : { ...record, tags }),
     options,
   );

@@ -1,10 +1,12 @@
 // The body of an upload as the namespace takes it: announced length, limits, expected sums.
-import { crc64ToBase64 } from '../../codec/crc64.ts';
+import { createHash } from 'node:crypto';
+import { crc64 as crc64Of, crc64ToBase64 } from '../../codec/crc64.ts';
 import type { Body } from '../../namespace/ingest.ts';
 import type { Call } from './call.ts';
-import { BlobError } from './errors.ts';
+import { BlobError, failureError } from './errors.ts';
 import { contentLength, crc64, md5 } from './headers-in.ts';
 import type { OutHeaders } from './headers-out.ts';
+import type { Headers } from './request.ts';
 
 /** Refuses a length that is missing or beyond `bytesMax` before a byte is read. */
 export function uploadBody(call: Call, bytesMax: number, wantMd5: boolean): Body {
@@ -29,6 +31,22 @@ export function uploadBody(call: Call, bytesMax: number, wantMd5: boolean): Body
     ...(expectedMd5 && { md5: expectedMd5 }),
     ...(expectedCrc64 !== undefined && { crc64: expectedCrc64 }),
   };
+}
+
+/** Of a body that was read whole: the sums that were sent with it are checked, and come back. */
+export function checkSums(headers: Headers, body: Uint8Array): Sums {
+  const expectedMd5 = md5(headers, 'content-md5');
+  const expectedCrc64 = crc64(headers, 'x-ms-content-crc64');
+  if (expectedMd5 !== undefined && expectedCrc64 !== undefined) throw new BlobError('BothCrc64AndMd5HeaderPresent');
+  const computed = expectedMd5 && createHash('md5').update(body).digest();
+  if (expectedMd5 !== undefined && computed !== undefined && !computed.equals(expectedMd5)) {
+    throw failureError({ kind: 'md5-mismatch', given: expectedMd5, computed });
+  }
+  const crc = crc64Of(body);
+  if (expectedCrc64 !== undefined && expectedCrc64 !== crc) {
+    throw failureError({ kind: 'crc64-mismatch', given: expectedCrc64, computed: crc });
+  }
+  return { md5: computed, crc64: crc };
 }
 
 interface Sums {

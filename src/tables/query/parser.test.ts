@@ -71,6 +71,7 @@ test('what the grammar does not have is refused', () => {
     'select _1 from BlobStorage limit -1',
     'select _1 from BlobStorage limit 1.5',
     'select sys.split(100) from BlobStorage',
+    'select sys.split(10485760) from BlobStorage limit 1',
     'select cast(_1 as blob) from BlobStorage',
     'select 1abc from BlobStorage',
     'select lower() from BlobStorage',

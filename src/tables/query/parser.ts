@@ -53,6 +53,9 @@ class Parser {
     const limit = this.#word('limit') ? this.#whole() : undefined;
     this.#symbol(';');
     if (this.#peek().kind !== 'end') this.#unexpected();
+    if (select.kind === 'split' && (where !== undefined || limit !== undefined || from.length > 0)) {
+      throw new QueryError('sys.split is of the whole blob');
+    }
     const named = alias !== undefined && { alias };
     return { select, from, ...named, ...(where !== undefined && { where }), ...(limit !== undefined && { limit }) };
   }
