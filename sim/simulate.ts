@@ -11,7 +11,7 @@ import { processGarbage } from '../src/namespace/garbage.ts';
 import { listEntries } from '../src/namespace/list.ts';
 import { pruneOnce } from '../src/namespace/prune.ts';
 import { reclaimOnce } from '../src/namespace/reclaim.ts';
-import { decodeRecord, encodeRecord, type SegmentRecord } from '../src/namespace/records.ts';
+import { decodeRecord, type SegmentRecord } from '../src/namespace/records.ts';
 import { recoverSegments } from '../src/namespace/recover.ts';
 import { rowsOf } from '../src/namespace/references.ts';
 import type { Store } from '../src/namespace/store.ts';
@@ -26,6 +26,7 @@ import {
   observeEntry,
 } from './observe.ts';
 import { type Answer, cause, type Operation, senderGone } from './operations.ts';
+import { excludes, isFault, retireUnmoved, shorten } from './rules.ts';
 import { Schedule } from './schedule.ts';
 import { Workload } from './workload.ts';
 import { type Shape, World } from './world.ts';
@@ -482,31 +483,4 @@ class Life {
       }),
     );
   }
-}
-
-/** A lock with "!" wants its name, or a container with all its names, to itself. */
-function excludes(a: string, b: string): boolean {
-  const [nameA, nameB] = [a.replace('!', ''), b.replace('!', '')];
-  return nameA === nameB && (a !== nameA || b !== nameB);
-}
-
-function isFault(error: unknown): boolean {
-  const { code, cause } = error as { code?: string; cause?: unknown };
-  return code === 'EIO' || code === 'ENOSPC' || (code === 'UNAVAILABLE' && cause !== undefined);
-}
-
-function shorten(text: string | undefined): string {
-  return text === undefined || text.length <= 200 ? `${text}` : `${text.slice(0, 100)}... of ${text.length}`;
-}
-
-/** The broken reclaim: a segment goes with what is in it. */
-async function retireUnmoved(store: Store): Promise<void> {
-  await store.engine.transact(async (txn) => {
-    for await (const { key, value } of rowsOf(txn, keys.segments())) {
-      const record = decodeRecord<SegmentRecord>(value);
-      if (record.state !== 'sealed' || (record.extentBytes ?? 0) === 0) continue;
-      txn.put(key, encodeRecord({ ...record, state: 'retired', retiredMs: 0 } satisfies SegmentRecord));
-      return;
-    }
-  });
 }

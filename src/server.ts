@@ -9,6 +9,7 @@ import { createAccount } from './namespace/accounts.ts';
 import { fsck as check } from './namespace/fsck.ts';
 import { nextSegment } from './namespace/segments.ts';
 import type { Store } from './namespace/store.ts';
+import { forgetTasks } from './namespace/tasks.ts';
 import { settleAudit } from './server/audit.ts';
 import { checkCertificate } from './server/certificate.ts';
 import { type ControlRequest, callControl, startControl } from './server/control.ts';
@@ -48,6 +49,8 @@ export async function serve(config: Config): Promise<number> {
   });
   const local = openStore(paths, config, metadata.committer);
   const recoverBelow = await nextSegment(local.store.engine);
+  // The lock says that no worker of an earlier run is left.
+  await forgetTasks(local.store.engine);
   await settleAudit(local.store.engine, config, logger);
   const workers = new Workers({ config, recoverBelow }, metadata.committer, logger);
   const metrics = createMetrics({ process: false });
@@ -156,7 +159,10 @@ function openHere(paths: DataPaths, config: Config): OpenStore {
 }
 
 async function addDevelopmentAccount(store: Store): Promise<void> {
-  const outcome = await createAccount(store, devAccount, [devKey, devKey], { by: 'causeway serve --dev', requestId: '' });
+  const outcome = await createAccount(store, devAccount, [devKey, devKey], {
+    by: 'causeway serve --dev',
+    requestId: '',
+  });
   if (outcome.kind !== 'ok' && outcome.kind !== 'account-exists')
     throw new Error(`the development account: ${outcome.kind}`);
 }

@@ -182,6 +182,7 @@ export const keys = {
   journal: (): Buffer => key(tags.journal),
   journalAll: (): Range => prefixRange(key(tags.journal)),
   task: (task: string): Buffer => key(tags.task, task),
+  tasks: (): Range => prefixRange(key(tags.task)),
   prune: (directory: Uint8Array): Buffer => key(tags.prune, directory),
   allPrune: (): Range => prefixRange(key(tags.prune)),
   setting: (name: string): Buffer => key(tags.setting, name),

@@ -41,6 +41,11 @@ export async function holdTask<T>(
   }
 }
 
+/** Of a store whose workers have all ended: what they held is free at once. */
+export function forgetTasks(engine: Engine): Promise<void> {
+  return engine.transact((txn) => txn.deleteRange(keys.tasks()));
+}
+
 function takeTask({ engine, clock }: TaskHolder, { name, owner, leaseMs }: Task): Promise<boolean> {
   const key = keys.task(name);
   return engine.transact(async (txn) => {

@@ -48,7 +48,8 @@ export async function verifyAudit(
   const sum = { chains: 0, files: 0, records: 0, gapRecords: 0, torn: 0 };
   for (const chain of new Set([...anchors.keys(), ...listed.chains.keys(), ...watch.remembered.keys()])) {
     const files = listed.chains.get(chain) ?? [];
-    const anchor = anchors.get(chain);
+    // One that began meanwhile has its row before its first file.
+    const anchor = anchors.get(chain) ?? (await anchorOf(engine, chain));
     if (anchor === undefined) {
       const what = files.length === 0 ? 'the chain is gone, which another names' : 'no chain of this store';
       report({ chain, ...(files[0] && { file: files[0].path }), what });
@@ -62,6 +63,10 @@ export async function verifyAudit(
     if (checked.isTorn) sum.torn++;
   }
   return sum;
+}
+
+async function anchorOf(engine: Pick<Engine, 'snapshot'>, chain: string): Promise<Anchor | undefined> {
+  return (await engine.snapshot(readAnchors)).find((each) => each.chain === chain);
 }
 
 function remember({ remembered }: Watch, { chain, seq, hash }: Head): void {
@@ -119,7 +124,7 @@ async function verifyChain(
     if (file.file >= before.from.file) await walk.file(file);
   }
   // What retention deleted while it was read is no finding.
-  const now = (await engine.snapshot(readAnchors)).find((each) => each.chain === chain) ?? before;
+  const now = (await anchorOf(engine, chain)) ?? before;
   for (const finding of walk.findings) if (finding.seq >= now.from.seq) watch.report(finding);
   const from = Math.max(walk.seq + 1, now.from.seq);
   const to = Math.max(...(watch.remembered.get(chain) ?? []).map(({ seq }) => seq));

@@ -15,10 +15,10 @@ import { corsHeaders, preflight } from './cors.ts';
 import { emptyBody } from './empty-body.ts';
 import { keyProblemCodes, refuseEncryption } from './encryption-headers.ts';
 import { BlobError, errorAnswer } from './errors.ts';
+import { findOperation } from './find-operation.ts';
 import type { Visit } from './gate.ts';
 import { entryTime, headerError, refuseUnsupported } from './headers-in.ts';
 import { checkMayChange } from './names.ts';
-import { findOperation, furtherActions } from './operations.ts';
 import {
   one,
   type ParsedRequest,
@@ -174,9 +174,6 @@ export class BlobDispatcher {
     const action = typeof operation.action === 'function' ? operation.action(parsed) : operation.action;
     seen.action = action;
     const { onlyIfNew } = await this.#authenticator.authorize(principal, action, credentials);
-    for (const further of furtherActions(action, incoming.headers)) {
-      await this.#authenticator.authorize(principal, further, credentials);
-    }
     checkMayChange(parsed.target.container, action);
     if (incoming.visit !== undefined) await this.#letIn(incoming.visit, parsed, principal, incoming.peer);
     refuseUnsupported(incoming.headers);

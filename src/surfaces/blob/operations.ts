@@ -11,7 +11,6 @@ import { abortCopy, copyBlob, copyBlobFromUrl, putBlobFromUrl } from './copy-blo
 import { createContainer } from './create-container.ts';
 import { deleteBlob, undeleteBlob } from './delete-blob.ts';
 import { deleteContainer } from './delete-container.ts';
-import { BlobError } from './errors.ts';
 import { getBlob, getBlobMetadata, getBlobProperties } from './get-blob.ts';
 import { getBlockList } from './get-block-list.ts';
 import { getContainer } from './get-container.ts';
@@ -30,7 +29,6 @@ import { putPage } from './put-page.ts';
 import { putPageFromUrl } from './put-page-from-url.ts';
 import { queryBlob } from './query-blob.ts';
 import type { ParsedRequest } from './request.ts';
-import { one } from './request.ts';
 import { restoreContainer } from './restore-container.ts';
 import { sealBlob } from './seal-blob.ts';
 import { getServiceProperties, setServiceProperties } from './service-properties.ts';
@@ -88,16 +86,6 @@ const deleteAction = ({ query }: ParsedRequest): Action => {
   if (query.has('deletetype')) return 'blob/delete-permanent';
   return query.has('versionid') ? 'blob/delete-version' : 'blob/delete';
 };
-
-/** What a request's headers ask for beside its operation: to set tags, to look at them, to retain what is written. */
-export function furtherActions(action: Action, headers: ParsedRequest['headers']): Action[] {
-  const further: Action[] = [];
-  if (headers['x-ms-if-tags'] !== undefined && action !== 'blob/tags-read') further.push('blob/tags-read');
-  if (headers['x-ms-tags'] !== undefined && action !== 'blob/tags-write') further.push('blob/tags-write');
-  const retains = 'x-ms-immutability-policy-until-date' in headers || 'x-ms-legal-hold' in headers;
-  if (retains && action !== 'blob/immutability') further.push('blob/immutability');
-  return further;
-}
 
 export const operations: readonly Operation[] = [
   {
@@ -493,37 +481,3 @@ export const operations: readonly Operation[] = [
     handle: setLegalHold,
   },
 ];
-
-const byKey = new Map<string, Operation[]>();
-/** What `Allow` names where another method was tried. */
-const methods = new Map<string, Set<string>>();
-for (const operation of operations) {
-  const key = keyOf(operation.level, operation.method, operation.restype, operation.comp);
-  byKey.set(key, [...(byKey.get(key) ?? []), operation]);
-  const anyMethod = keyOf(operation.level, '', operation.restype, operation.comp);
-  methods.set(anyMethod, (methods.get(anyMethod) ?? new Set()).add(operation.method));
-}
-
-function keyOf(level: string, method: string, restype: string | undefined, comp: string | undefined): string {
-  return `${level} ${method} ${restype ?? ''} ${comp ?? ''}`;
-}
-
-/** Throws the documented error for what is no operation. */
-export function findOperation(request: ParsedRequest): Operation {
-  const { target, query, method } = request;
-  const level = target.blob !== undefined ? 'blob' : target.container !== undefined ? 'container' : 'service';
-  const restype = query.size === 0 ? undefined : one(query, 'restype')?.toLowerCase();
-  const comp = query.size === 0 ? undefined : one(query, 'comp')?.toLowerCase();
-  const found = byKey.get(keyOf(level, method, restype, comp))?.find(({ when }) => when === undefined || when(request));
-  if (found !== undefined) return found;
-  const allowed = methods.get(keyOf(level, '', restype, comp));
-  if (allowed !== undefined) {
-    throw new BlobError('UnsupportedHttpVerb', {}, undefined, { Allow: [...allowed].join(',') });
-  }
-  const [name, value] = comp === undefined ? ['restype', restype ?? ''] : ['comp', comp];
-  throw new BlobError('InvalidQueryParameterValue', {
-    QueryParameterName: name,
-    QueryParameterValue: value,
-    Reason: 'It names no operation on this resource.',
-  });
-}

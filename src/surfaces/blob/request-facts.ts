@@ -56,6 +56,8 @@ export function furtherActions({ headers, target, query }: Asked, action: Action
   if (target.blob !== undefined) {
     const given = headers['x-ms-tags'];
     if (given !== undefined && given !== '' && action !== 'blob/tags-write') more.push('blob/tags-write');
+    const retains = 'x-ms-immutability-policy-until-date' in headers || 'x-ms-legal-hold' in headers;
+    if (retains && action !== 'blob/immutability') more.push('blob/immutability');
     if (headers['x-ms-if-tags'] !== undefined && action !== 'blob/tags-read') more.push('blob/tags-read');
   } else if (action === 'container/list') {
     const include = query.get('include')?.join(',').toLowerCase() ?? '';
