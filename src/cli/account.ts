@@ -83,9 +83,10 @@ export function connectionString(
   account: string,
   key: string,
   { blob }: Pick<Done, 'blob'>,
-  { host, blobPort }: Config,
+  { host, blobPort, tlsCertificate }: Config,
 ): string {
-  const endpoint = `${blob ?? `http://${reachable(host)}:${blobPort}`}/${account}`;
+  const scheme = tlsCertificate ? 'https' : 'http';
+  const endpoint = `${blob ?? `${scheme}://${reachable(host)}:${blobPort}`}/${account}`;
   const protocol = endpoint.startsWith('https:') ? 'https' : 'http';
   return `DefaultEndpointsProtocol=${protocol};AccountName=${account};AccountKey=${key};BlobEndpoint=${endpoint};`;
 }

@@ -223,7 +223,7 @@ test('the metrics of all workers are one text, and count every request once', as
   }
 });
 
-test('the admin listener tells health, takes nothing but reads, and is not the Blob API', async () => {
+test('the admin listener tells health, asks for a credential for all else, and is not the Blob API', async () => {
   const server = await Server.start({ data: join(work, 'health'), workers: 1 });
   try {
     for (const path of ['/healthz', '/readyz', '/healthz?verbose']) {
@@ -235,9 +235,9 @@ test('the admin listener tells health, takes nothing but reads, and is not the B
     }
     for (const method of ['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS'])
       for (const path of ['/healthz', '/metrics', '/'])
-        assert.equal((await server.fromAdmin(path, method)).status, 405);
+        assert.equal((await server.fromAdmin(path, method)).status, path === '/' ? 401 : 405, `${method} ${path}`);
     for (const path of ['/', '/nothing', '/metrics/', `/${developmentAccount}?comp=list`])
-      assert.equal((await server.fromAdmin(path)).status, 404);
+      assert.equal((await server.fromAdmin(path)).status, 401);
     process.kill(server.workers()[0] as number, 'SIGKILL');
     const status = async (): Promise<number> => (await server.fromAdmin('/readyz')).status;
     await eventually(async () => (await status()) === 503, 'not ready without a worker');

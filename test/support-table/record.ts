@@ -4,7 +4,7 @@ import { serviceCall, type TestRequest, type TestSurface, testAccount } from '..
 import { BlobError } from '../../src/surfaces/blob/errors.ts';
 import { refuseEncryption } from '../../src/surfaces/blob/encryption-headers.ts';
 import { refuseUnsupported } from '../../src/surfaces/blob/headers-in.ts';
-import { findOperation } from '../../src/surfaces/blob/operations.ts';
+import { findOperation } from '../../src/surfaces/blob/find-operation.ts';
 import { parseQuery } from '../../src/surfaces/blob/request.ts';
 import type { Answer } from '../../src/surfaces/http/answer.ts';
 

@@ -172,17 +172,17 @@ export const versions: Checks = {
   },
 
   'deleting a version needs the right to delete versions': async (kit) => {
-    const { blob, first } = await twice(kit);
+    const { container, blob, first } = await twice(kit);
     const past = blob.withVersion(first);
-    const sas = (permissions: string): Promise<string> =>
-      blob.generateSasUrl({
-        permissions: kit.sdk.BlobSASPermissions.parse(permissions),
-        expiresOn: new Date(Date.now() + 3_600_000),
-      });
-    const withVersion = (url: string): Sdk => kit.blobAt(`${url}&versionid=${encodeURIComponent(first)}`);
-    await refused(withVersion(await sas('d')).delete(), 403, 'AuthorizationPermissionMismatch', 'AuthorizationFailure');
+    const expiresOn = new Date(Date.now() + 3_600_000);
+    const signed = async (letters: string): Promise<Sdk> => {
+      const permissions = kit.sdk.ContainerSASPermissions.parse(letters);
+      const url: string = await container.generateSasUrl({ permissions, expiresOn });
+      return kit.containerAt(url).getBlobClient('a').withVersion(first);
+    };
+    await refused((await signed('rwd')).delete(), 403, 'AuthorizationPermissionMismatch');
     assert.equal(await past.exists(), true);
-    await withVersion(await sas('x')).delete();
+    await (await signed('x')).delete();
     assert.equal(await past.exists(), false);
   },
 };
