@@ -2,6 +2,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
+import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { makeAuthority, makeCertificate } from '../test/support/certificates.ts';
 import { type IssuerClient, startIssuer } from '../test/support/issuer.ts';
 import type { GateContext, RunningServer } from './gate.ts';
@@ -38,9 +39,8 @@ export interface EntraStage {
   readonly tenant: string;
   /** `authorityHost` of a credential. */
   readonly authorityHost: string;
-  /** Paths of the PEM file of who signed both certificates, and the PEM itself. */
+  /** The PEM file of who signed the certificates of both; this process trusts it already. */
   readonly caPath: string;
-  readonly ca: string;
   readonly principals: Readonly<Record<Who, Principal>>;
   /** A token that would be right if another tenant's issuer had made it. */
   strangerToken(): Promise<string>;
@@ -72,6 +72,8 @@ export async function startEntra(
 ): Promise<EntraStage> {
   const directory = join(context.workDir, 'certificates');
   const authority = makeAuthority(directory);
+  // What NODE_EXTRA_CA_CERTS does for an application, for the rest of this process.
+  setDefaultCACertificates([...getCACertificates('default'), authority.certificate]);
   const loopback = ['DNS:localhost', 'IP:127.0.0.1', 'IP:::1'];
   const certificate = makeCertificate(authority, directory, 'server', {
     names: [...loopback, ...(options.names ?? []).map((name) => `DNS:${name}`)],
@@ -114,7 +116,6 @@ export async function startEntra(
     tenant: issuer.tenant,
     authorityHost: issuer.url,
     caPath: authority.certificatePath,
-    ca: authority.certificate,
     principals: Object.fromEntries(principals) as Record<Who, Principal>,
     strangerToken: () =>
       issuer.token(randomUUID(), { claims: { iss: `${issuer.url}/${randomUUID()}/`, tid: randomUUID() } }),

@@ -1,8 +1,9 @@
-// Brings what gates need, in pinned versions, into the cache directory: npm packages, Python environments, Debian packages.
+// Brings what gates need, in pinned versions, into the cache directory: npm packages, Python environments, Java class paths.
 
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
 import type { GateContext } from './gate.ts';
 import { runOrThrow, runProcess } from './process.ts';
 
@@ -55,6 +56,40 @@ export async function pythonVenv(
     await runOrThrow(python(fresh), args, { timeoutMs: installTimeoutMs });
   });
   return python(directory);
+}
+
+/** Compiles the Java sources of a folder with a `pom.xml`; resolves with the class path that runs them. */
+export async function mavenBuild(context: InstallContext, folder: string, sources: string): Promise<string> {
+  const has =
+    (program: string): (() => Promise<boolean>) =>
+    async () =>
+      runProcess(program, ['-version']).then(
+        ({ code }) => code === 0,
+        () => false,
+      );
+  await debianPackage(context, 'default-jdk-headless', has('javac'));
+  await debianPackage(context, 'maven', has('mvn'));
+  // What is downloaded outlives a change of the sources.
+  const repository = join(context.cacheDir, 'maven-repository');
+  const directory = await once(context, folder, await digest(sources), async (fresh) => {
+    const settings = [`-Dmaven.repo.local=${repository}`, `-Dgate.build=${join(fresh, 'build')}`];
+    const goals = ['compile', 'dependency:build-classpath', `-Dmdep.outputFile=${join(fresh, 'classpath')}`];
+    const args = ['--batch-mode', '--quiet', '--no-transfer-progress', '--file', join(sources, 'pom.xml')];
+    await runOrThrow('mvn', [...args, ...settings, ...goals], { timeoutMs: installTimeoutMs });
+  });
+  const dependencies = await readFile(join(directory, 'classpath'), 'utf8');
+  return `${join(directory, 'build', 'classes')}:${dependencies.trim()}`;
+}
+
+/** Of all files below a folder, by name and content. */
+async function digest(folder: string): Promise<string> {
+  const hash = createHash('sha256');
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const paths = entries.filter((entry) => entry.isFile() && /\.(java|xml)$/.test(entry.name));
+  for (const path of paths.map((entry) => join(entry.parentPath, entry.name)).sort()) {
+    hash.update(relative(folder, path)).update(await readFile(path));
+  }
+  return hash.digest('hex');
 }
 
 /** Installs a Debian package unless `present()`; without apt-get or root it throws a line that says what to do. */

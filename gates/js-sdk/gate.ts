@@ -4,7 +4,6 @@ import { AssertionError } from 'node:assert';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { startEntra } from '../entra.ts';
 import type { Gate, GateContext, ServerAccess } from '../gate.ts';
 import { npmPackages } from '../install.ts';
@@ -130,8 +129,6 @@ async function runEntra(stage: Stage): Promise<void> {
   const directory = await npmPackages(context, `identity-${identityVersion}`, packages);
   const identity: Sdk = createRequire(join(directory, 'package.json'))('@azure/identity');
   const entraStage = await startEntra(context);
-  // What NODE_EXTRA_CA_CERTS does for an application, for the rest of this process.
-  setDefaultCACertificates([...getCACertificates('default'), entraStage.ca]);
   try {
     const run = ([name, check]: readonly [string, Check]): Promise<void> =>
       runCheck(stage, `entra: ${name}`, check, entraStage.server.access, entraStage.manager);

@@ -1,10 +1,11 @@
 // Listens to handlers: which headers and parameters of a request they ask for, and which headers they answer with.
-import { type BlobCall, type Call, type ContainerCall } from '../../src/surfaces/blob/call.ts';
+
 import { serviceCall, type TestRequest, type TestSurface, testAccount } from '../../src/surfaces/blob/call.testing.ts';
-import { BlobError } from '../../src/surfaces/blob/errors.ts';
+import type { BlobCall, Call, ContainerCall } from '../../src/surfaces/blob/call.ts';
 import { refuseEncryption } from '../../src/surfaces/blob/encryption-headers.ts';
-import { refuseUnsupported } from '../../src/surfaces/blob/headers-in.ts';
+import { BlobError } from '../../src/surfaces/blob/errors.ts';
 import { findOperation } from '../../src/surfaces/blob/find-operation.ts';
+import { refuseUnsupported } from '../../src/surfaces/blob/headers-in.ts';
 import { parseQuery } from '../../src/surfaces/blob/request.ts';
 import type { Answer } from '../../src/surfaces/http/answer.ts';
 

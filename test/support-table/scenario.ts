@@ -47,7 +47,8 @@ export async function play(): Promise<Played> {
   const wrapping = Buffer.alloc(32, 5);
   const local = {
     wrap: async (_url: string | undefined, key: Buffer) => ({ wrapped: wrapKey(wrapping, key), keyVersion: '1' }),
-    unwrap: async (_url: string | undefined, { wrapped }: { wrapped: Buffer }) => unwrapKey(wrapping, wrapped) as Buffer,
+    unwrap: async (_url: string | undefined, { wrapped }: { wrapped: Buffer }) =>
+      unwrapKey(wrapping, wrapped) as Buffer,
   };
   const keyring = new Keyring({ engine: opened.store.engine, clock: opened.clock, providers: { local } });
   const surface: TestSurface = {
@@ -91,7 +92,13 @@ class Day {
   }
 
   /** `path` as in an address, without the account; `status` is what must come back. */
-  async #do(status: number, method: string, path: string, headers: Rest['headers'] = {}, rest: Rest = {}): Promise<Outcome> {
+  async #do(
+    status: number,
+    method: string,
+    path: string,
+    headers: Rest['headers'] = {},
+    rest: Rest = {},
+  ): Promise<Outcome> {
     this.#surface.clock.advance(1000);
     const [names = '', query = ''] = path.split('?');
     const [container, ...blob] = names.split('/');
@@ -125,10 +132,16 @@ class Day {
     const info = `<KeyInfo><Expiry>${iso.slice(0, 19)}Z</Expiry></KeyInfo>`;
     await this.#do(200, 'POST', '?restype=service&comp=userdelegationkey', {}, { body: info, more: { principal } });
     const part = `Content-Type: application/http\r\n\r\nDELETE /${testAccount}/box/none HTTP/1.1\r\n\r\n`;
-    await this.#do(202, 'POST', '?comp=batch', { 'Content-Type': 'multipart/mixed; boundary=b' }, {
-      body: `--b\r\n${part}\r\n--b--\r\n`,
-      runPart: async () => ({ status: 202, headers: {} }),
-    });
+    await this.#do(
+      202,
+      'POST',
+      '?comp=batch',
+      { 'Content-Type': 'multipart/mixed; boundary=b' },
+      {
+        body: `--b\r\n${part}\r\n--b--\r\n`,
+        runPart: async () => ({ status: 202, headers: {} }),
+      },
+    );
     this.#preflight();
   }
 
@@ -145,7 +158,13 @@ class Day {
         return target[name];
       },
     });
-    const rule = { origins: ['https://a.example'], methods: ['GET'], allowedHeaders: ['*'], exposedHeaders: [], maxAgeS: 5 };
+    const rule = {
+      origins: ['https://a.example'],
+      methods: ['GET'],
+      allowedHeaders: ['*'],
+      exposedHeaders: [],
+      maxAgeS: 5,
+    };
     const answer = preflight({ cors: [rule] }, headers);
     for (const name in answer.headers) heard.headersSent.add(name.toLowerCase());
     heard.succeeded = {};
@@ -165,7 +184,10 @@ class Day {
     await this.#do(200, 'PUT', 'gone?restype=container&comp=lease', { ...id, 'x-ms-lease-action': 'renew' });
     await this.#do(200, 'GET', 'gone?restype=container');
     await this.#do(200, 'GET', 'box?restype=container');
-    await this.#do(202, 'PUT', 'gone?restype=container&comp=lease', { 'x-ms-lease-action': 'break', 'x-ms-lease-break-period': '0' });
+    await this.#do(202, 'PUT', 'gone?restype=container&comp=lease', {
+      'x-ms-lease-action': 'break',
+      'x-ms-lease-break-period': '0',
+    });
     await this.#do(202, 'DELETE', 'gone?restype=container');
     const wanted = { prefix: 'gone', from: '', limit: 10, deleted: true };
     const { containers } = await listContainers(this.#surface.store, testAccount, wanted);
@@ -176,10 +198,23 @@ class Day {
   }
 
   async #blockBlobs(): Promise<void> {
-    const tagged = { ...block, 'x-ms-tags': 'a=b', 'x-ms-meta-a': 'b', 'x-ms-access-tier': 'Cool', 'x-ms-blob-content-language': 'en' };
-    const headers = { 'x-ms-blob-content-encoding': 'gzip', 'x-ms-blob-content-disposition': 'inline', 'x-ms-blob-cache-control': 'x' };
+    const tagged = {
+      ...block,
+      'x-ms-tags': 'a=b',
+      'x-ms-meta-a': 'b',
+      'x-ms-access-tier': 'Cool',
+      'x-ms-blob-content-language': 'en',
+    };
+    const headers = {
+      'x-ms-blob-content-encoding': 'gzip',
+      'x-ms-blob-content-disposition': 'inline',
+      'x-ms-blob-cache-control': 'x',
+    };
     await this.#do(201, 'PUT', 'box/a', { ...tagged, ...headers }, { body: 'a,b\n1,2\n' });
-    for (const [name, more] of [['keyed', customerKey], ['scoped', scope]] as const) {
+    for (const [name, more] of [
+      ['keyed', customerKey],
+      ['scoped', scope],
+    ] as const) {
       await this.#do(201, 'PUT', `box/${name}`, { ...block, ...more }, { body: 'text' });
       await this.#do(201, 'PUT', `box/${name}-blocks?comp=block&blockid=${blockId}`, more, { body: 'text' });
       const list = `<BlockList><Latest>${blockId}</Latest></BlockList>`;
@@ -191,20 +226,36 @@ class Day {
     await this.#do(201, 'PUT', 'box/blocks?comp=blocklist', { 'Content-MD5': md5(list) }, { body: list });
     await this.#do(200, 'GET', 'box/blocks?comp=blocklist');
     for (const more of [{}, customerKey]) {
-      await this.#do(200, 'PUT', `box/${more === customerKey ? 'keyed' : 'a'}?comp=metadata`, { 'x-ms-meta-a': 'b', ...more });
+      await this.#do(200, 'PUT', `box/${more === customerKey ? 'keyed' : 'a'}?comp=metadata`, {
+        'x-ms-meta-a': 'b',
+        ...more,
+      });
     }
     await this.#do(200, 'PUT', 'box/scoped?comp=metadata', { 'x-ms-meta-a': 'b' });
-    await this.#do(200, 'PUT', 'box/a?comp=properties', { ...headers, 'x-ms-blob-content-type': 'text/csv', 'x-ms-blob-content-md5': md5('x'), 'x-ms-blob-content-language': 'en' });
-    await this.#do(204, 'PUT', 'box/a?comp=tags', {}, { body: '<Tags><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tags>' });
+    await this.#do(200, 'PUT', 'box/a?comp=properties', {
+      ...headers,
+      'x-ms-blob-content-type': 'text/csv',
+      'x-ms-blob-content-md5': md5('x'),
+      'x-ms-blob-content-language': 'en',
+    });
+    await this.#do(
+      204,
+      'PUT',
+      'box/a?comp=tags',
+      {},
+      { body: '<Tags><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tags>' },
+    );
     await this.#do(200, 'GET', 'box/a?comp=tags');
     await this.#do(200, 'GET', 'box/a?comp=metadata');
     await this.#do(200, 'PUT', 'box/a?comp=tier', { 'x-ms-access-tier': 'Cold' });
-    await this.#do(201, 'PUT', 'box/a?comp=snapshot');
+    const { headers: taken } = await this.#do(201, 'PUT', 'box/a?comp=snapshot');
+    for (const method of ['GET', 'HEAD']) await this.#do(200, method, `box/a?snapshot=${taken['x-ms-snapshot']}`);
     const { headers: leased } = await this.#do(201, 'PUT', 'box/a?comp=lease', lease);
     await this.#read('a');
     await this.#read('keyed', customerKey);
     await this.#read('scoped');
-    const query = '<QueryRequest><QueryType>SQL</QueryType><Expression>SELECT * FROM BlobStorage</Expression></QueryRequest>';
+    const query =
+      '<QueryRequest><QueryType>SQL</QueryType><Expression>SELECT * FROM BlobStorage</Expression></QueryRequest>';
     await this.#do(200, 'POST', 'box/a?comp=query', {}, { body: query });
     await this.#do(200, 'POST', 'box/keyed?comp=query', customerKey, { body: query });
     await this.#do(200, 'POST', 'box/scoped?comp=query', {}, { body: query });
@@ -216,21 +267,37 @@ class Day {
 
   async #read(name: string, headers = {}): Promise<void> {
     await this.#do(200, 'GET', `box/${name}`, headers);
-    await this.#do(206, 'GET', `box/${name}`, { 'x-ms-range': 'bytes=0-1', 'x-ms-range-get-content-crc64': 'true', ...headers });
+    await this.#do(206, 'GET', `box/${name}`, {
+      'x-ms-range': 'bytes=0-1',
+      'x-ms-range-get-content-crc64': 'true',
+      ...headers,
+    });
     await this.#do(200, 'HEAD', `box/${name}`, headers);
   }
 
   async #copies(): Promise<void> {
     const from = { 'x-ms-copy-source': url('box/a') };
+    await this.#do(201, 'PUT', 'box/cold', { ...block, 'x-ms-access-tier': 'Archive' }, { body: 'x' });
     await this.#do(202, 'PUT', 'box/copy', from);
     await this.#do(202, 'PUT', 'box/copy-sync', { ...from, 'x-ms-requires-sync': 'true', ...scope });
     await this.#do(201, 'PUT', 'box/put-from', { ...from, ...block });
-    for (const more of [customerKey, scope]) await this.#do(201, 'PUT', 'box/put-from-2', { ...from, ...block, ...more });
+    for (const more of [customerKey, scope])
+      await this.#do(201, 'PUT', 'box/put-from-2', { ...from, ...block, ...more });
+    await this.#do(202, 'PUT', 'box/thawed', { 'x-ms-copy-source': url('box/cold'), 'x-ms-access-tier': 'Hot' });
     await this.#read('copy');
-    await this.#do(200, 'POST', 'box/copy?comp=query', {}, { body: '<QueryRequest><QueryType>SQL</QueryType><Expression>SELECT * FROM BlobStorage</Expression></QueryRequest>' });
+    await this.#do(
+      200,
+      'POST',
+      'box/copy?comp=query',
+      {},
+      {
+        body: '<QueryRequest><QueryType>SQL</QueryType><Expression>SELECT * FROM BlobStorage</Expression></QueryRequest>',
+      },
+    );
     await this.#do(409, 'PUT', 'box/copy?comp=copy&copyid=x', { 'x-ms-copy-action': 'abort' });
     const block1 = `box/from-url?comp=block&blockid=${blockId}`;
-    for (const more of [{}, customerKey, scope]) await this.#do(201, 'PUT', block1.replace('from-url', `from-${Object.keys(more).length}`), { ...from, ...more });
+    for (const more of [{}, customerKey, scope])
+      await this.#do(201, 'PUT', block1.replace('from-url', `from-${Object.keys(more).length}`), { ...from, ...more });
     await this.#do(201, 'PUT', block1, { ...from, 'x-ms-source-content-md5': md5('a,b\n1,2\n') });
     const none = { 'x-ms-copy-source': url('box/none') };
     await this.#do(404, 'PUT', 'box/copy', none);
@@ -241,33 +308,51 @@ class Day {
 
   async #appendBlobs(): Promise<void> {
     const none = { 'x-ms-copy-source': url('box/none') };
-    for (const [name, more] of [['log', {}], ['log-keyed', customerKey], ['log-scoped', scope]] as const) {
+    for (const [name, more] of [
+      ['log', {}],
+      ['log-keyed', customerKey],
+      ['log-scoped', scope],
+    ] as const) {
       await this.#do(201, 'PUT', `box/${name}`, { 'x-ms-blob-type': 'AppendBlob', ...more });
       await this.#do(201, 'PUT', `box/${name}?comp=appendblock`, more, { body: 'text' });
       const from = { 'x-ms-copy-source': url('box/a'), ...more };
       await this.#do(201, 'PUT', `box/${name}?comp=appendblock`, from);
-      await this.#do(201, 'PUT', `box/${name}?comp=appendblock`, { ...from, 'x-ms-source-content-md5': md5('a,b\n1,2\n') });
+      await this.#do(201, 'PUT', `box/${name}?comp=appendblock`, {
+        ...from,
+        'x-ms-source-content-md5': md5('a,b\n1,2\n'),
+      });
     }
     await this.#do(201, 'PUT', 'box/log?comp=appendblock', { 'Content-MD5': md5('text') }, { body: 'text' });
     await this.#do(404, 'PUT', 'box/log?comp=appendblock', none);
     await this.#do(200, 'PUT', 'box/log?comp=seal');
+    await this.#do(202, 'PUT', 'box/log-copy', { 'x-ms-copy-source': url('box/log'), 'x-ms-seal-blob': 'true' });
     await this.#read('log');
   }
 
   async #pageBlobs(): Promise<void> {
     const write = { 'x-ms-page-write': 'update', 'x-ms-range': 'bytes=0-511' };
-    for (const [name, more] of [['disk', {}], ['disk-keyed', customerKey], ['disk-scoped', scope]] as const) {
+    for (const [name, more] of [
+      ['disk', {}],
+      ['disk-keyed', customerKey],
+      ['disk-scoped', scope],
+    ] as const) {
       const made = { 'x-ms-blob-type': 'PageBlob', 'x-ms-blob-content-length': '1024', ...more };
       await this.#do(201, 'PUT', `box/${name}`, made);
       await this.#do(201, 'PUT', `box/${name}?comp=page`, { ...write, ...more }, { body: page });
       const from = { 'x-ms-copy-source': url('box/disk'), 'x-ms-source-range': 'bytes=0-511', ...write, ...more };
       await this.#do(201, 'PUT', `box/${name}?comp=page`, from);
       await this.#do(201, 'PUT', `box/${name}?comp=page`, { ...from, 'x-ms-source-content-md5': md5(page) });
-      await this.#do(201, 'PUT', `box/${name}?comp=page`, { ...write, 'x-ms-page-write': 'clear', ...more });
     }
+    const clear = { ...write, 'x-ms-page-write': 'clear' };
+    await this.#do(409, 'PUT', 'box/disk-keyed?comp=page', clear);
+    await this.#do(201, 'PUT', 'box/disk-keyed?comp=page', { ...clear, ...customerKey });
     await this.#do(201, 'PUT', 'box/disk?comp=page', { ...write, 'Content-MD5': md5(page) }, { body: page });
     const none = { 'x-ms-copy-source': url('box/none'), 'x-ms-source-range': 'bytes=0-511', ...write };
     await this.#do(404, 'PUT', 'box/disk?comp=page', none);
+    // Range is looked at where x-ms-range is not there.
+    await this.#do(400, 'PUT', 'box/disk?comp=page', { 'x-ms-page-write': 'update' });
+    const { 'x-ms-range': _, ...unranged } = none;
+    await this.#do(400, 'PUT', 'box/disk?comp=page', unranged);
     await this.#do(200, 'PUT', 'box/disk?comp=properties', { 'x-ms-blob-content-length': '2048' });
     await this.#do(200, 'GET', 'box/disk?comp=pagelist');
     const { headers } = await this.#do(201, 'PUT', 'box/disk?comp=snapshot');
@@ -282,9 +367,10 @@ class Day {
     await this.#do(201, 'PUT', 'box/old', { ...block, 'x-ms-access-tier': 'Archive' }, { body: 'x' });
     await this.#do(202, 'PUT', 'box/old?comp=tier', { 'x-ms-access-tier': 'Hot', 'x-ms-rehydrate-priority': 'High' });
     await this.#do(200, 'HEAD', 'box/old');
-    await this.#do(201, 'PUT', 'box/inferred', block, { body: 'x' });
+    const { headers } = await this.#do(201, 'PUT', 'box/inferred', block, { body: 'x' });
     await this.#do(200, 'HEAD', 'box/inferred');
     await this.#do(202, 'DELETE', 'box/inferred');
+    await this.#do(202, 'DELETE', `box/inferred?versionid=${headers['x-ms-version-id']}`);
     await this.#do(200, 'PUT', 'box/inferred?comp=undelete');
     const until = new Date(this.#surface.clock.now() + dayMs).toUTCString();
     await this.#do(200, 'PUT', 'box/a?comp=immutabilitypolicies', { 'x-ms-immutability-policy-until-date': until });
@@ -299,7 +385,11 @@ class Day {
   async #refusals(): Promise<void> {
     const id = 'aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa';
     for (const path of ['box/a?comp=lease', 'back?restype=container&comp=lease']) {
-      await this.#do(409, 'PUT', path, { 'x-ms-lease-action': 'change', 'x-ms-lease-id': id, 'x-ms-proposed-lease-id': id });
+      await this.#do(409, 'PUT', path, {
+        'x-ms-lease-action': 'change',
+        'x-ms-lease-id': id,
+        'x-ms-proposed-lease-id': id,
+      });
     }
   }
 

@@ -1,11 +1,10 @@
 // Operations on the service and on containers, as the REST reference and the SDKs' specification list them.
-import { type Documented, partial, ignored, refused, times, lease, metadata, content, stamp, noHns, upn } from './words.ts';
+import { type Documented, ignored, lease, metadata, noHns, partial, refused, stamp, times, upn } from './words.ts';
 
 export const service: readonly Documented[] = [
   {
     title: 'List Containers',
     page: 'list-containers2',
-    level: 'service',
     rows: ['ListContainers'],
     query: 'prefix marker maxresults include',
     response: 'content-type',
@@ -13,21 +12,18 @@ export const service: readonly Documented[] = [
   {
     title: 'Set Blob Service Properties',
     page: 'set-blob-service-properties',
-    level: 'service',
     rows: ['SetBlobServiceProperties'],
     missing: 'HourMetrics and MinuteMetrics are kept and nothing is written for them',
   },
   {
     title: 'Get Blob Service Properties',
     page: 'get-blob-service-properties',
-    level: 'service',
     rows: ['GetBlobServiceProperties'],
     response: 'content-type',
   },
   {
     title: 'Preflight Blob Request',
     page: 'preflight-blob-request',
-    level: 'blob',
     rows: ['PreflightBlobRequest'],
     request: 'origin access-control-request-method access-control-request-headers',
     response:
@@ -37,7 +33,6 @@ export const service: readonly Documented[] = [
   {
     title: 'Get Blob Service Stats',
     page: 'get-blob-service-stats',
-    level: 'service',
     rows: ['GetBlobServiceStats'],
     instead: {
       code: 'InvalidQueryParameterValue',
@@ -47,21 +42,18 @@ export const service: readonly Documented[] = [
   {
     title: 'Get Account Information',
     page: 'get-account-information',
-    level: 'service',
     rows: ['GetAccountInformation'],
     response: 'x-ms-sku-name x-ms-account-kind x-ms-is-hns-enabled',
   },
   {
     title: 'Get User Delegation Key',
     page: 'get-user-delegation-key',
-    level: 'service',
     rows: ['GetUserDelegationKey'],
     response: 'content-type',
   },
   {
     title: 'Blob Batch',
     page: 'blob-batch',
-    level: 'service',
     rows: ['BlobBatch'],
     request: 'content-type',
     response: 'content-type',
@@ -69,7 +61,6 @@ export const service: readonly Documented[] = [
   {
     title: 'Find Blobs by Tags',
     page: 'find-blobs-by-tags',
-    level: 'service',
     rows: ['FindBlobsByTags'],
     query: 'where marker maxresults include',
     response: 'content-type',
@@ -81,7 +72,6 @@ export const containers: readonly Documented[] = [
   {
     title: 'Create Container',
     page: 'create-container',
-    level: 'container',
     rows: ['CreateContainer'],
     request: `${metadata} x-ms-blob-public-access x-ms-default-encryption-scope x-ms-deny-encryption-scope-override`,
     response: stamp,
@@ -89,7 +79,6 @@ export const containers: readonly Documented[] = [
   {
     title: 'Get Container Properties',
     page: 'get-container-properties',
-    level: 'container',
     rows: ['GetContainerProperties'],
     request: lease,
     response:
@@ -100,7 +89,6 @@ export const containers: readonly Documented[] = [
   {
     title: 'Get Container Metadata',
     page: 'get-container-metadata',
-    level: 'container',
     rows: ['GetContainerMetadata'],
     request: lease,
     response: `${stamp} ${metadata}`,
@@ -108,7 +96,6 @@ export const containers: readonly Documented[] = [
   {
     title: 'Set Container Metadata',
     page: 'set-container-metadata',
-    level: 'container',
     rows: ['SetContainerMetadata'],
     request: `${lease} ${metadata} if-modified-since`,
     response: stamp,
@@ -116,7 +103,6 @@ export const containers: readonly Documented[] = [
   {
     title: 'Get Container ACL',
     page: 'get-container-acl',
-    level: 'container',
     rows: ['GetContainerAcl'],
     request: lease,
     response: `${stamp} content-type x-ms-blob-public-access`,
@@ -124,7 +110,6 @@ export const containers: readonly Documented[] = [
   {
     title: 'Set Container ACL',
     page: 'set-container-acl',
-    level: 'container',
     rows: ['SetContainerAcl'],
     request: `${lease} ${times} x-ms-blob-public-access`,
     response: stamp,
@@ -132,14 +117,12 @@ export const containers: readonly Documented[] = [
   {
     title: 'Delete Container',
     page: 'delete-container',
-    level: 'container',
     rows: ['DeleteContainer'],
     request: `${lease} ${times}`,
   },
   {
     title: 'Lease Container',
     page: 'lease-container',
-    level: 'container',
     rows: ['LeaseContainer'],
     request: `${lease} ${times} x-ms-lease-action x-ms-lease-break-period x-ms-lease-duration x-ms-proposed-lease-id`,
     response: `${stamp} x-ms-lease-id x-ms-lease-time`,
@@ -147,17 +130,18 @@ export const containers: readonly Documented[] = [
   {
     title: 'Restore Container',
     page: 'restore-container',
-    level: 'container',
     rows: ['RestoreContainer'],
     request: 'x-ms-deleted-container-name x-ms-deleted-container-version',
   },
   {
     title: 'Rename Container',
-    level: 'container',
     rows: [],
     query: '',
     request: 'x-ms-source-container-name x-ms-source-lease-id',
-    instead: { code: 'InvalidQueryParameterValue', why: 'it is not in the reference, and Azure does not serve it' },
+    instead: {
+      code: 'InvalidQueryParameterValue',
+      why: 'it stands in the specification of the SDKs and not in the reference',
+    },
     marks: {
       request: {
         'x-ms-source-container-name': refused('the operation is'),
@@ -168,7 +152,6 @@ export const containers: readonly Documented[] = [
   {
     title: 'List Blobs',
     page: 'list-blobs',
-    level: 'container',
     rows: ['ListBlobs'],
     query: 'prefix delimiter marker maxresults include showonly startfrom endbefore',
     request: 'accept x-ms-upn',

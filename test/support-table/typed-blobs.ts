@@ -1,11 +1,35 @@
 // Operations on blobs of one type, as the REST reference and the SDKs' specification list them.
-import { type Documented, version, neverSent, times, conditions, lease, key, sealing, metadata, sums, structured, retention, content, source, sourceKey, sequence, stamp, sealed, sourceErrors, structuredIn, structuredOut, intent, sourceKeyHere, tierOfBlock, emptyMd5 } from './words.ts';
+import {
+  conditions,
+  content,
+  type Documented,
+  emptyMd5,
+  intent,
+  key,
+  lease,
+  metadata,
+  neverSent,
+  retention,
+  sealed,
+  sealing,
+  sequence,
+  source,
+  sourceErrors,
+  sourceKey,
+  sourceKeyHere,
+  stamp,
+  structured,
+  structuredIn,
+  structuredOut,
+  sums,
+  tierOfBlock,
+  times,
+} from './words.ts';
 
 export const typed: readonly Documented[] = [
   {
     title: 'Put Block',
     page: 'put-block',
-    level: 'blob',
     rows: ['PutBlock'],
     query: 'blockid',
     request: `${sums} ${structured} ${sealing} ${lease}`,
@@ -15,7 +39,6 @@ export const typed: readonly Documented[] = [
   {
     title: 'Put Block From URL',
     page: 'put-block-from-url',
-    level: 'blob',
     rows: ['PutBlockFromUrl'],
     query: 'blockid',
     request: `${source} x-ms-source-range x-ms-source-content-md5 x-ms-source-content-crc64 ${sourceKey} ${sealing} ${lease}`,
@@ -25,7 +48,6 @@ export const typed: readonly Documented[] = [
   {
     title: 'Put Block List',
     page: 'put-block-list',
-    level: 'blob',
     rows: ['PutBlockList'],
     request: `${sums} ${content} ${metadata} x-ms-tags x-ms-access-tier ${retention} ${sealing} ${lease} ${conditions}`,
     response: `${stamp} ${sums} x-ms-version-id ${sealed}`,
@@ -34,7 +56,6 @@ export const typed: readonly Documented[] = [
   {
     title: 'Get Block List',
     page: 'get-block-list',
-    level: 'blob',
     rows: ['GetBlockList'],
     query: 'snapshot versionid blocklisttype',
     request: `${lease} x-ms-if-tags`,
@@ -43,7 +64,6 @@ export const typed: readonly Documented[] = [
   {
     title: 'Query Blob Contents',
     page: 'query-blob-contents',
-    level: 'blob',
     rows: ['QueryBlobContents'],
     query: 'snapshot versionid',
     request: `${key} ${lease} ${conditions}`,
@@ -59,7 +79,6 @@ export const typed: readonly Documented[] = [
   {
     title: 'Append Block',
     page: 'append-block',
-    level: 'blob',
     rows: ['AppendBlock'],
     request: `${sums} ${structured} x-ms-blob-condition-maxsize x-ms-blob-condition-appendpos ${sealing} ${lease} ${conditions}`,
     response: `${stamp} ${sums} x-ms-blob-append-offset x-ms-blob-committed-block-count ${sealed} x-ms-structured-body`,
@@ -68,7 +87,6 @@ export const typed: readonly Documented[] = [
   {
     title: 'Append Block From URL',
     page: 'append-block-from-url',
-    level: 'blob',
     rows: ['AppendBlockFromUrl'],
     request:
       `${source} x-ms-source-range x-ms-source-content-md5 x-ms-source-content-crc64 ${sourceKey} content-md5 ` +
@@ -79,7 +97,6 @@ export const typed: readonly Documented[] = [
   {
     title: 'Append Blob Seal',
     page: 'append-blob-seal',
-    level: 'blob',
     rows: ['SealAppendBlob'],
     request: `x-ms-blob-condition-appendpos ${lease} ${times} if-match if-none-match`,
     response: `${stamp} x-ms-blob-sealed`,
@@ -87,7 +104,6 @@ export const typed: readonly Documented[] = [
   {
     title: 'Put Page',
     page: 'put-page',
-    level: 'blob',
     rows: ['PutPage'],
     request: `x-ms-page-write range x-ms-range ${sums} ${structured} ${sequence} ${sealing} ${lease} ${conditions}`,
     response: `${stamp} ${sums} x-ms-blob-sequence-number ${sealed} x-ms-structured-body`,
@@ -96,7 +112,6 @@ export const typed: readonly Documented[] = [
   {
     title: 'Put Page From URL',
     page: 'put-page-from-url',
-    level: 'blob',
     rows: ['PutPageFromUrl'],
     request:
       `x-ms-page-write range x-ms-range ${source} x-ms-source-range x-ms-source-content-md5 ` +
@@ -107,7 +122,6 @@ export const typed: readonly Documented[] = [
   {
     title: 'Get Page Ranges',
     page: 'get-page-ranges',
-    level: 'blob',
     rows: ['GetPageRanges'],
     query: 'snapshot versionid marker maxresults prevsnapshot',
     request: `range x-ms-range x-ms-previous-snapshot-url ${lease} ${conditions}`,
@@ -116,7 +130,6 @@ export const typed: readonly Documented[] = [
   {
     title: 'Incremental Copy Blob',
     page: 'incremental-copy-blob',
-    level: 'blob',
     rows: ['IncrementalCopyBlob'],
     request: `x-ms-copy-source ${conditions}`,
     response: `${stamp} x-ms-copy-id x-ms-copy-status`,

@@ -12,7 +12,6 @@ export interface Documented {
   readonly title: string;
   /** The last part of its address in the reference; absent: only the specification of the SDKs has it. */
   readonly page?: string;
-  readonly level: 'service' | 'container' | 'blob';
   /** Rows of src/surfaces/blob/operations.ts, by name. */
   readonly rows: readonly string[];
   /** Names, with blanks between them. `restype` and `comp` go without saying. */
@@ -49,7 +48,8 @@ export const content =
 export const sourceConditions =
   'x-ms-source-if-modified-since x-ms-source-if-unmodified-since x-ms-source-if-match x-ms-source-if-none-match';
 export const source = `x-ms-copy-source x-ms-copy-source-authorization x-ms-file-request-intent ${sourceConditions}`;
-export const sourceKey = 'x-ms-source-encryption-key x-ms-source-encryption-key-sha256 x-ms-source-encryption-algorithm';
+export const sourceKey =
+  'x-ms-source-encryption-key x-ms-source-encryption-key-sha256 x-ms-source-encryption-algorithm';
 export const sequence = 'x-ms-if-sequence-number-le x-ms-if-sequence-number-lt x-ms-if-sequence-number-eq';
 
 export const stamp = 'etag last-modified';

@@ -1,5 +1,7 @@
 """Versions in an account with versioning."""
 
+from urllib.parse import quote
+
 from azure.storage.blob import BlobSasPermissions, generate_blob_sas
 from kit import check, equal, in_minutes, put, read, refused
 
@@ -46,7 +48,7 @@ def delete(kit):
     equal([(item.version_id, bool(item.is_current_version)) for item in items], [(first, False), (second, False)])
     [gone] = list(container.list_blobs(include=["deletedwithversions"]))
     equal([gone.name, gone.has_versions_only], ["a", True])
-    blob.start_copy_from_url(at(container, first).url)
+    blob.start_copy_from_url(f"{blob.url}?versionid={quote(first)}")
     equal(read(blob), b"first")
 
 

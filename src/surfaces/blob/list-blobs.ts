@@ -68,6 +68,8 @@ export async function listBlobs(call: ContainerCall): Promise<Answer> {
     metadata: include.has('metadata'),
     copy: include.has('copy'),
     tags: include.has('tags'),
+    immutability: include.has('immutabilitypolicy'),
+    legalHold: include.has('legalhold'),
     encodedNames: version >= encodedNamesSince,
   };
   const { next } = page;
@@ -112,6 +114,8 @@ interface Shown {
   readonly metadata: boolean;
   readonly copy: boolean;
   readonly tags: boolean;
+  readonly immutability: boolean;
+  readonly legalHold: boolean;
   readonly encodedNames: boolean;
 }
 
@@ -201,7 +205,7 @@ function blobXml(name: string, record: EntryRecord, shown: Shown, versionsOnly: 
     out += `<CustomerProvidedKeySha256>${encryption.keySha256}</CustomerProvidedKeySha256>`;
   }
   if (encryption?.scope !== undefined) out += `<EncryptionScope>${encryption.scope}</EncryptionScope>`;
-  out += stateXml(record, shown.nowMs);
+  out += stateXml(record, shown);
   if (tags !== undefined) out += `<TagCount>${Object.keys(tags).length}</TagCount>`;
   out += '</Properties>';
   if (shown.metadata) out += metadataXml(record.metadata);
@@ -223,8 +227,9 @@ function timeXml({ past, version }: EntryRecord, versionsOnly: boolean): string 
 const dayMs = 24 * 3_600_000;
 
 /** What few blobs have. */
-function stateXml(record: EntryRecord, nowMs: number): string {
+function stateXml(record: EntryRecord, shown: Shown): string {
   const { past, immutability, rehydration } = record;
+  const { nowMs } = shown;
   let out = '';
   const status = archiveStatus(record);
   if (status !== undefined) out += `<ArchiveStatus>${status}</ArchiveStatus>`;
@@ -233,11 +238,11 @@ function stateXml(record: EntryRecord, nowMs: number): string {
     const days = Math.max(0, Math.ceil(((past.purgeMs ?? nowMs) - nowMs) / dayMs));
     out += `<DeletedTime>${formatHttpDate(past.deletedMs)}</DeletedTime><RemainingRetentionDays>${days}</RemainingRetentionDays>`;
   }
-  if (immutability !== undefined) {
+  if (shown.immutability && immutability !== undefined) {
     out += `<ImmutabilityPolicyUntilDate>${formatHttpDate(immutability.untilMs)}</ImmutabilityPolicyUntilDate>`;
     out += `<ImmutabilityPolicyMode>${immutability.mode}</ImmutabilityPolicyMode>`;
   }
-  if (record.legalHold !== undefined) out += '<LegalHold>true</LegalHold>';
+  if (shown.legalHold && record.legalHold !== undefined) out += '<LegalHold>true</LegalHold>';
   if (record.lastAccessMs !== undefined) {
     out += `<LastAccessTime>${formatHttpDate(record.lastAccessMs)}</LastAccessTime>`;
   }

@@ -6,6 +6,7 @@ import com.azure.storage.blob.BlobContainerClient;
 import com.azure.storage.blob.models.BlobRequestConditions;
 import com.azure.storage.blob.models.LeaseStateType;
 import com.azure.storage.blob.models.LeaseStatusType;
+import com.azure.storage.blob.options.BlobBreakLeaseOptions;
 import com.azure.storage.blob.options.BlobParallelUploadOptions;
 import com.azure.storage.blob.specialized.BlobLeaseClient;
 import com.azure.storage.blob.specialized.BlobLeaseClientBuilder;
@@ -81,7 +82,8 @@ final class Conditions {
         String second = lease.changeLease("22222222-2222-2222-2222-222222222222");
         Kit.check(!first.equals(second), "the id is the same");
         Kit.equal(lease.renewLease(), second);
-        Kit.equal(lease.breakLease(), 0);
+        BlobBreakLeaseOptions atOnce = new BlobBreakLeaseOptions().setBreakPeriod(Duration.ZERO);
+        Kit.equal(lease.breakLeaseWithResponse(atOnce, null, null).getValue(), 0);
         Kit.equal(blob.getProperties().getLeaseState(), LeaseStateType.BROKEN);
         Kit.put(kit.service.getBlobContainerClient(blob.getContainerName()), "a", "y");
     }

@@ -65,7 +65,7 @@ final class Types {
             blob.appendBlockWithResponse(new ByteArrayInputStream(new byte[] {'3'}), 1, null, full, null, null));
         Kit.refused(409, "InvalidBlobType", () ->
             kit.service.getBlobContainerClient(blob.getContainerName()).getBlobClient("a").getBlockBlobClient()
-                .commitBlockList(List.of(), false));
+                .commitBlockList(List.of(), true));
     }
 
     private static void seal(Kit kit) throws Exception {
@@ -95,7 +95,7 @@ final class Types {
 
     private static List<String> ranges(Iterable<PageRangeItem> items) {
         List<String> found = new java.util.ArrayList<>();
-        items.forEach(item -> found.add((item.isClear() ? "clear " : "") + item.getRange().getOffset() / PAGE + "+" + item.getRange().getCount() / PAGE));
+        items.forEach(item -> found.add((item.isClear() ? "clear " : "") + item.getRange().getOffset() / PAGE + "+" + item.getRange().getLength() / PAGE));
         return found;
     }
 
