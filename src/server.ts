@@ -50,7 +50,9 @@ export async function serve(config: Config): Promise<number> {
   const local = openStore(paths, config, metadata.committer);
   const recoverBelow = await nextSegment(local.store.engine);
   // The lock says that no worker of an earlier run is left.
-  await forgetTasks(local.store.engine);
+  await forgetTasks(local.store.engine).catch((error: unknown) => {
+    logger.warn({ err: error }, 'background work of an earlier run waits for its leases to run out');
+  });
   await settleAudit(local.store.engine, config, logger);
   const workers = new Workers({ config, recoverBelow }, metadata.committer, logger);
   const metrics = createMetrics({ process: false });

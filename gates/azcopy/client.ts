@@ -1,7 +1,7 @@
 // Runs the pinned AzCopy: its installation, its environment, and its JSON messages turned into outcomes.
 
-import { chmodSync } from 'node:fs';
-import { mkdir, readFile } from 'node:fs/promises';
+import { chmodSync, mkdirSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { GateContext } from '../gate.ts';
 import { debianPackage, npmPackages } from '../install.ts';
@@ -66,11 +66,27 @@ export async function installAzCopy(context: GateContext): Promise<AzCopy> {
   return azcopyClient(context, program, stdout.trim().replace('azcopy version ', ''));
 }
 
-async function azcopyClient(context: GateContext, program: string, version: string): Promise<AzCopy> {
-  const home = join(context.workDir, 'azcopy');
+/** The same program with a home of its own and more in its environment, such as whom it signs in as. */
+export function azcopyWith(
+  context: GateContext,
+  azcopy: AzCopy,
+  home: string,
+  more: Readonly<Record<string, string>>,
+): AzCopy {
+  return azcopyClient(context, azcopy.program, azcopy.version, home, more);
+}
+
+function azcopyClient(
+  context: GateContext,
+  program: string,
+  version: string,
+  homeName = 'azcopy',
+  more: Readonly<Record<string, string>> = {},
+): AzCopy {
+  const home = join(context.workDir, homeName);
   const logs = join(home, 'logs');
   const plans = join(home, 'plans');
-  await Promise.all([logs, plans].map((directory) => mkdir(directory, { recursive: true })));
+  for (const directory of [logs, plans]) mkdirSync(directory, { recursive: true });
   const env = {
     HOME: home,
     AZCOPY_LOG_LOCATION: logs,
@@ -80,6 +96,7 @@ async function azcopyClient(context: GateContext, program: string, version: stri
     // No login of this machine's may help: what passes, passes with the SAS alone.
     AZCOPY_AUTO_LOGIN_TYPE: undefined,
     AZCOPY_DEFAULT_SERVICE_API_VERSION: undefined,
+    ...more,
   };
   const sas = accountSas(context.server);
   const raw: AzCopy['raw'] = (args, options = {}) =>

@@ -19,6 +19,7 @@ import {
 } from '../tree.ts';
 import { checkAcross } from './across.ts';
 import { type AzCopy, installAzCopy } from './client.ts';
+import { checkEntra } from './entra.ts';
 import { checkProperties } from './properties.ts';
 import { checkQuickstart } from './quickstart.ts';
 import { checkRemove } from './remove.ts';
@@ -40,6 +41,7 @@ export const gate: Gate = {
     await checkAcross(context, azcopy, checks);
     await checkResume(context, azcopy, checks);
     await checkRemove(context, azcopy, checks);
+    await checkEntra(context, azcopy, checks);
     return checks.rows;
   },
 };

@@ -85,7 +85,8 @@ async function runChecks(context: GateContext, bbb: Client, stage: EntraStage) {
     files: context.all ? 20_000 : 2000,
     largeSizes: [70 * mebi, 33 * mebi + 7, mebi],
   };
-  const tree = planTree({ ...plan, smallBytesMax: 64 * 1024 });
+  // A copy tells the address of its source, and aiohttp reads no header of more than 8,190 bytes.
+  const tree = new Map([...planTree({ ...plan, smallBytesMax: 64 * 1024 })].filter(([path]) => path.length < 500));
   const [local, back, copied] = ['tree', 'back', 'copied'].map((name) => join(context.workDir, name)) as [
     string,
     string,

@@ -130,6 +130,7 @@ export function withEarlyStamps(inner: Engine): Engine {
           delete: (key) => txn.delete(key),
           deleteRange: (range) => txn.deleteRange(range),
           add: (key, delta, max) => txn.add(key, delta, max),
+          abandon: () => txn.abandon(),
           stamp: (prefix) => txn.stamp(prefix),
         };
         return work(early);

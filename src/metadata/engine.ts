@@ -59,6 +59,8 @@ export interface Txn extends View {
    * Read a counter with `get` and `decodeCounter`.
    */
   add(key: Key, delta: bigint, max?: bigint): void;
+  /** The last that is done with it: nothing of what it would write is written. */
+  abandon(): void;
   /**
    * A key under `prefix` that sorts after every stamped key of that prefix which committed before. `committed` is told
    * the whole key when the transaction is durable, before `transact` resolves; never if it does not commit.

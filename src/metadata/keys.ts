@@ -32,7 +32,7 @@ import type { Key, Range } from './engine.ts';
   e    account 00 scope                         ScopeRecord: an encryption scope          namespace/scopes
   f    follower                                 FollowerRecord: where it stands           namespace/followers
   g    content id (16) region (6)               the pages of a megabyte of a page blob    namespace/pages
-  i    account 00 key 00 value 00 container 00 name  an index tag of a current blob       namespace/tags
+  i    account 00 key 00 value 00 container id 00 name  an index tag of a current blob       namespace/tags
   q    parent id (16) name 00 ticks (8)         EntryRecord: a snapshot, version or deleted blob  namespace/times
 
   Ids are 16 bytes, numbers big endian. A container's id is the id of its root directory. Because a directory's name
@@ -244,19 +244,19 @@ export const keys = {
   regionOf: (found: Key): number =>
     Buffer.from(found.buffer, found.byteOffset, found.byteLength).readUIntBE(found.length - 6, 6),
   /** Text before `value` chooses rows; what is left out makes the key of a range. */
-  tag: (account: string, name: string, value: string, container: string, blob: string): Buffer =>
-    key(tags.tag, account, nul, name, nul, value, nul, container, nul, blob),
+  tag: (account: string, name: string, value: string, containerId: string, blob: string): Buffer =>
+    key(tags.tag, account, nul, name, nul, value, nul, containerId, nul, blob),
   tagValues: (account: string, name: string): Range => prefixRange(key(tags.tag, account, nul, name, nul)),
   tagFrom: (account: string, name: string, value: string): Buffer => key(tags.tag, account, nul, name, nul, value),
   tagBlobs: (account: string, name: string, value: string): Range =>
     prefixRange(key(tags.tag, account, nul, name, nul, value, nul)),
-  tagBlobsIn: (account: string, name: string, value: string, container: string): Range =>
-    prefixRange(key(tags.tag, account, nul, name, nul, value, nul, container, nul)),
+  tagBlobsIn: (account: string, name: string, value: string, containerId: string): Range =>
+    prefixRange(key(tags.tag, account, nul, name, nul, value, nul, containerId, nul)),
   allTags: (): Range => prefixRange(key(tags.tag)),
   /** The parts of a key of `tag`. */
-  tagOf: (found: Key): { account: string; name: string; value: string; container: string; blob: string } => {
-    const [account = '', name = '', value = '', container = '', blob = ''] = utf8(found, 1).split('\0');
-    return { account, name, value, container, blob };
+  tagOf: (found: Key): { account: string; name: string; value: string; containerId: string; blob: string } => {
+    const [account = '', name = '', value = '', containerId = '', blob = ''] = utf8(found, 1).split('\0');
+    return { account, name, value, containerId, blob };
   },
   past: (parent: Uint8Array, name: string, ticks: bigint): Buffer => key(tags.past, parent, name, nul, u64(ticks)),
   pastOf: (parent: Uint8Array, name: string): Range => prefixRange(key(tags.past, parent, name, nul)),

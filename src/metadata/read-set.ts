@@ -204,6 +204,12 @@ export class TxnBuffer implements Txn {
     this.#setOwn(key, value);
   }
 
+  abandon(): void {
+    this.#live();
+    this.#ops.length = 0;
+    this.#told = undefined;
+  }
+
   delete(key: Key): void {
     this.#live();
     checkKey(key);

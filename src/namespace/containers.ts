@@ -1,6 +1,6 @@
 // Containers: create, delete, list, properties, metadata, access policies, lease.
 import { CounterLimitError, type Txn, type View } from '../metadata/engine.ts';
-import { keys } from '../metadata/keys.ts';
+import { after, keys } from '../metadata/keys.ts';
 import { putDue } from './due.ts';
 import type { Failure } from './failure.ts';
 import { holdsEntry } from './holds.ts';
@@ -224,36 +224,35 @@ export function listContainers(
   page: { readonly prefix: string; readonly from: string; readonly limit: number; readonly deleted?: boolean },
 ): Promise<ContainerPage> {
   return store.engine.snapshot(async (view) => {
-    const range = keys.containers(account, page.prefix);
-    const from = keys.container(account, page.from);
-    const start = page.from > page.prefix ? from : range.start;
-    const items = await view.scan({ start, end: range.end }, { limit: page.limit + 1 });
-    const containers = items.map((item) => ({
-      name: keys.containerNameOf(account, item.key),
-      record: decodeRecord<ContainerRecord>(item.value),
+    const limit = page.limit + 1;
+    const { prefix } = page;
+    // A page may go on at a deleted container: its name, and which deletion it was.
+    const [name = '', version] = page.from.split('/');
+    const isBehind = name > prefix;
+    const live = keys.containers(account, prefix);
+    const first = keys.container(account, name);
+    const start = isBehind ? (version === undefined ? first : after(first)) : live.start;
+    const items = await view.scan({ start, end: live.end }, { limit });
+    const containers = items.map(({ key, value }) => ({
+      name: keys.containerNameOf(account, key),
+      record: decodeRecord<ContainerRecord>(value),
     }));
-    if (page.deleted === true) await addDeleted(view, account, page, containers);
-    const next = containers.length > page.limit ? containers.splice(page.limit)[0]?.name : undefined;
+    if (page.deleted === true) {
+      const gone = keys.deletedContainers(account, prefix);
+      const from = version === undefined ? keys.deletedContainers(account, name).start : undefined;
+      const goneStart = isBehind ? (from ?? keys.deletedContainer(account, name, version as string)) : gone.start;
+      for (const { key, value } of await view.scan({ start: goneStart, end: gone.end }, { limit })) {
+        const record = decodeRecord<ContainerRecord>(value);
+        containers.push({ name: keys.deletedContainerOf(account, key).container, record });
+      }
+      // A stable sort: what is deleted stands behind what is there.
+      containers.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+    }
+    const [over] = containers.splice(page.limit);
+    const deletion = over?.record.deletion;
+    const next = over && (deletion === undefined ? over.name : `${over.name}/${deletion.version}`);
     return { containers, next };
   });
-}
-
-/** Deleted containers stand behind the one of their name that is there. Those of one name come on one page. */
-async function addDeleted(
-  view: View,
-  account: string,
-  page: { readonly prefix: string; readonly from: string; readonly limit: number },
-  containers: { name: string; record: ContainerRecord }[],
-): Promise<void> {
-  const range = keys.deletedContainers(account, page.prefix);
-  const from = keys.deletedContainers(account, page.from).start;
-  const start = page.from > page.prefix ? from : range.start;
-  const rows = await view.scan({ start, end: range.end }, { limit: page.limit + 1 });
-  for (const row of rows) {
-    const name = keys.deletedContainerOf(account, row.key).container;
-    containers.push({ name, record: decodeRecord<ContainerRecord>(row.value) });
-  }
-  containers.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
 }
 
 /** Counts content in or out of a container; a quota refuses what would pass it. */

@@ -20,6 +20,18 @@ export interface Again {
   readonly record?: DueRecord;
 }
 
+const postponeMs = 60_000;
+
+/** What fails must not stand in front of the rest for ever. */
+function postpone(store: Store, key: Uint8Array): Promise<void> {
+  return store.engine.transact(async (txn) => {
+    const found = await txn.get(key);
+    if (found === undefined) return;
+    txn.delete(key);
+    putDue(store, txn, store.clock.now() + postponeMs, decodeRecord<DueRecord>(found));
+  });
+}
+
 /** Up to `rowsMax` rows whose time has come; each row goes with its work. Goes on behind one that fails, then throws. */
 export async function doDue(store: Store, work: DueWork, options: { readonly rowsMax: number }): Promise<number> {
   const range = keys.dueBefore(store.clock.now() + 1);
@@ -37,6 +49,7 @@ export async function doDue(store: Store, work: DueWork, options: { readonly row
       });
     } catch (error) {
       failures.push(error);
+      await postpone(store, key).catch(() => undefined);
     }
   }
   if (failures.length > 0) throw failures[0];

@@ -1,4 +1,5 @@
 // Entries: put, read, change, lease. Each change is one transaction: conditions, lease, immutability, quota, state, journal.
+import { assert } from '../base/unreachable.ts';
 import { formatTicks, parseTicks } from '../codec/ticks.ts';
 import type { Content } from '../content/writer.ts';
 import type { Txn, View } from '../metadata/engine.ts';
@@ -38,7 +39,7 @@ import {
   type Lease,
   type Rehydration,
 } from './records.ts';
-import { keepsReplaced, purgeTime, readSettings } from './settings.ts';
+import { keepsReplaced, keepsVersion, purgeTime, readSettings } from './settings.ts';
 import { discardUpload } from './staged.ts';
 import { change, newEtag, type Store } from './store.ts';
 
@@ -202,7 +203,7 @@ function touchable(
   // It only follows its source ("Incremental Copy Blob", Remarks); it may be deleted.
   const isFollower = record.incremental !== undefined && record.past === undefined;
   if (isFollower && (touch === 'change' || touch === 'overwrite')) return { kind: 'incremental-copy' };
-  return checkTouch(container, record, touch, settings.versioning === true, store.clock.now());
+  return checkTouch(container, record, touch, keepsVersion(settings, record), store.clock.now());
 }
 
 export interface ChangeTarget extends WriteTarget {
@@ -280,7 +281,7 @@ export async function replaceContent(
   const old = existing?.record;
   const place = await makePlace(store, txn, Buffer.from(container.id, 'hex'), command.name);
   const spot: Spot = { name: command, container, settings, place, cause: command.cause };
-  const time = keepsReplaced(settings) ? await freshTime(store, txn, place, old?.version) : undefined;
+  const time = keepsReplaced(settings, old) ? await freshTime(store, txn, place, old?.version) : undefined;
   const { headers, metadata, type = 'block', ...given } = attributes;
   const record: EntryRecord = {
     id: old?.id ?? store.ids.nextHex(),
@@ -317,13 +318,14 @@ function needsVersions({ immutability, legalHold }: EntryAttributes, container: 
 /** The state that a newer one takes the place of goes on as a version, or as a snapshot that is deleted already. */
 export function keepReplaced(store: Store, txn: Txn, spot: Spot, old: Entry, time: string): void {
   const nowMs = store.clock.now();
-  if (spot.settings.versioning === true) {
+  if (keepsVersion(spot.settings, old.record)) {
     // What was written before versioning was on gets an id now, as late as its newer version allows.
     const id = old.record.version ?? justBefore(time);
     putPast(store, txn, spot, old, { kind: 'version', time: id, replacedMs: nowMs });
     return;
   }
-  const purgeMs = purgeTime(spot.settings, nowMs) as number;
+  const purgeMs = purgeTime(spot.settings, nowMs);
+  assert(purgeMs !== undefined, 'a state is kept by versioning or by soft delete');
   putPast(store, txn, spot, old, { kind: 'snapshot', time, replacedMs: nowMs, deletedMs: nowMs, purgeMs });
 }
 
@@ -379,13 +381,14 @@ export async function changeWithin(
     return { kind: 'ok', entry: { record: edited, inline } };
   }
   let record = options.touches === false ? edited : touched(store, edited);
-  if (options.makesVersion === true && settings.versioning === true) {
+  if (options.makesVersion === true && keepsVersion(settings, existing.record)) {
     const time = await freshTime(store, txn, spot.place, existing.record.version);
     // Both have the content now.
     shareContent(txn, existing);
     keepReplaced(store, txn, spot, existing, time);
     countUsage(txn, container, record.length);
-    record = { ...record, version: time };
+    const { version: _, ...rest } = record;
+    record = settings.versioning === true ? { ...rest, version: time } : rest;
   }
   const entry: Entry = { record, inline };
   if (record.rehydration !== existing.record.rehydration) putRehydration(store, txn, spot, record);

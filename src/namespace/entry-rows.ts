@@ -125,6 +125,7 @@ export function putPast(store: Store, txn: Txn, spot: Spot, entry: Entry, past: 
   const record: EntryRecord = { ...rest, past };
   const { parent, leaf } = spot.place;
   txn.put(pastKey(spot.place, past.time), encodeRecord(record, entry.inline));
+  putRehydration(store, txn, spot, record);
   if (past.purgeMs !== undefined) {
     const due = { container: spot.container.id, account: spot.name.account, name: spot.name.name };
     putDue(store, txn, past.purgeMs, {

@@ -276,9 +276,8 @@ async function readUploads(view: View, findings: Findings, { roots, garbageUploa
 async function checkTags(view: View, findings: Findings, { roots }: Names): Promise<void> {
   const indexed = new Map<string, number>();
   for await (const row of rowsOf(view, keys.allTags())) {
-    const { container } = decodeRecord<{ container: string }>(row.value);
+    const { name, value, blob, containerId: container } = keys.tagOf(row.key);
     indexed.set(container, (indexed.get(container) ?? 0) + 1);
-    const { name, value, blob } = keys.tagOf(row.key);
     const entry = await readCurrent(view, Buffer.from(container, 'hex'), blob);
     if (entry?.record.tags?.[name] === value || roots.get(container)?.isEmptying === true) continue;
     findings.damaged(`the index says that "${blob}" has the tag "${name}" = "${value}"`);

@@ -5,9 +5,9 @@ import type { ContainerRecord, EntryRecord } from './records.ts';
 
 /**
  * `overwrite` makes new content the current state, `change` alters what stands (metadata, headers, pages), `append` adds to
- * it, `delete` takes the name away, `remove` takes bytes away for good: of a version, a snapshot, a purge.
+ * it, `snapshot` copies it, `delete` takes the name away, `remove` takes bytes away for good: of a version, a snapshot, a purge.
  */
-export type Touch = 'overwrite' | 'change' | 'append' | 'delete' | 'remove';
+export type Touch = 'overwrite' | 'change' | 'append' | 'snapshot' | 'delete' | 'remove';
 
 type Verdict =
   | { readonly kind: 'ok' }
@@ -28,9 +28,9 @@ export function checkTouch(
   nowMs: number,
 ): Verdict {
   const { immutability, legalHolds } = container;
-  const isAppend = touch === 'append' && record.type === 'append' && immutability?.protectedAppends !== undefined;
   // Of a container: whatever would be kept, nothing in it is overwritten ("Container-level WORM policies").
-  if (legalHolds !== undefined && legalHolds.length > 0 && !isAppend) return byHold;
+  if (legalHolds !== undefined && legalHolds.length > 0) return byHold;
+  const isAppend = touch === 'append' && record.type === 'append' && immutability?.protectedAppends !== undefined;
   if (immutability !== undefined && !isAppend) {
     const isRetained = nowMs < record.modifiedMs + immutability.days * dayMs;
     // What was retained may go when its time is over, but never be overwritten.
@@ -38,6 +38,7 @@ export function checkTouch(
   }
   // Of a version: what is kept as an earlier version keeps its policy ("Version-level WORM policies").
   if (keepsVersions && (touch === 'overwrite' || touch === 'delete')) return ok;
+  if (touch === 'snapshot') return ok;
   if (record.legalHold) return byHold;
   return record.immutability !== undefined && nowMs < record.immutability.untilMs ? byPolicy : ok;
 }

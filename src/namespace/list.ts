@@ -98,8 +98,9 @@ const currentTime = '~';
 
 /** Where a listing begins that is to show this one first. */
 function cursorOf(listed: Listed, withPast: boolean): string {
-  if (listed.kind !== 'entry' || !withPast) return listed.name;
-  return `${listed.name}${timeMark}${listed.entry.record.past?.time ?? currentTime}`;
+  if (listed.kind === 'prefix' || !withPast) return listed.name;
+  const past = listed.kind === 'entry' ? listed.entry.record.past : undefined;
+  return `${listed.name}${timeMark}${past?.time ?? currentTime}`;
 }
 
 function behindListed(listed: Listed): string {
@@ -151,12 +152,21 @@ async function nextNames(view: View, root: Buffer, query: ListQuery, from: strin
   const committed = await walk(view, root, query, from, limit);
   if (!query.uncommitted) return committed;
   const rows = await view.scan(keys.uploadsFrom(root, query.prefix, splitCursor(from).name), { limit });
-  const known = new Set(committed.names.map(({ name }) => name));
-  const staged = rows.map((row): Listed => ({ kind: 'uncommitted', name: keys.uploadNameOf(row.key) }));
-  const names = [...committed.names, ...staged.filter(({ name }) => !known.has(name))];
+  const known = new Set(committed.names.filter(isCurrent).map(({ name }) => name));
+  // Of the last name more may follow: what is staged stands where the current state would, behind its past.
+  if (!committed.ended) known.add((committed.names.at(-1) as Listed).name);
+  const names = [...committed.names];
+  for (const { key } of rows) {
+    const name = keys.uploadNameOf(key);
+    if (!known.has(name)) names.push({ kind: 'uncommitted', name });
+  }
   // A stable sort: states of one name stay in their order.
   names.sort((a, b) => compareNames(a.name, b.name));
   return { names: names.slice(0, limit), ended: committed.ended && rows.length < limit && names.length <= limit };
+}
+
+function isCurrent(listed: Listed): boolean {
+  return listed.kind === 'entry' && listed.entry.record.past === undefined;
 }
 
 /** Rows of one kind at one level, read ahead in order. */
@@ -249,7 +259,8 @@ async function pastListed(view: View, level: Level, row: Item, shown: PastShown)
   const listed: Listed[] = [];
   const isKindShown = past.kind === 'base' || (past.kind === 'snapshot' ? shown.snapshots : shown.versions);
   if (isKindShown && (past.deletedMs === undefined || shown.deleted)) listed.push({ kind: 'entry', name, entry });
-  if (shown.versionsOnly && past.kind === 'version' && past.deletedMs === undefined) {
+  // Where versions are shown they say it themselves.
+  if (shown.versionsOnly && !shown.versions && past.kind === 'version' && past.deletedMs === undefined) {
     const leaf = keys.pastNameOf(row.key);
     const [last] = await view.scan(keys.pastOf(level.directory, leaf), { limit: 1, reverse: true });
     const isLast = last !== undefined && Buffer.compare(last.key, row.key) === 0;

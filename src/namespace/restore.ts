@@ -1,6 +1,6 @@
 // Point-in-time restore of a container: every name gets the state that it had at a time, by versions that were kept.
 import { parseTicks, ticksAMs } from '../codec/ticks.ts';
-import type { Txn } from '../metadata/engine.ts';
+import { decodeCounter, type Txn } from '../metadata/engine.ts';
 import { keys } from '../metadata/keys.ts';
 import { type ContainerName, countUsage, readContainer } from './containers.ts';
 import { shareContent } from './contents.ts';
@@ -33,7 +33,10 @@ export interface RestoreCommand extends ContainerName {
 }
 
 export interface RestoreStatus {
-  readonly state: 'running' | 'done';
+  /** `failed`: versioning was switched off, or the container's quota would be passed; what was restored stays. */
+  readonly state: 'running' | 'done' | 'failed';
+  /** Of which container of the name it is. */
+  readonly container: string;
   readonly toMs: number;
   readonly startedMs: number;
   readonly endedMs?: number;
@@ -63,9 +66,11 @@ export function startRestore(
     if (toMs >= nowMs || toMs < nowMs - restoreDays * dayMs || toMs < container.createdMs) {
       return { kind: 'restore-time' };
     }
-    if ((await statusOf(txn, command))?.state === 'running') return { kind: 'restore-running' };
+    const last = await statusOf(txn, command);
+    if (last?.state === 'running' && last.container === container.id) return { kind: 'restore-running' };
     const status: RestoreStatus = {
       state: 'running',
+      container: container.id,
       toMs,
       startedMs: nowMs,
       names: 0,
@@ -118,7 +123,7 @@ export async function restoreStep(
   const name = { account: due.account, container: due.containerName };
   const container = await readContainer(txn, name);
   const status = await statusOf(txn, name);
-  if (status === undefined || container?.id !== due.container) return undefined;
+  if (status?.container !== due.container || container?.id !== due.container) return undefined;
   const query = { ...name, prefix: '', delimiter: undefined, uncommitted: false, past: everything };
   const page = await listWithin(txn, { ...query, from: due.from, limit: statesAStep });
   if (page.kind !== 'ok') return undefined;
@@ -127,6 +132,12 @@ export async function restoreStep(
   );
   const counts = { names: names.length, restored: 0, deleted: 0, refused: 0, same: 0 };
   const settings = await readSettings(txn, due.account);
+  const ends = (state: 'done' | 'failed', now: RestoreStatus) =>
+    putStatus(txn, name, { ...now, state, endedMs: store.clock.now() });
+  if (settings.versioning !== true || (await isOverQuota(txn, container))) {
+    ends('failed', status);
+    return undefined;
+  }
   const cause = { by: 'restore', requestId: '' };
   for (const one of names) {
     const place = await makePlace(store, txn, Buffer.from(container.id, 'hex'), one);
@@ -144,9 +155,17 @@ export async function restoreStep(
     refused: status.refused + counts.refused,
   };
   const nowMs = store.clock.now();
-  putStatus(txn, name, isEnd ? { ...sum, state: 'done', endedMs: nowMs } : sum);
+  if (isEnd) ends('done', sum);
+  else putStatus(txn, name, sum);
   // All states of the last name were dealt with, also those that did not come on this page.
   return isEnd ? undefined : { againMs: nowMs, record: { ...due, from: `${last}\u0001` } };
+}
+
+/** A step may pass the quota by what it restores; the next one then ends the restore. */
+async function isOverQuota(txn: Txn, container: ContainerRecord): Promise<boolean> {
+  const quota = container.quotaBytes ?? 0;
+  if (quota === 0) return false;
+  return decodeCounter(await txn.get(keys.usage(Buffer.from(container.id, 'hex')))) >= BigInt(quota);
 }
 
 async function restoreName(
@@ -182,7 +201,7 @@ async function restoreName(
   }
   if (current !== undefined) keepReplaced(store, txn, spot, current, time);
   shareContent(txn, then);
-  countUsage(txn, container, then.record.length);
+  countUsage(txn, { ...container, quotaBytes: 0 }, then.record.length);
   // Retention belongs to the version that it was set on.
   const { past: _, immutability: __, legalHold: ___, ...state } = then.record;
   const record = { ...state, etag: newEtag(store, current?.record.etag), modifiedMs: nowMs, version: time };

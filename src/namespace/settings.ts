@@ -1,7 +1,7 @@
 // The settings of an account as its changes see them: read in their own transactions, decoded once as long as they stand.
 import type { View } from '../metadata/engine.ts';
 import { keys } from '../metadata/keys.ts';
-import { type AccountRecord, type AccountSettings, decodeRecord } from './records.ts';
+import { type AccountRecord, type AccountSettings, decodeRecord, type EntryRecord } from './records.ts';
 
 const none: AccountSettings = {};
 
@@ -28,7 +28,12 @@ export function purgeTime(settings: AccountSettings, nowMs: number): number | un
   return days > 0 ? nowMs + days * dayMs : undefined;
 }
 
+/** Whether a state goes on as a version: also one that is a version already, with versioning off by now. */
+export function keepsVersion(settings: AccountSettings, record: EntryRecord | undefined): boolean {
+  return settings.versioning === true || record?.version !== undefined;
+}
+
 /** Whether what an overwrite replaces stays behind, as a version or as a deleted snapshot. */
-export function keepsReplaced(settings: AccountSettings): boolean {
-  return settings.versioning === true || (settings.softDeleteDays ?? 0) > 0;
+export function keepsReplaced(settings: AccountSettings, record: EntryRecord | undefined): boolean {
+  return keepsVersion(settings, record) || (settings.softDeleteDays ?? 0) > 0;
 }

@@ -20,13 +20,23 @@ export interface Store {
 /** A transaction whose expected refusals are values: a quota passed, contention that does not end. */
 export async function change<T>(store: Store, work: (txn: Txn) => Awaitable<T>): Promise<T | Failure> {
   try {
-    return await store.engine.transact(work);
+    return await store.engine.transact(async (txn) => {
+      const outcome = await work(txn);
+      // What is refused leaves nothing, however far its work had come.
+      if (isRefused(outcome)) txn.abandon();
+      return outcome;
+    });
   } catch (error) {
     if (error instanceof CounterLimitError) return { kind: 'quota-exceeded' };
     if (error instanceof ContentionError) return { kind: 'contended' };
     if (isNoSpace(error)) return { kind: 'no-space' };
     throw error;
   }
+}
+
+function isRefused(outcome: unknown): boolean {
+  if (typeof outcome !== 'object' || outcome === null || !('kind' in outcome)) return false;
+  return outcome.kind !== 'ok';
 }
 
 export function isNoSpace(error: unknown): boolean {

@@ -8,7 +8,7 @@ import type { Store } from './store.ts';
 import { matchesTags, type TagExpression, type TagQuery, type Tags } from './tag-expression.ts';
 
 interface TagRow {
-  /** The container's id: one of the same name that was deleted may not be emptied yet. */
+  /** The container's name; the key has its id: one of the same name that was deleted may not be emptied yet. */
   readonly container: string;
 }
 
@@ -23,12 +23,12 @@ export function indexTags(
   if (before === now) return;
   for (const tag in before) {
     const value = before[tag] as string;
-    if (now?.[tag] !== value) txn.delete(keys.tag(account, tag, value, container, name));
+    if (now?.[tag] !== value) txn.delete(keys.tag(account, tag, value, record.id, name));
   }
   for (const tag in now) {
     const value = now[tag] as string;
     if (before?.[tag] === value) continue;
-    txn.put(keys.tag(account, tag, value, container, name), encodeRecord({ container: record.id } satisfies TagRow));
+    txn.put(keys.tag(account, tag, value, record.id, name), encodeRecord({ container } satisfies TagRow));
   }
 }
 
@@ -50,11 +50,20 @@ export function findByTags(
   page: { readonly from: string | undefined; readonly limit: number },
 ): Promise<TagPage> {
   return store.engine.snapshot(async (view) => {
-    const range = rangeOf(account, query);
+    const containers = new Map<string, ContainerRecord | undefined>();
+    const containerOf = async (name: string): Promise<ContainerRecord | undefined> => {
+      if (!containers.has(name)) {
+        const bytes = await view.get(keys.container(account, name));
+        containers.set(name, bytes && decodeRecord<ContainerRecord>(bytes));
+      }
+      return containers.get(name);
+    };
+    const only = query.container === undefined ? undefined : await containerOf(query.container);
+    if (query.container !== undefined && only === undefined) return { found: [], next: undefined };
+    const range = rangeOf(account, query, only?.id);
     const from = page.from === undefined ? undefined : Buffer.from(page.from, 'base64url');
     let start = from !== undefined && Buffer.compare(from, range.start) > 0 ? from : range.start;
     const found: TagPage['found'][number][] = [];
-    const containers = new Map<string, ContainerRecord | undefined>();
     const expression = asExpression(query);
     for (let looked = 0; ; ) {
       const rows = await view.scan({ start, end: range.end }, { limit: batchRows });
@@ -63,14 +72,11 @@ export function findByTags(
           return { found, next: Buffer.from(row.key).toString('base64url') };
         }
         looked++;
-        const { container, blob: name } = keys.tagOf(row.key);
-        if (query.container !== undefined && query.container !== container) continue;
-        if (!containers.has(container)) {
-          const bytes = await view.get(keys.container(account, container));
-          containers.set(container, bytes && decodeRecord<ContainerRecord>(bytes));
-        }
-        const record = containers.get(container);
-        if (record === undefined || record.id !== decodeRecord<TagRow>(row.value).container) continue;
+        const { containerId, blob: name } = keys.tagOf(row.key);
+        if (only !== undefined && only.id !== containerId) continue;
+        const { container } = decodeRecord<TagRow>(row.value);
+        const record = await containerOf(container);
+        if (record === undefined || record.id !== containerId) continue;
         const entry = await currentOf(view, record, name);
         if (entry !== undefined && matchesTags(expression, entry.tags)) found.push({ container, name, record: entry });
       }
@@ -93,12 +99,12 @@ function asExpression(query: TagQuery): TagExpression {
 }
 
 /** The narrowest run of the index that holds every match: an equality if there is one, else all bounds of one tag. */
-function rangeOf(account: string, { comparisons, container }: TagQuery): Range {
+function rangeOf(account: string, { comparisons }: TagQuery, containerId: string | undefined): Range {
   const equal = comparisons.find(({ comparison }) => comparison === '=');
   if (equal !== undefined) {
-    return container === undefined
+    return containerId === undefined
       ? keys.tagBlobs(account, equal.tag, equal.value)
-      : keys.tagBlobsIn(account, equal.tag, equal.value, container);
+      : keys.tagBlobsIn(account, equal.tag, equal.value, containerId);
   }
   const tag = (comparisons[0] as TagQuery['comparisons'][number]).tag;
   let { start, end } = keys.tagValues(account, tag);

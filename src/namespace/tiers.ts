@@ -1,8 +1,19 @@
 // Access tiers: setting one, and the way out of Archive, which takes its time.
 import type { Txn } from '../metadata/engine.ts';
+import { keys } from '../metadata/keys.ts';
 import { readContainer } from './containers.ts';
+import type { Again } from './due.ts';
 import { changeWithin, type EntryChange, type EntryOutcome } from './entries.ts';
-import type { AccountSettings, DueRecord, EntryRecord, Rehydration } from './records.ts';
+import { note, pastKey } from './entry-rows.ts';
+import { findPlace } from './paths.ts';
+import {
+  type AccountSettings,
+  type DueRecord,
+  decodeEntry,
+  type EntryRecord,
+  encodeRecord,
+  type Rehydration,
+} from './records.ts';
 import { readSettings } from './settings.ts';
 import { change, type Store } from './store.ts';
 
@@ -41,6 +52,7 @@ export function setTier(
       if (record.tier === 'Archive' && tier !== 'Archive') {
         // Asked again it may only become quicker.
         const asked = rehydrationOf(settings, tier, priority, nowMs);
+        if (rehydration !== undefined && rehydration.doneMs <= nowMs) return { ...rest, tier, tierChangedMs: nowMs };
         return rehydration !== undefined && rehydration.doneMs <= asked.doneMs
           ? record
           : { ...rest, rehydration: asked };
@@ -52,34 +64,29 @@ export function setTier(
   });
 }
 
-/** The work of a `rehydrate` row. */
+/** The work of a `rehydrate` row, whatever became of the blob and its container meanwhile. */
 export async function rehydrate(
   store: Store,
   txn: Txn,
   due: Extract<DueRecord, { kind: 'rehydrate' }>,
-): Promise<{ readonly againMs: number } | undefined> {
+): Promise<Again | undefined> {
+  const place = await findPlace(txn, Buffer.from(due.container, 'hex'), due.name);
+  if (place === undefined) return undefined;
+  const key = due.time === undefined ? keys.entry(place.parent, place.leaf) : pastKey(place, due.time);
+  const found = await txn.get(key);
+  if (found === undefined) return undefined;
+  const { record: before, inline } = decodeEntry(found);
+  const { rehydration, ...rest } = before;
+  if (rehydration === undefined) return undefined;
+  const nowMs = store.clock.now();
+  if (nowMs < rehydration.doneMs) return { againMs: rehydration.doneMs };
+  const record: EntryRecord = { ...rest, tier: rehydration.tier, tierChangedMs: nowMs };
+  txn.put(key, encodeRecord(record, inline));
   const name = { account: due.account, container: due.containerName, name: due.name };
   const container = await readContainer(txn, name);
   if (container?.id !== due.container) return undefined;
-  let againMs: number | undefined;
-  const nowMs = store.clock.now();
-  const edit = (record: EntryRecord) => {
-    const { rehydration, ...rest } = record;
-    if (rehydration === undefined) return { kind: 'tier-not-set' } as const;
-    if (nowMs < rehydration.doneMs) {
-      againMs = rehydration.doneMs;
-      return { kind: 'rehydrating' } as const;
-    }
-    return { ...rest, tier: rehydration.tier, tierChangedMs: nowMs };
-  };
-  const command = { ...name, conditions: {}, cause: { by: 'rehydration', requestId: '' } };
-  const options = { touches: false, touch: undefined, operation: 'entry-tiered', ignoresLease: true } as const;
-  const { time } = due;
-  if (time === undefined) await changeWithin(store, txn, command, edit, options);
-  else {
-    for (const kind of ['version', 'snapshot'] as const) {
-      await changeWithin(store, txn, { ...command, at: { kind, time } }, edit, options);
-    }
-  }
-  return againMs === undefined ? undefined : { againMs };
+  const settings = await readSettings(txn, due.account);
+  const cause = { by: 'rehydration', requestId: '' };
+  note(store, txn, { name, container, settings, place, cause }, 'entry-tiered', record, before);
+  return undefined;
 }

@@ -18,6 +18,7 @@ import {
   pastKey,
   putCurrent,
   putPast,
+  putRehydration,
   readPast,
   removeCurrent,
   removePast,
@@ -29,7 +30,7 @@ import { checkLeaseForRead } from './leases.ts';
 import { findPlace } from './paths.ts';
 import { checkWrite } from './preconditions.ts';
 import { type DueRecord, decodeEntry, type Entry, type EntryRecord, encodeRecord, type Past } from './records.ts';
-import { purgeTime, readSettings } from './settings.ts';
+import { keepsVersion, purgeTime, readSettings } from './settings.ts';
 import { change, newEtag, type Store } from './store.ts';
 
 /** Snapshot Blob: a copy of the state as it is, which shares its content. With `metadata` it has that instead. */
@@ -59,6 +60,8 @@ export function snapshotEntry(
     const refusal = command.refusal?.(existing.record);
     if (refusal !== undefined) return refusal;
     if (existing.record.tier === 'Archive') return { kind: 'archived' };
+    const mayTouch = checkTouch(spot.container, existing.record, 'snapshot', true, nowMs);
+    if (mayTouch.kind !== 'ok') return mayTouch;
     if (existing.record.incremental !== undefined) return { kind: 'incremental-copy' };
     const time = await freshTime(store, txn, spot.place, existing.record.version);
     const { version: _, ...state } = existing.record;
@@ -132,7 +135,7 @@ async function deleteCurrent(store: Store, txn: Txn, command: DeleteCommand): Pr
   const nowMs = store.clock.now();
   const purgeMs = purgeTime(settings, nowMs);
   removeCurrent(store, txn, spot, record);
-  if (settings.versioning === true) {
+  if (keepsVersion(settings, record)) {
     const time = record.version ?? (await freshTime(store, txn, spot.place, undefined));
     putPast(store, txn, spot, existing, { kind: 'version', time, replacedMs: nowMs });
     kept = true;
@@ -211,6 +214,7 @@ export function undeleteEntry(store: Store, command: EntryChange): Promise<Entry
         const version = await freshTime(store, txn, place, undefined);
         base = { record: { ...record, version }, inline: base.inline };
       } else base = { record, inline: base.inline };
+      putRehydration(store, txn, spot, base.record);
       putCurrent(store, txn, spot, undefined, base, 'entry-undeleted');
       current = base;
     }

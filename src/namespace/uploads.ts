@@ -160,7 +160,8 @@ export function commitBlocks(
     if ('kind' in sealed) return sealed;
     shareExtents(txn, chosen.again);
     dropPieces(store, txn, chosen.unused);
-    const handsOver = !keepsReplaced(target.settings);
+    if (target.existing?.record.tier === 'Archive' && chosen.kept.length > 0) return { kind: 'archived' };
+    const handsOver = !keepsReplaced(target.settings, target.existing?.record);
     const passesOn = handsOver && old !== undefined && chosen.kept.length > 0 && (await isOnlyOwner(txn, old));
     if (passesOn) passOn(store, txn, old, committed.pieces, chosen.kept);
     else shareExtents(txn, chosen.kept);

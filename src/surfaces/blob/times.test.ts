@@ -4,6 +4,8 @@ import { describe, test } from 'node:test';
 import { changeAccount } from '../../namespace/accounts.ts';
 import { changePolicies, type PolicyChanges } from '../../namespace/container-policies.ts';
 import { doDue } from '../../namespace/due.ts';
+import { emptyOnce } from '../../namespace/emptying.ts';
+import { processGarbage } from '../../namespace/garbage.ts';
 import type { AccountSettings } from '../../namespace/records.ts';
 import { getRestore, restoreStep, startRestore } from '../../namespace/restore.ts';
 import { rehydrate } from '../../namespace/tiers.ts';
@@ -167,6 +169,96 @@ describe('versioning', () => {
         if (marker === '') break;
       }
       assert.deepEqual(seen, ['old', '0', '1', '2', '3', '4']);
+    });
+  });
+});
+
+describe('what a review found', () => {
+  test('a write that is refused leaves nothing, however far it had come', async () => {
+    await withStore({}, async (store) => {
+      const ids = Array.from({ length: 40 }, (_, i) => Buffer.from(`b${100 + i}`).toString('base64'));
+      for (const id of ids)
+        await store.send('PUT', `?comp=block&blockid=${encodeURIComponent(id)}`, {}, 'x'.repeat(5000));
+      const list = (some: string[]) => `<BlockList>${some.map((id) => `<Latest>${id}</Latest>`).join('')}</BlockList>`;
+      assert.equal((await store.send('PUT', '?comp=blocklist', {}, list(ids))).status, 201);
+      const hold = { 'x-ms-legal-hold': 'true' };
+      const refused = await store.send('PUT', '?comp=blocklist', hold, list(ids.slice(3)));
+      assert.equal(code(refused), '409 VersioningRequired');
+      store.surface.clock.advance(3600_000);
+      await processGarbage(store.surface.store, { graceMs: 0, rowsMax: 100 });
+      assert.equal((await store.get()).length, 200_000);
+    });
+  });
+
+  test('a version stays one when versioning is switched off', async () => {
+    await withStore({ versioning: true }, async (store) => {
+      const first = header(await store.put('one'), 'x-ms-version-id');
+      await store.set({});
+      assert.equal((await store.put('two')).headers['x-ms-version-id'], undefined);
+      assert.equal(await store.get(`?versionid=${first}`), 'one');
+      assert.deepEqual(await store.list('versions'), ['a VersionId', 'a']);
+    });
+  });
+
+  test('what is overwritten on its way out of Archive still comes out of it', async () => {
+    await withStore({ versioning: true, rehydrationStandardS: 60 }, async (store) => {
+      const first = header(await store.put('one', { 'x-ms-access-tier': 'Archive' }), 'x-ms-version-id');
+      await store.send('PUT', '?comp=tier', { 'x-ms-access-tier': 'Hot' });
+      await store.put('two');
+      store.surface.clock.advance(61_000);
+      await store.due();
+      assert.equal(await store.get(`?versionid=${first}`), 'one');
+    });
+  });
+
+  test('a block list does not bring an archived blob back', async () => {
+    await withStore({}, async (store) => {
+      await store.send('PUT', '?comp=block&blockid=YQ==', {}, 'one');
+      const list = (from: string) => `<BlockList><${from}>YQ==</${from}></BlockList>`;
+      await store.send('PUT', '?comp=blocklist', { 'x-ms-access-tier': 'Archive' }, list('Latest'));
+      assert.equal(code(await store.send('PUT', '?comp=blocklist', {}, list('Committed'))), '409 BlobArchived');
+    });
+  });
+
+  test('nothing is copied into a snapshot under a container’s retention', async () => {
+    await withStore({}, async (store) => {
+      await store.put('one');
+      await store.retain({ retentionDays: 2 });
+      assert.equal(code(await store.send('PUT', '?comp=snapshot')), '409 BlobImmutableDueToPolicy');
+    });
+  });
+
+  test('deleted containers of one name are listed page by page', async () => {
+    await withStore({ containerSoftDeleteDays: 3 }, async ({ client }) => {
+      for (let i = 0; i < 3; i++) {
+        await client.send({ method: 'DELETE', url: at('docs?restype=container') });
+        await client.container('docs');
+      }
+      let listed = 0;
+      for (let marker = ''; listed < 10; ) {
+        const url = `/${testAccount}?comp=list&include=deleted&maxresults=1&marker=${encodeURIComponent(marker)}`;
+        const { text } = await client.send({ url });
+        listed += text.match(/<Container>/g)?.length ?? 0;
+        marker = /<NextMarker>(.*?)<\/NextMarker>/.exec(text)?.[1] ?? '';
+        if (marker === '') break;
+      }
+      assert.equal(listed, 4);
+    });
+  });
+
+  test('the end of a deleted container leaves the tags of its successor alone', async () => {
+    await withStore({}, async (store) => {
+      const tagged = { 'x-ms-tags': 'k=v' };
+      await store.put('one', tagged);
+      await store.client.send({ method: 'DELETE', url: at('docs?restype=container') });
+      await store.client.container('docs');
+      await store.put('two', tagged);
+      await emptyOnce(store.surface.store, { rowsMax: 100 });
+      const where = encodeURIComponent(`k = 'v'`);
+      assert.match(
+        (await store.client.send({ url: `/${testAccount}?comp=blobs&where=${where}` })).text,
+        /<Name>a<\/Name>/,
+      );
     });
   });
 });
