@@ -6,8 +6,9 @@ export interface Resource {
   readonly account: string;
   readonly container?: string;
   readonly blob?: string;
-  /** Of a listing. */
+  /** Of a listing, and of nothing else. */
   readonly prefix?: string;
+  /** The state that is meant, as the service names it; neither is the current one. */
   readonly snapshot?: string;
   readonly version?: string;
   /** The container's public access level; absent is none. */
@@ -98,5 +99,13 @@ export const rules = {
 } as const satisfies Record<string, Rule>;
 
 export type Action = keyof typeof rules;
+
+/**
+ * What List Blobs asks for, and the tags that it may show: of all that is asked of a container the only actions that a
+ * prefix narrows. Every other one is done to the whole container, whatever its query says.
+ */
+export function isOfListing(action: Action): boolean {
+  return action === 'container/list' || action === 'blob/tags-read';
+}
 
 export const actions = Object.keys(rules) as readonly Action[];

@@ -113,6 +113,16 @@ test('an assignment reaches its container, or whole parts of a path', () => {
   assert.equal(decide(owner({ prefix: 'a' }), 'blob/read'), 'role', 'a prefix without a container is nowhere');
 });
 
+test('a prefix narrows a listing and what it shows of tags, and no other action on a container', () => {
+  const below = [assigned('Storage Blob Data Owner', { container: 'photos', prefix: 'a/b/' })];
+  const asked = { account, container: 'photos', prefix: 'a/b/' };
+  for (const action of actions) {
+    if (action === 'service/batch') continue;
+    const expected = action === 'container/list' || action === 'blob/tags-read' ? 'allowed' : 'role';
+    assert.equal(decide(below, action, asked), expected, action);
+  }
+});
+
 test('custom roles: wildcards, and what they take away again', () => {
   const role = (more: Partial<Role>): Role[] => [
     { name: 'mine', actions: [], notActions: [], dataActions: [], notDataActions: [], ...more },

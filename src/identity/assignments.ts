@@ -1,5 +1,5 @@
 // What the roles that are assigned to somebody let him do: scope, role and condition of each assignment.
-import type { Action, Resource } from './actions.ts';
+import { type Action, isOfListing, type Resource } from './actions.ts';
 import { type Condition, evaluateCondition, parseCondition } from './attribute-conditions.ts';
 import type { AttributeFacts, BlobFacts, RequestFacts } from './attributes.ts';
 import { findRole, type Needed, needs, type Role, roleHas } from './roles.ts';
@@ -83,7 +83,7 @@ function judge(
 ): Verdict {
   const principal = assignment.principal.toLowerCase();
   if (principal !== holder.oid && !holder.groups.includes(principal)) return 'other-principal';
-  if (!isInScope(assignment, resource)) return 'other-scope';
+  if (!isInScope(assignment, action, resource)) return 'other-scope';
   const role = findRole(assignment.role, access.roles);
   if (role === undefined) return 'unknown-role';
   if (!roleHas(role, needed.kind, azureAction)) return 'not-in-role';
@@ -98,13 +98,13 @@ function judge(
  * A prefix is made of whole parts of a path: "a/b" and "a/b/" hold "a/b/c", and never "a/bc". What is not below it, such
  * as the container itself or a listing of more, is out of its scope.
  */
-function isInScope({ container, prefix = '' }: RoleAssignment, resource: Resource): boolean {
+function isInScope({ container, prefix = '' }: RoleAssignment, action: Action, resource: Resource): boolean {
   if (container === undefined) return prefix === '';
   if (resource.container !== container) return false;
   if (prefix === '') return true;
   const below = prefix.endsWith('/') ? prefix : `${prefix}/`;
   const { blob } = resource;
-  if (blob === undefined) return resource.prefix?.startsWith(below) ?? false;
+  if (blob === undefined) return isOfListing(action) && (resource.prefix?.startsWith(below) ?? false);
   return blob.startsWith(below) || blob === prefix;
 }
 

@@ -149,6 +149,15 @@ test('a directory SAS reaches the directory, what is below, and lists only there
   assert.equal(decide(principal, 'container/list'), 'scope');
 });
 
+test('a prefix narrows a listing for a directory SAS, and no other action on a container', () => {
+  const principal = sas(everything, { kind: 'directory', container: 'photos', path: 'dir' });
+  for (const action of actions) {
+    const otherwise = action === 'service/delegation-key' ? 'token-only' : 'scope';
+    const expected = action === 'container/list' || action === 'blob/tags-read' ? 'allowed' : otherwise;
+    assert.equal(decide(principal, action, { ...container, prefix: 'dir/' }), expected, action);
+  }
+});
+
 test('public access lets anyone read, and nobody do more', () => {
   const anyone: Principal = { kind: 'anonymous' };
   const allowed = { none: [], blob: ['blob/read'], container: ['blob/read', 'container/read', 'container/list'] };

@@ -1,5 +1,5 @@
 // The one decision: may this principal do this to that. Deny by default.
-import { type Action, type Resource, type Rule, rules } from './actions.ts';
+import { type Action, isOfListing, type Resource, type Rule, rules } from './actions.ts';
 import { type Access, type Holder, weigh } from './assignments.ts';
 import { hasAnyPermission } from './permissions.ts';
 import type { Grant } from './verify-sas.ts';
@@ -68,7 +68,7 @@ export function authorize(
     case 'sas':
       return (principal.delegators ?? []).reduce(
         (decision, delegator) => both(decision, () => authorizeHolder(delegator, action, resource, access)),
-        authorizeGrant(principal.grant, needed, resource),
+        authorizeGrant(principal.grant, action, resource),
       );
   }
 }
@@ -85,18 +85,19 @@ function both(first: Decision, second: () => Decision): Decision {
   return first.kind === 'allowed-only-if-new' && next.kind === 'allowed' ? first : next;
 }
 
-function authorizeGrant(grant: Grant, needed: Rule, resource: Resource): Decision {
+function authorizeGrant(grant: Grant, action: Action, resource: Resource): Decision {
+  const needed: Rule = rules[action];
   if (grant.account !== resource.account) return denied('account');
   if ((needed.anyOf | needed.ifNew) === 0) return denied('scope');
   if (grant.scope.kind === 'account') {
     const { resourceTypes } = grant.scope;
     if (!needed.types.some((type) => resourceTypes.includes(type))) return denied('resource-type');
-  } else if (!needed.serviceSas || !isInScope(grant, resource)) return denied('scope');
+  } else if (!needed.serviceSas || !isInScope(grant, action, resource)) return denied('scope');
   if (hasAnyPermission(grant.permissions, needed.anyOf)) return { kind: 'allowed' };
   return hasAnyPermission(grant.permissions, needed.ifNew) ? { kind: 'allowed-only-if-new' } : denied('permission');
 }
 
-function isInScope({ scope }: Grant, resource: Resource): boolean {
+function isInScope({ scope }: Grant, action: Action, resource: Resource): boolean {
   if (scope.kind === 'account') return true;
   if (resource.container === undefined || scope.container !== resource.container) return false;
   const { blob, prefix, snapshot, version } = resource;
@@ -107,7 +108,8 @@ function isInScope({ scope }: Grant, resource: Resource): boolean {
       const inside = `${scope.path}/`;
       if (scope.path === '') return true;
       // A prefix without the slash would reach the directory's siblings.
-      return blob === undefined ? (prefix?.startsWith(inside) ?? false) : `${blob}/`.startsWith(inside);
+      if (blob === undefined) return isOfListing(action) && (prefix?.startsWith(inside) ?? false);
+      return `${blob}/`.startsWith(inside);
     }
     case 'blob':
       // The blob itself: a snapshot or version of it needs a signature of its own (sr=bs, sr=bv).

@@ -165,6 +165,9 @@ export function verifySas(
   };
 }
 
+/** One string for whatever the signature is used on. */
+const accountStrings = new WeakMap<AnySas, { readonly account: string; readonly text: string }>();
+
 /**
  * The string that the signature covers. `request` has what a user delegation signature covers of the request itself;
  * without it those values, which may be secrets, are left out, as for a message.
@@ -176,7 +179,13 @@ export function sasStringToSign(
 ): string {
   const { sp, ss, srt, st, se, si, sip, spr, sv, sr, ses, rscc, rscd, rsce, rscl, rsct } = sas.fields;
   const scope = sv >= encryptionScopeSince ? [ses] : [];
-  if (sas.kind === 'account') return [target.account, sp, ss, srt, st, se, sip, spr, sv, ...scope, ''].join('\n');
+  if (sas.kind === 'account') {
+    const kept = accountStrings.get(sas);
+    if (kept?.account === target.account) return kept.text;
+    const text = [target.account, sp, ss, srt, st, se, sip, spr, sv, ...scope, ''].join('\n');
+    accountStrings.set(sas, { account: target.account, text });
+    return text;
+  }
   const resource = canonicalResource(sas, target);
   const time =
     sas.resource === 'snapshot' ? (target.snapshot ?? '') : sas.resource === 'version' ? (target.version ?? '') : '';

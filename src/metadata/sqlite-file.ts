@@ -81,6 +81,24 @@ const indexHeaderBytes = 48;
 
 type Row = [Uint8Array, Uint8Array];
 
+/** What was got lately from one picture: every request asks for the same few records of accounts and containers. */
+const keptPlaces = 256;
+const keptKeyBytesMax = 256;
+const keptValueBytesMax = 8 * 1024;
+
+function keptPlace(key: Key): number {
+  const end = key.length - 1;
+  let sum = end;
+  for (let at = end > 4 ? end - 4 : 0; at <= end; at++) sum = sum * 31 + (key[at] as number);
+  return sum % keptPlaces;
+}
+
+interface Kept {
+  readonly picture: number;
+  readonly key: Key;
+  readonly value: Value | undefined;
+}
+
 /** One reading connection: its transaction is one picture of the store. */
 export class SqliteReader implements View {
   readonly #db: DatabaseSync;
@@ -95,6 +113,8 @@ export class SqliteReader implements View {
   readonly #header = Buffer.alloc(indexHeaderBytes);
   readonly #pictureHeader = Buffer.alloc(indexHeaderBytes);
   #seqRead = 0;
+  #picture = 0;
+  readonly #kept: (Kept | undefined)[] = new Array(keptPlaces).fill(undefined);
 
   constructor(path: string, cacheBytes: number) {
     this.#indexPath = `${path}-shm`;
@@ -124,6 +144,7 @@ export class SqliteReader implements View {
       this.#end.run();
     }
     this.#begin.run();
+    this.#picture++;
     // The first read is what fixes the picture: it is not older than the header, which was read before.
     this.#seqRead = (this.#seq.get() as unknown as [number])[0];
     this.#header.copy(this.#pictureHeader);
@@ -146,6 +167,17 @@ export class SqliteReader implements View {
   }
 
   get(key: Key): Value | undefined {
+    const place = keptPlace(key);
+    const kept = this.#kept[place];
+    if (kept !== undefined && kept.picture === this.#picture && Buffer.compare(kept.key, key) === 0) return kept.value;
+    const value = this.#read(key);
+    if (key.length <= keptKeyBytesMax && (value === undefined || value.length <= keptValueBytesMax)) {
+      this.#kept[place] = { picture: this.#picture, key, value };
+    }
+    return value;
+  }
+
+  #read(key: Key): Value | undefined {
     try {
       const row = this.#get.get(key) as unknown as [Uint8Array] | undefined;
       return row && unseal(key, row[0]);

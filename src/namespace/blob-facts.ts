@@ -1,9 +1,10 @@
 // What a decision may want to know of the blob that is there, before anybody opens it.
 
-import { parseTicks } from '../codec/ticks.ts';
 import type { View } from '../metadata/engine.ts';
 import { keys } from '../metadata/keys.ts';
 import { readContainer } from './containers.ts';
+import type { EntryTime } from './entries.ts';
+import { pastKey } from './entry-rows.ts';
 import { findPlace } from './paths.ts';
 import { decodeEntry, type Entry } from './records.ts';
 import type { Store } from './store.ts';
@@ -13,22 +14,21 @@ export interface BlobFacts {
   readonly isCurrentVersion: boolean;
 }
 
-/** Of the blob, or of its state at `time` (a snapshot or version). What is not there has no tags. */
+/** Of the state that a read of the same name and `at` would open. What is not there has no tags. */
 export function readBlobFacts(
   store: Store,
-  name: { readonly account: string; readonly container: string; readonly blob: string; readonly time?: string },
+  name: { readonly account: string; readonly container: string; readonly blob: string; readonly at?: EntryTime },
 ): Promise<BlobFacts> {
   return store.engine.snapshot(async (view) => {
     const container = await readContainer(view, name);
     const place = container && (await findPlace(view, Buffer.from(container.id, 'hex'), name.blob));
     const current = place && (await entryAt(view, keys.entry(place.parent, place.leaf)));
-    const { time } = name;
+    const { at } = name;
     const tagsOf = (entry: Entry | undefined): BlobFacts['tags'] => entry?.record.tags ?? {};
-    if (time === undefined || time === current?.record.version)
+    if (at === undefined || (at.kind === 'version' && at.time === current?.record.version))
       return { tags: tagsOf(current), isCurrentVersion: true };
-    const ticks = parseTicks(time);
-    const past = place && ticks !== undefined && (await entryAt(view, keys.past(place.parent, place.leaf, ticks)));
-    return { tags: tagsOf(past || undefined), isCurrentVersion: false };
+    const past = place && (await entryAt(view, pastKey(place, at.time)));
+    return { tags: tagsOf(past?.record.past?.kind === at.kind ? past : undefined), isCurrentVersion: false };
   });
 }
 

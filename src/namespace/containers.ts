@@ -46,7 +46,7 @@ const decoded: { readonly bytes: Uint8Array; readonly record: ContainerRecord }[
 function decodeContainer(bytes: Uint8Array): ContainerRecord {
   const place = ((bytes[bytes.length >> 1] as number) + bytes.length) % decodedPlaces;
   const known = decoded[place];
-  if (known !== undefined && Buffer.compare(known.bytes, bytes) === 0) return known.record;
+  if (known !== undefined && (known.bytes === bytes || Buffer.compare(known.bytes, bytes) === 0)) return known.record;
   const record = decodeRecord<ContainerRecord>(bytes);
   decoded[place] = { bytes, record };
   return record;

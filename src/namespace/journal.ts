@@ -38,7 +38,7 @@ export interface JournalRecord {
   readonly by?: string;
   readonly requestId?: string;
   /** The client's own id of the request. */
-  readonly clientRequestId?: string;
+  readonly clientRequestId?: string | undefined;
   /** What the change feed tells besides, of accounts that keep one. */
   readonly feed?: FeedDetails;
 }
@@ -68,16 +68,17 @@ export interface FeedDetails {
 export interface Cause {
   readonly by: string;
   readonly requestId: string;
-  readonly clientRequestId?: string;
+  readonly clientRequestId?: string | undefined;
   /** Told the id of each record of the change, when it is durable. */
   readonly noted?: (journalId: string) => void;
 }
 
 type Appended = Omit<JournalRecord, 'atMs'> & Pick<Cause, 'noted'>;
 
-export function appendJournal(store: Store, txn: Txn, { noted, ...record }: Appended): void {
+export function appendJournal(store: Store, txn: Txn, record: Appended): void {
+  const { noted } = record;
   const key = txn.stamp(keys.journal(), noted && ((committed) => noted(journalIdOf(committed))));
-  txn.put(key, encodeRecord({ ...record, atMs: store.clock.now() }));
+  txn.put(key, encodeRecord({ ...record, noted: undefined, atMs: store.clock.now() }));
 }
 
 /** How a record of the journal is named elsewhere: its stamp, in hexadecimal digits. Ids sort as the records do. */

@@ -13,7 +13,7 @@ export async function readSettings(view: View, account: string): Promise<Account
   const bytes = await view.get(keys.account(account));
   if (bytes === undefined) return none;
   const known = decoded.get(account);
-  if (known !== undefined && Buffer.compare(known.bytes, bytes) === 0) return known.settings;
+  if (known !== undefined && (known.bytes === bytes || Buffer.compare(known.bytes, bytes) === 0)) return known.settings;
   const settings = decodeRecord<AccountRecord>(bytes).settings ?? none;
   if (decoded.size >= decodedMax) decoded.clear();
   decoded.set(account, { bytes, settings });

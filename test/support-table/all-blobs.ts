@@ -9,7 +9,6 @@ import {
   intent,
   key,
   lease,
-  type Mark,
   metadata,
   neverSent,
   noHns,
@@ -28,8 +27,6 @@ import {
   stamp,
   stateAnswer,
   structured,
-  structuredIn,
-  structuredOut,
   sums,
   tierAnswer,
   tierOfBlock,
@@ -48,12 +45,10 @@ export const blobs: readonly Documented[] = [
     response: `${stamp} ${sums} x-ms-version-id ${sealed} x-ms-structured-body`,
     marks: {
       request: {
-        ...structuredIn,
         ...tierOfBlock,
         'x-ms-expiry-option': refused(noHns),
         'x-ms-expiry-time': refused(noHns),
       },
-      response: structuredOut,
     },
   },
   {
@@ -89,11 +84,9 @@ export const blobs: readonly Documented[] = [
       `${key} ${lease} ${conditions}`,
     response: `${blobAnswer} content-range x-ms-blob-content-md5 x-ms-content-crc64 ${stateAnswer} ${tierAnswer} ${structured}`,
     marks: {
-      request: { 'x-ms-structured-body': structuredIn['x-ms-structured-body'] as Mark, ...upn },
+      request: upn,
       response: {
         ...readOut,
-        ...structuredOut,
-        'x-ms-structured-content-length': neverSent('structured messages are not written'),
         'x-ms-access-tier': neverSent('Get Blob Properties has it'),
         'x-ms-access-tier-inferred': neverSent('Get Blob Properties has it'),
         'x-ms-access-tier-change-time': neverSent('Get Blob Properties has it'),

@@ -53,7 +53,7 @@ export class Listener {
     const heard = this.of(operation.name);
     const listened = listen({ ...call, openSource: async (url) => localSource(url) }, heard);
     try {
-      refuseUnsupported(call.headers);
+      refuseUnsupported(call.headers, operation.name);
       refuseEncryption(operation.name, call.headers);
       // What tells operations apart counts as read, too.
       findOperation(listened);

@@ -1,6 +1,7 @@
 // A day in the life of an account: every operation is asked for, in the states in which its answers say the most.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { encodeStructured, structuredBody } from '../../src/codec/structured-message.ts';
 import { unwrapKey, wrapKey } from '../../src/content/seal.ts';
 import { changeAccount } from '../../src/namespace/accounts.ts';
 import { changePolicies } from '../../src/namespace/container-policies.ts';
@@ -34,6 +35,17 @@ const scope = { 'x-ms-encryption-scope': 'one' };
 const block = { 'x-ms-blob-type': 'BlockBlob' };
 const lease = { 'x-ms-lease-action': 'acquire', 'x-ms-lease-duration': '60' };
 const md5 = (text: string | Buffer): string => createHash('md5').update(text).digest('base64');
+/** A body as a structured message, and what is said of it. */
+async function structured(
+  body: string | Buffer,
+): Promise<{ readonly body: Buffer; readonly headers: Asked['headers'] }> {
+  const bytes = Buffer.from(body);
+  const chunks: Buffer[] = [];
+  for await (const chunk of encodeStructured([{ bytes, release: () => undefined }], bytes.length))
+    chunks.push(chunk.bytes);
+  const headers = { 'x-ms-structured-body': structuredBody, 'x-ms-structured-content-length': `${bytes.length}` };
+  return { body: Buffer.concat(chunks), headers };
+}
 const url = (path: string): string => `http://127.0.0.1:10000/${testAccount}/${path}`;
 
 /** A listener that has heard all of it. Still open: a request can be sent again with something more. */
@@ -86,6 +98,7 @@ class Day {
     await this.#copies();
     await this.#appendBlobs();
     await this.#pageBlobs();
+    await this.#structured();
     await this.#states();
     await this.#refusals();
     await this.#lists();
@@ -273,6 +286,18 @@ class Day {
       ...headers,
     });
     await this.#do(200, 'HEAD', `box/${name}`, headers);
+  }
+
+  async #structured(): Promise<void> {
+    const { body, headers } = await structured('text');
+    await this.#do(201, 'PUT', 'box/whole', { ...block, ...headers }, { body });
+    await this.#do(200, 'GET', 'box/whole', { 'x-ms-structured-body': structuredBody });
+    await this.#do(201, 'PUT', `box/parts?comp=block&blockid=${blockId}`, headers, { body });
+    await this.#do(201, 'PUT', 'box/framed', { 'x-ms-blob-type': 'AppendBlob' });
+    await this.#do(201, 'PUT', 'box/framed?comp=appendblock', headers, { body });
+    const paged = await structured(page);
+    const write = { 'x-ms-page-write': 'update', 'x-ms-range': 'bytes=0-511' };
+    await this.#do(201, 'PUT', 'box/disk?comp=page', { ...write, ...paged.headers }, { body: paged.body });
   }
 
   async #copies(): Promise<void> {

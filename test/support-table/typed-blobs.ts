@@ -19,8 +19,6 @@ import {
   sourceKeyHere,
   stamp,
   structured,
-  structuredIn,
-  structuredOut,
   sums,
   tierOfBlock,
   times,
@@ -34,7 +32,6 @@ export const typed: readonly Documented[] = [
     query: 'blockid',
     request: `${sums} ${structured} ${sealing} ${lease}`,
     response: `${sums} ${sealed} x-ms-structured-body`,
-    marks: { request: structuredIn, response: structuredOut },
   },
   {
     title: 'Put Block From URL',
@@ -82,7 +79,6 @@ export const typed: readonly Documented[] = [
     rows: ['AppendBlock'],
     request: `${sums} ${structured} x-ms-blob-condition-maxsize x-ms-blob-condition-appendpos ${sealing} ${lease} ${conditions}`,
     response: `${stamp} ${sums} x-ms-blob-append-offset x-ms-blob-committed-block-count ${sealed} x-ms-structured-body`,
-    marks: { request: structuredIn, response: structuredOut },
   },
   {
     title: 'Append Block From URL',
@@ -107,7 +103,6 @@ export const typed: readonly Documented[] = [
     rows: ['PutPage'],
     request: `x-ms-page-write range x-ms-range ${sums} ${structured} ${sequence} ${sealing} ${lease} ${conditions}`,
     response: `${stamp} ${sums} x-ms-blob-sequence-number ${sealed} x-ms-structured-body`,
-    marks: { request: structuredIn, response: structuredOut },
   },
   {
     title: 'Put Page From URL',

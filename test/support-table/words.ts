@@ -59,11 +59,6 @@ export const hnsAnswers = 'x-ms-owner x-ms-group x-ms-permissions x-ms-acl x-ms-
 export const replication = 'x-ms-or-policy-id x-ms-or-policy-rule';
 
 export const noHns = 'no account here has a hierarchical namespace';
-export const structuredIn: Marks = {
-  'x-ms-structured-body': refused('structured messages (a CRC-64 with each segment of a body) are not read or written'),
-  'x-ms-structured-content-length': ignored('comes with x-ms-structured-body, which is refused'),
-};
-export const structuredOut: Marks = { 'x-ms-structured-body': neverSent('structured messages are not written') };
 export const intent: Marks = {
   'x-ms-file-request-intent': refused('it is for sources in Azure Files, with their own permissions'),
 };
@@ -105,7 +100,12 @@ export const common: Required<Pick<Documented, 'query' | 'request' | 'response' 
     'x-ms-request-id x-ms-version x-ms-client-request-id date server content-length x-ms-error-code www-authenticate ' +
     'access-control-allow-origin access-control-expose-headers access-control-allow-credentials vary',
   marks: {
-    query: { timeout: ignored('a request has as long as the server gives any (docs/operating.md)') },
+    query: {
+      timeout: partial(
+        'bounds the wait for the server and for the body, of any length; what has begun to be stored or sent goes on, ' +
+          'and without it a request has as long as the server gives any (docs/operating.md)',
+      ),
+    },
     request: { 'x-ms-version': partial('versions from 2019-12-12 on') },
   },
 };

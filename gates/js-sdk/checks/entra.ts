@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { type EntraStage, scope, type Who } from '../../entra.ts';
-import { type Checks, collect, inMinutes, type Kit, put, refused, type Sdk, sleep, text } from '../kit.ts';
+import { bytes, type Checks, collect, inMinutes, type Kit, put, refused, type Sdk, sleep, text } from '../kit.ts';
 
 const unchallenged = /bearer/i;
 const inForceMs = 1200;
@@ -97,6 +97,16 @@ export function entra(identity: Sdk, stage: EntraStage): Checks {
         await refused(change, ...mismatch);
       }
       assert.equal(await text(blob), 'x');
+    },
+
+    'a large upload that is refused is answered': async (kit) => {
+      const container = as(kit, 'reader', await kit.container());
+      const data = bytes(12 * 1024 * 1024);
+      await refused(container.getBlockBlobClient('a').upload(data, data.length), ...mismatch);
+      await refused(
+        container.getBlockBlobClient('a').stageBlock('AAAA', data.subarray(0, 600_000), 600_000),
+        ...mismatch,
+      );
     },
 
     'who has no role gets nothing': async (kit) => {

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { type Checks, collect, put, refused, type Sdk, text } from '../kit.ts';
+import { raw } from '../raw.ts';
 
 const deletedToo = { includeDeleted: true, includeSnapshots: true };
 
@@ -109,6 +110,22 @@ export const softdelete: Checks = {
     await blob.delete({ conditions: { leaseId: lease.leaseId } });
     await blob.undelete();
     assert.equal((await blob.getProperties()).leaseStatus, 'unlocked');
+  },
+
+  'a deleted snapshot goes for good when it is said twice, the blob does not': async (kit) => {
+    const container = await kit.container();
+    const blob = await put(container, 'a', 'x');
+    const { snapshot } = await blob.createSnapshot();
+    const path = `/${container.containerName}/a`;
+    const forGood = (query: Record<string, string>): ReturnType<typeof raw> =>
+      raw(kit.access, { method: 'DELETE', path, query: { ...query, deletetype: 'permanent' } });
+    assert.ok((await forGood({ snapshot })).status >= 400, 'a snapshot that is there went for good');
+    await blob.withSnapshot(snapshot).delete();
+    assert.equal((await forGood({ snapshot })).status, 202);
+    assert.ok((await forGood({})).status >= 400, 'a blob that is there went for good');
+    await blob.undelete();
+    assert.equal(await blob.withSnapshot(snapshot).exists(), false);
+    assert.equal(await text(blob), 'x');
   },
 
   'deleted blobs by the batch come back': async (kit) => {

@@ -23,6 +23,7 @@ import {
   sasFailureCodes,
   verifySas,
 } from '../../identity/verify-sas.ts';
+import type { Awaitable } from '../../metadata/engine.ts';
 import { readAccess } from '../../namespace/access.ts';
 import { getAccount } from '../../namespace/accounts.ts';
 import { readBlobFacts } from '../../namespace/blob-facts.ts';
@@ -33,7 +34,7 @@ import type { Store } from '../../namespace/store.ts';
 import type { Peer } from './call.ts';
 import { BlobError, type ErrorCode } from './errors.ts';
 import type { Query, Target } from './request.ts';
-import { furtherActions, requestFacts, resourceOf } from './request-facts.ts';
+import { furtherActions, requestFacts, resourceOf, type Sets, stateOf } from './request-facts.ts';
 
 export interface Credentials {
   readonly method: string;
@@ -63,7 +64,10 @@ interface KnownAccount {
 /** A rotated key, a role that was taken away, or another setting works on for this time. */
 const accountCacheMs = 1000;
 const accountsCachedMax = 1000;
+const setsNothing: Sets = {};
 const noAccess: AccessRecord = { assignments: [], roles: [] };
+const onlyIfNewToo = { onlyIfNew: true } as const;
+const notOnlyIfNew = { onlyIfNew: false } as const;
 
 export class Authenticator {
   readonly #store: Store;
@@ -83,20 +87,26 @@ export class Authenticator {
   }
 
   /** Throws for an address that the account does not let in: before it is told anything else. */
-  async admit(account: string, peer: Peer): Promise<void> {
-    const known = await this.account(account);
-    if (known !== undefined && !known.network.admits(peer.address)) throw new BlobError('AuthorizationFailure');
+  admit(account: string, peer: Peer): undefined | Promise<void> {
+    const known = this.account(account);
+    if (known instanceof Promise) return known.then((read) => checkAdmitted(read, peer));
+    checkAdmitted(known, peer);
+    return undefined;
   }
 
   /** Throws `BlobError` for credentials that are wrong; none at all is somebody anonymous. */
-  async principal(request: Credentials): Promise<Principal> {
-    await this.admit(request.target.account, request.peer);
+  principal(request: Credentials): Awaitable<Principal> {
+    const admitted = this.admit(request.target.account, request.peer);
+    return admitted === undefined ? this.#principal(request) : admitted.then(() => this.#principal(request));
+  }
+
+  #principal(request: Credentials): Awaitable<Principal> {
     const authorization = authorizationOf(request);
     const sas = parseSas(request.query);
     if (authorization !== undefined) {
       // The header decides. Only a signature that is bound to a user is more than the token that comes with it.
-      if (!isBearer(authorization)) return await this.#sharedKey(request, authorization);
-      if (sas.kind !== 'delegated' || sas.userOid === undefined) return await this.#bearer(request, authorization);
+      if (!isBearer(authorization)) return this.#sharedKey(request, authorization);
+      if (sas.kind !== 'delegated' || sas.userOid === undefined) return this.#bearer(request, authorization);
     }
     switch (sas.kind) {
       case 'none':
@@ -104,14 +114,19 @@ export class Authenticator {
       case 'malformed':
         throw authenticationFailed(sas.detail);
       default:
-        return await this.#sas(request, sas, authorization);
+        return this.#sas(request, sas, authorization);
     }
   }
 
-  async account(name: string): Promise<KnownAccount | undefined> {
+  /** At once where it was read within the last second: every request asks several times. */
+  account(name: string): Awaitable<KnownAccount | undefined> {
     const nowMs = this.#store.clock.now();
     const cached = this.#accounts.get(name);
     if (cached !== undefined && nowMs - cached.readMs < accountCacheMs && nowMs >= cached.readMs) return cached;
+    return this.#readAccount(name, nowMs);
+  }
+
+  async #readAccount(name: string, nowMs: number): Promise<KnownAccount | undefined> {
     const record = await getAccount(this.#store, name);
     if (record === undefined) {
       this.#accounts.delete(name);
@@ -187,28 +202,65 @@ export class Authenticator {
     }
   }
 
-  async #sas(request: Credentials, sas: AnySas, authorization: string | undefined): Promise<Principal> {
+  #sas(request: Credentials, sas: AnySas, authorization: string | undefined): Awaitable<Principal> {
+    const known = this.account(request.target.account);
+    if (known instanceof Promise) return known.then((read) => this.#sasOf(read, request, sas, authorization));
+    return this.#sasOf(known, request, sas, authorization);
+  }
+
+  #sasOf(
+    known: KnownAccount | undefined,
+    request: Credentials,
+    sas: AnySas,
+    authorization: string | undefined,
+  ): Awaitable<Principal> {
+    if (sas.kind === 'delegated') return this.#delegated(known, request, sas, authorization);
+    refuseKeys(known);
     const { account, container } = request.target;
-    const known = await this.account(account);
-    if (sas.kind !== 'delegated') refuseKeys(known);
-    const needsPolicy = sas.kind === 'service' && sas.identifier !== undefined && container !== undefined;
-    const policies = needsPolicy ? await this.#policies(account, container) : [];
-    const verify = (keys: readonly AccountKey[]): SasOutcome =>
-      verifySas(sas, resourceOf(request), keys, policies, {
-        nowMs: this.#store.clock.now(),
-        clientIp: request.peer.address,
-        protocol: request.peer.protocol,
-        headers: request.headers,
-        query: request.query,
-      });
-    let outcome: SasOutcome;
-    if (sas.kind === 'delegated') {
-      const secret = known?.record.delegationSecret;
-      outcome = verify(delegationKeys(secret, account, sas.key));
-      // The first key of an account, or the first after they were revoked, is good at once, here as in every process.
-      const fresh = outcome.kind === 'sas-signature-mismatch' ? await this.#freshSecret(account) : secret;
-      if (fresh !== secret) outcome = verify(delegationKeys(fresh, account, sas.key));
-    } else outcome = verify(known?.keys ?? []);
+    if (sas.kind === 'service' && sas.identifier !== undefined && container !== undefined) {
+      return this.#policies(account, container).then((policies) => this.#signed(known, request, sas, policies));
+    }
+    return this.#signed(known, request, sas, []);
+  }
+
+  #signed(
+    known: KnownAccount | undefined,
+    request: Credentials,
+    sas: AnySas,
+    policies: readonly StoredAccessPolicy[],
+  ): Principal {
+    const outcome = this.#verify(request, sas, known?.keys ?? [], policies);
+    if (outcome.kind !== 'ok') throw sasError(outcome);
+    return { kind: 'sas', grant: outcome.grant };
+  }
+
+  #verify(
+    request: Credentials,
+    sas: AnySas,
+    keys: readonly AccountKey[],
+    policies: readonly StoredAccessPolicy[],
+  ): SasOutcome {
+    return verifySas(sas, resourceOf(request), keys, policies, {
+      nowMs: this.#store.clock.now(),
+      clientIp: request.peer.address,
+      protocol: request.peer.protocol,
+      headers: request.headers,
+      query: request.query,
+    });
+  }
+
+  async #delegated(
+    known: KnownAccount | undefined,
+    request: Credentials,
+    sas: Extract<AnySas, { kind: 'delegated' }>,
+    authorization: string | undefined,
+  ): Promise<Principal> {
+    const { account } = request.target;
+    const secret = known?.record.delegationSecret;
+    let outcome = this.#verify(request, sas, delegationKeys(secret, account, sas.key), []);
+    // The first key of an account, or the first after they were revoked, is good at once, here as in every process.
+    const fresh = outcome.kind === 'sas-signature-mismatch' ? await this.#freshSecret(account) : secret;
+    if (fresh !== secret) outcome = this.#verify(request, sas, delegationKeys(fresh, account, sas.key), []);
     if (outcome.kind !== 'ok') throw sasError(outcome);
     const { grant } = outcome;
     if (grant.delegation === undefined) return { kind: 'sas', grant };
@@ -247,19 +299,50 @@ export class Authenticator {
   }
 
   /** Throws the documented refusal; answers whether only a new blob may be made. */
-  async authorize(principal: Principal, action: Action, request: Credentials): Promise<{ onlyIfNew: boolean }> {
+  authorize(
+    principal: Principal,
+    action: Action,
+    request: Credentials,
+    sets: Sets = setsNothing,
+  ): Awaitable<{ onlyIfNew: boolean }> {
+    const known = this.account(request.target.account);
+    if (known instanceof Promise) return known.then((read) => this.#authorize(read, principal, action, request, sets));
+    // Most requests are of a key: what it may do is known at once.
+    const isPlain =
+      principal.kind === 'account-key' || (principal.kind === 'sas' && principal.delegators === undefined);
+    const isPublic = known?.record.settings?.publicAccess !== false;
+    if (isPlain && isPublic) {
+      const further = furtherActions(request, action, sets);
+      if (further.length === 0) {
+        return enforce(authorize(principal, action, resourceOf(request))) ? onlyIfNewToo : notOnlyIfNew;
+      }
+    }
+    return this.#authorize(known, principal, action, request, sets);
+  }
+
+  async #authorize(
+    known: KnownAccount | undefined,
+    principal: Principal,
+    action: Action,
+    request: Credentials,
+    sets: Sets,
+  ): Promise<{ onlyIfNew: boolean }> {
     const resource = resourceOf(request);
-    const isPublic = (await this.account(resource.account))?.record.settings?.publicAccess !== false;
-    if (principal.kind === 'anonymous') return await this.#anonymous(principal, action, resource, isPublic);
+    const isPublic = known?.record.settings?.publicAccess !== false;
+    const further = furtherActions(request, action, sets);
+    if (principal.kind === 'anonymous') {
+      const decided = await this.#anonymous(principal, action, resource, isPublic);
+      // Tags are never public: who reads for nothing must not ask by them either.
+      for (const one of further) await this.#anonymous(principal, one, resource, isPublic);
+      return decided;
+    }
     const isByRole = principal.kind === 'entra' || (principal.kind === 'sas' && principal.delegators !== undefined);
     // What listings tell of tags is a right of its own among roles, and goes with the listing otherwise.
-    const more = furtherActions(request, action).filter(
-      (one) => isByRole || !action.startsWith('container/') || one !== 'blob/tags-read',
-    );
+    const more = further.filter((one) => isByRole || !action.startsWith('container/') || one !== 'blob/tags-read');
     let onlyIfNew = false;
     for (const one of [action, ...more]) {
       const decision = isByRole
-        ? await this.#byRole(principal, one, resource, request)
+        ? await this.#byRole(principal, one, resource, request, sets)
         : authorize(principal, one, resource);
       onlyIfNew = enforce(decision) || onlyIfNew;
     }
@@ -267,15 +350,22 @@ export class Authenticator {
     return { onlyIfNew };
   }
 
-  async #byRole(principal: Principal, action: Action, resource: Resource, request: Credentials): Promise<Decision> {
+  async #byRole(
+    principal: Principal,
+    action: Action,
+    resource: Resource,
+    request: Credentials,
+    sets: Sets,
+  ): Promise<Decision> {
     const known = await this.account(resource.account);
     const { assignments, roles } = known === undefined ? noAccess : await this.#access(resource.account, known);
-    const access: Access = { assignments, roles, request: requestFacts(request), nowMs: this.#store.clock.now() };
+    const asked = await requestFacts(request, sets);
+    const access: Access = { assignments, roles, request: asked, nowMs: this.#store.clock.now() };
     const decision = authorize(principal, action, resource, access);
-    const { account, container, blob, snapshot, version } = resource;
+    const { account, container, blob } = resource;
     if (decision.kind !== 'needs-blob' || container === undefined || blob === undefined) return decision;
-    const time = snapshot ?? version;
-    const name = { account, container, blob, ...(time !== undefined && { time }) };
+    const at = stateOf(resource);
+    const name = { account, container, blob, ...(at && { at }) };
     return authorize(principal, action, resource, { ...access, blob: await readBlobFacts(this.#store, name) });
   }
 
@@ -298,8 +388,13 @@ export class Authenticator {
   }
 }
 
+function checkAdmitted(known: KnownAccount | undefined, peer: Peer): void {
+  if (known !== undefined && !known.network.admits(peer.address)) throw new BlobError('AuthorizationFailure');
+}
+
 /** The one `Authorization`; two of them are refused, for the rest of the way might believe the other. */
 function authorizationOf({ headers, rawHeaders = [] }: Credentials): string | undefined {
+  if (headers.authorization === undefined) return undefined;
   let count = 0;
   for (let i = 0; i < rawHeaders.length; i += 2) if (rawHeaders[i]?.toLowerCase() === 'authorization') count++;
   if (count > 1) {

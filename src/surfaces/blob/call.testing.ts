@@ -126,6 +126,7 @@ export function serviceCall(surface: TestSurface, request: TestRequest = {}): Ca
     openSource: async () => {
       throw new BlobError('CannotVerifyCopySource');
     },
+    authorizeTags: async () => ({ onlyIfNew: false }),
     hold: holdNobody,
     runPart:
       request.runPart ??
@@ -145,7 +146,9 @@ function bodyOf(body: string | Buffer = ''): RequestBody {
   async function* chunks(): AsyncGenerator<Buffer, void, undefined> {
     if (bytes.length > 0) yield bytes;
   }
-  return { bytes: 0, whole, drain: async () => true, [Symbol.asyncIterator]: chunks } as unknown as RequestBody;
+  const failAfter = (): void => undefined;
+  const drain = async (): Promise<boolean> => true;
+  return { bytes: 0, whole, drain, failAfter, [Symbol.asyncIterator]: chunks } as unknown as RequestBody;
 }
 
 /** The code that a call is refused with; "none" where it is not. */

@@ -59,6 +59,11 @@ export interface Call extends ParsedRequest {
    * on another server is only told to be that: who may read it, its server says.
    */
   readonly openSource: (url: string, withOwnKey: boolean) => Promise<Source>;
+  /**
+   * Decides once more about a copy that takes its source's tags along: only now are they known, and setting them is a
+   * right of its own. Throws the refusal; what it answers is to be kept to as the call's own `onlyIfNew`.
+   */
+  readonly authorizeTags: (tags: Readonly<Record<string, string>>) => Promise<{ readonly onlyIfNew: boolean }>;
   /** Keeps the client's connection while work goes on that it has no part in. */
   readonly hold: Hold;
   /** Runs a request of a batch through the whole surface, with its own credential. */

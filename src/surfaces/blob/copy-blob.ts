@@ -1,5 +1,6 @@
 // Copy Blob, Abort Copy Blob, Copy Blob From URL, Put Blob From URL: another blob's content, shared or brought from afar.
 import { randomUUID } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { type CopySource, copyEntry, natureOf } from '../../namespace/copy.ts';
 import { type EntryAttributes, type EntryOutcome, getEntry, openForWrite } from '../../namespace/entries.ts';
 import { putCopied } from '../../namespace/put-copied.ts';
@@ -129,9 +130,11 @@ async function copyLocal(
   sums: SourceSums,
   attributes: (source: Copied) => EntryAttributes,
 ): Promise<EntryOutcome> {
-  const change = { ...blobChange(call), onlyIfNew: call.onlyIfNew };
+  const target = blobChange(call);
   const sealing = await writeSealing(call);
   const looked = await sourceOf(call, source);
+  const taken = takesTags(call) ? (looked.record.tags ?? {}) : undefined;
+  const change = { ...target, onlyIfNew: await onlyIfNew(call, taken) };
   const { encryption, length, type, tier: sourceTier } = looked.record;
   const unsealer = sourceUnsealer(call, looked);
   const own = attributes(looked.record);
@@ -153,8 +156,9 @@ async function copyLocal(
     ...change,
     source,
     attributes: (from) => {
-      // Another blob stands there by now: the client may try again.
+      // Another blob stands there by now, or it has tags that nobody decided about: the client may try again.
       if (!isSameEncryption(from.record.encryption, encryption)) throw new BlobError('ServerBusy');
+      if (taken !== undefined && !isDeepStrictEqual(from.record.tags ?? {}, taken)) throw new BlobError('ServerBusy');
       // An archived source can be copied to another tier only ("Copy Blob", "Copying an archived blob").
       const given = { ...attributes(from.record), ...(encryption && { encryption }) };
       if (from.record.tier !== 'Archive') return given;
@@ -183,6 +187,7 @@ async function copyRemote(
   if (target.kind !== 'ok') return target;
   return await call.hold(async (gone) => {
     const kept = takesTags(call) ? await remoteTags(call, address, gone) : undefined;
+    const allowed = { ...change, onlyIfNew: await onlyIfNew(call, takesTags(call) ? (kept ?? {}) : undefined) };
     using source = await openRemote(call, address, { range: { kind: 'none' }, lengthMax: blobBytesMax }, gone);
     const { chunks, length, properties } = source;
     const body = { chunks, length, lengthMax: length, wantMd5: false, ...sums, seal: sealing?.sealer };
@@ -191,7 +196,7 @@ async function copyRemote(
       return { kind: 'blob-type' };
     }
     return await putCopied(call.store, {
-      ...change,
+      ...allowed,
       attributes: { ...natureOf(properties), ...own, ...sealed(sealing) },
       body,
     });
@@ -218,11 +223,19 @@ function tierAndTags(
   return { ...(chosen !== undefined && { tier: chosen }), ...(kept && { tags: kept }), ...retention(call) };
 }
 
+/** Nothing may be replaced where the caller may only make what is new, be it because of the tags that come along. */
+async function onlyIfNew(call: BlobCall, taken: Readonly<Record<string, string>> | undefined): Promise<boolean> {
+  return (taken !== undefined && (await call.authorizeTags(taken)).onlyIfNew) || call.onlyIfNew;
+}
+
+/** Both of them are a conflict ("Copy Blob From URL", x-ms-copy-source-tag-option), for which no code is documented. */
 function takesTags(call: BlobCall): boolean {
   const option = call.headers['x-ms-copy-source-tag-option'] ?? 'REPLACE';
   if (option !== 'REPLACE' && option !== 'COPY') throw headerError('x-ms-copy-source-tag-option', option);
   const given = call.headers['x-ms-tags'];
-  if (option === 'COPY' && given !== undefined && given !== '') throw headerError('x-ms-tags', given);
+  if (option === 'COPY' && given !== undefined && given !== '') {
+    throw new BlobError('InvalidHeaderValue', { HeaderName: 'x-ms-tags' }, undefined, {}, 409);
+  }
   return option === 'COPY';
 }
 

@@ -5,7 +5,7 @@ import { blobChange } from './blob-change.ts';
 import type { BlobCall } from './call.ts';
 import { sealed, writeSealing } from './encryption-headers.ts';
 import { BlobError, failureError } from './errors.ts';
-import { contentHeaders, metadata } from './headers-in.ts';
+import { contentHeaders, metadata, refuseStructured } from './headers-in.ts';
 import { stamp, writtenHeaders } from './headers-out.ts';
 import { uploadBody } from './upload-body.ts';
 import { writeAttributes } from './write-attributes.ts';
@@ -32,6 +32,7 @@ export async function createAppendBlob(call: BlobCall): Promise<Answer> {
 
 /** Put Blob of these types brings no bytes. */
 export function emptyUpload(call: BlobCall): ReturnType<typeof uploadBody> {
+  refuseStructured(call.headers);
   const body = uploadBody(call, Number.MAX_SAFE_INTEGER, false);
   if (body.length !== 0 && body.length !== undefined) {
     throw new BlobError('InvalidHeaderValue', { HeaderName: 'Content-Length', HeaderValue: `${body.length}` });

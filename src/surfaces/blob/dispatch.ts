@@ -12,6 +12,7 @@ import { type Hold, holdNobody } from '../http/hold.ts';
 import { Authenticator } from './authenticate.ts';
 import type { BatchPart, BlobCall, BlobSettings, Call, ContainerCall, Peer, Source } from './call.ts';
 import { corsHeaders, preflight } from './cors.ts';
+import { deadlineOf } from './deadline.ts';
 import { emptyBody } from './empty-body.ts';
 import { keyProblemCodes, refuseEncryption } from './encryption-headers.ts';
 import { BlobError, errorAnswer } from './errors.ts';
@@ -28,6 +29,7 @@ import {
   type Target,
   websiteAccount,
 } from './request.ts';
+import type { Sets } from './request-facts.ts';
 import { blobServiceOf } from './service-record.ts';
 import { cannotVerifySource, notAuthenticated } from './source.ts';
 import { parseSource } from './source-address.ts';
@@ -153,8 +155,10 @@ export class BlobDispatcher {
     if (incoming.isUnrecordable === true) throw new BlobError('ServerBusy');
     const parsed = parse(incoming);
     // First of all: whoever the account's network rules keep out learns nothing of it, not even by a header.
-    await this.#authenticator.admit(parsed.target.account, incoming.peer);
+    const admitted = this.#authenticator.admit(parsed.target.account, incoming.peer);
+    if (admitted !== undefined) await admitted;
     seen.target = parsed.target;
+    const checkDeadline = deadlineOf(parsed.query, parsed.body);
     if (incoming.headers['x-ms-version'] === undefined && !request.isPart) {
       seen.version = impliedVersion(await this.#versionMeant(parsed));
     }
@@ -168,17 +172,26 @@ export class BlobDispatcher {
     if (website !== undefined) return await this.#serveWebsite(parsed, context);
     const operation = findOperation(parsed);
     seen.operation = operation.name;
-    const credentials = { ...parsed, peer: incoming.peer };
-    const principal = await this.#authenticator.principal(credentials);
+    // What is known already is not waited for: each turn of the event loop's queue that a request takes costs it time.
+    const who = this.#authenticator.principal(parsed);
+    const principal = who instanceof Promise ? await who : who;
     seen.principal = principal;
     const action = typeof operation.action === 'function' ? operation.action(parsed) : operation.action;
     seen.action = action;
-    const { onlyIfNew } = await this.#authenticator.authorize(principal, action, credentials);
+    const sets = typeof operation.sets === 'function' ? operation.sets(parsed) : operation.sets;
+    const decided = this.#authenticator.authorize(principal, action, parsed, sets);
+    const { onlyIfNew } = decided instanceof Promise ? await decided : decided;
     checkMayChange(parsed.target.container, action);
-    if (incoming.visit !== undefined) await this.#letIn(incoming.visit, parsed, principal, incoming.peer);
-    refuseUnsupported(incoming.headers);
+    const read = this.#authenticator.account(parsed.target.account);
+    const settings = (read instanceof Promise ? await read : read)?.record.settings;
+    if (incoming.visit !== undefined) {
+      const entering = letIn(incoming.visit, parsed, principal, settings);
+      if (entering !== undefined) await entering;
+    }
+    checkDeadline?.();
+    refuseUnsupported(incoming.headers, operation.name);
     refuseEncryption(operation.name, incoming.headers);
-    const call = await this.#call(parsed, context, principal, onlyIfNew);
+    const call = this.#call(parsed, context, principal, onlyIfNew, settings);
     // `findOperation` matched the level to what the address names.
     switch (operation.level) {
       case 'service':
@@ -190,26 +203,35 @@ export class BlobDispatcher {
     }
   }
 
-  async #serveWebsite(parsed: ParsedRequest, context: Context): Promise<Answer> {
+  async #serveWebsite(parsed: Parsed, context: Context): Promise<Answer> {
     context.seen.operation = 'GetWebContent';
     const principal: Principal = { kind: 'anonymous' };
     context.seen.principal = principal;
-    const { visit, peer } = context.incoming;
-    if (visit !== undefined) await this.#letIn(visit, parsed, principal, peer);
+    const { visit } = context.incoming;
     const account = await this.#authenticator.account(parsed.target.account);
-    const call = await this.#call(parsed, context, principal, false);
+    const settings = account?.record.settings;
+    if (visit !== undefined) await letIn(visit, parsed, principal, settings);
+    const call = this.#call(parsed, context, principal, false, settings);
     return await serveWebsite(call, blobServiceOf(account?.record.blobService).staticWebsite, parsed.target.blob ?? '');
   }
 
-  async #call(
-    parsed: ParsedRequest,
+  #call(
+    parsed: Parsed,
     { incoming, request, seen }: Context,
     principal: Principal,
     onlyIfNew: boolean,
-  ): Promise<Call> {
+    settings: AccountSettings = noSettings,
+  ): Call {
     const client = incoming.headers['x-ms-client-request-id'];
     const call: Call = {
-      ...parsed,
+      // Field by field: an object that begins as a copy of another grows slowly.
+      method: parsed.method,
+      rawPath: parsed.rawPath,
+      query: parsed.query,
+      headers: parsed.headers,
+      rawHeaders: parsed.rawHeaders,
+      target: parsed.target,
+      body: parsed.body,
       store: this.#store,
       settings: this.#settings,
       requestId: request.requestId,
@@ -219,15 +241,19 @@ export class BlobDispatcher {
       cause: {
         by: seen.operation,
         requestId: request.requestId,
-        ...(client !== undefined && clientRequestId.test(client) && { clientRequestId: client }),
+        clientRequestId: client !== undefined && clientRequestId.test(client) ? client : undefined,
         noted: (id) => {
           seen.journalId = seen.journalId === undefined ? id : `${seen.journalId},${id}`;
         },
       },
       principal,
       onlyIfNew,
-      accountSettings: (await this.#authenticator.account(parsed.target.account))?.record.settings ?? noSettings,
+      accountSettings: settings,
       openSource: (url, withOwnKey) => this.#openSource(url, withOwnKey, call, incoming),
+      authorizeTags: async (given) => {
+        const sets: Sets = { tags: async () => given, tier: true };
+        return await this.#authenticator.authorize(principal, seen.action as Action, call, sets);
+      },
       hold: incoming.hold,
       runPart: async (part) => {
         if (request.isPart) throw new BlobError('InvalidInput');
@@ -235,14 +261,6 @@ export class BlobDispatcher {
       },
     };
     return call;
-  }
-
-  /** Only who may do it uses up what his account has: anybody can name an account. */
-  async #letIn(visit: Visit, { target, query }: ParsedRequest, principal: Principal, peer: Peer): Promise<void> {
-    const known = await this.#authenticator.account(target.account);
-    const signature = query.get('sig')?.[0];
-    const { account } = target;
-    await visit.enter({ account, settings: known?.record.settings, principal, signature, address: peer.address });
   }
 
   /** Without the header: a signature's version, else what the account has set ("Versioning for Azure Storage"). */
@@ -264,13 +282,21 @@ export class BlobDispatcher {
     const { principal: caller } = call;
     const isOwn = caller.kind === 'account-key' && caller.account === target.account;
     if (!withOwnKey || isSigned || !isOwn) {
-      const headers = authorization === undefined ? {} : { authorization };
+      const ifTags = incoming.headers['x-ms-source-if-tags'];
+      const headers = {
+        ...(authorization !== undefined && { authorization }),
+        // To ask by the source's tags is to read them, as where they are asked for by themselves.
+        ...(ifTags !== undefined && { 'x-ms-if-tags': ifTags }),
+      };
       const credentials = { method: 'GET', headers, peer: incoming.peer, ...parsed };
       // As with the account's key: a copy within an account may read by the same token.
       const isOwnToken = withOwnKey && !isSigned && caller.kind === 'entra' && call.target.account === account;
       try {
         const principal = isOwnToken ? caller : await this.#authenticator.principal(credentials);
         await this.#authenticator.authorize(principal, 'blob/read', credentials);
+        if (incoming.headers['x-ms-copy-source-tag-option'] === 'COPY') {
+          await this.#authenticator.authorize(principal, 'blob/tags-read', credentials);
+        }
       } catch (error) {
         if (!(error instanceof BlobError)) throw error;
         // Of a reader with a credential it is known why it was refused, unlike of one that may guess names.
@@ -299,7 +325,8 @@ export class BlobDispatcher {
   }
 
   async #cors(account: string, incoming: Incoming, answered: readonly string[]): Promise<Record<string, string>> {
-    const known = await this.#authenticator.account(account).catch(() => undefined);
+    const read = this.#authenticator.account(account);
+    const known = read instanceof Promise ? await read.catch(() => undefined) : read;
     return corsHeaders(known?.record.blobService, incoming.headers.origin as string, incoming.method, answered);
   }
 
@@ -316,13 +343,28 @@ export class BlobDispatcher {
   }
 }
 
-function parse(incoming: Incoming): ParsedRequest {
+/** Only who may do it uses up what his account has: anybody can name an account. */
+function letIn(
+  visit: Visit,
+  { target, query, peer }: Parsed,
+  principal: Principal,
+  settings: AccountSettings | undefined,
+): undefined | Promise<void> {
+  const signature = query.get('sig')?.[0];
+  return visit.enter({ account: target.account, settings, principal, signature, address: peer.address });
+}
+
+interface Parsed extends ParsedRequest {
+  readonly peer: Peer;
+}
+
+function parse(incoming: Incoming): Parsed {
   const { url } = incoming;
   refuseRepeated(incoming.headers, incoming.rawHeaders);
   const question = url.indexOf('?');
   const rawPath = question === -1 ? url : url.slice(0, question);
   const query = parseQuery(question === -1 ? '' : url.slice(question + 1));
   const target = parseTarget(rawPath, incoming.headers.host, query);
-  const { method, headers, rawHeaders, body } = incoming;
-  return { method, rawPath, query, headers, rawHeaders, target, body };
+  const { method, headers, rawHeaders, body, peer } = incoming;
+  return { method, rawPath, query, headers, rawHeaders, target, body, peer };
 }

@@ -8,4 +8,5 @@ export const emptyBody = {
   [Symbol.asyncIterator]: () => nothing,
   whole: async () => Buffer.alloc(0),
   drain: async () => true,
+  failAfter: () => undefined,
 } as unknown as RequestBody;

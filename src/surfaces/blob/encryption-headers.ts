@@ -37,12 +37,18 @@ const takesScope: ReadonlySet<string> = new Set([
 
 /** What would be left undone is refused: somebody who sends a key counts on its being used. */
 export function refuseEncryption(operation: string, headers: Headers): void {
-  for (const name of names.own) if (headers[name] !== undefined && !takesKey.has(operation)) throw unsupported(name);
-  for (const name of names.source) {
-    if (headers[name] !== undefined && !operation.endsWith('FromUrl')) throw unsupported(name);
+  if (isPresent(names.own, headers) && !takesKey.has(operation)) {
+    for (const name of names.own) if (headers[name] !== undefined) throw unsupported(name);
+  }
+  if (isPresent(names.source, headers) && !operation.endsWith('FromUrl')) {
+    for (const name of names.source) if (headers[name] !== undefined) throw unsupported(name);
   }
   const scope = 'x-ms-encryption-scope';
   if (headers[scope] !== undefined && !takesScope.has(operation)) throw unsupported(scope);
+}
+
+function isPresent([key, hash, algorithm]: (typeof names)[keyof typeof names], headers: Headers): boolean {
+  return headers[key] !== undefined || headers[hash] !== undefined || headers[algorithm] !== undefined;
 }
 
 function unsupported(name: string): BlobError {
@@ -56,8 +62,8 @@ export function customerKey(
   { headers, peer }: Pick<Call, 'headers' | 'peer'>,
   of: keyof typeof names = 'own',
 ): CustomerKey | undefined {
+  if (!isPresent(names[of], headers)) return undefined;
   const [keyName, hashName, algorithmName] = names[of];
-  if (names[of].every((name) => headers[name] === undefined)) return undefined;
   if (peer.protocol !== 'https' && !loopback.test(peer.address)) {
     throw new BlobError('UnsupportedHeader', { HeaderName: keyName }, 'Encryption keys are only taken over HTTPS.');
   }

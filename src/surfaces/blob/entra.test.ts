@@ -1,66 +1,14 @@
 // Requests with tokens of Entra ID: who gets in, with which roles, and what an account's settings keep out.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type Issuer, type Minting, startIssuer } from '../../identity/issuer.testing.ts';
-import { type Assign, assignRole } from '../../namespace/access.ts';
-import { changeSettings, type SettingChanges } from '../../namespace/account-settings.ts';
-import { openTestSurface, testAccount } from './call.testing.ts';
-import type { BlobSettings, Peer } from './call.ts';
-import { type Answered, sasFor, TestClient, type WholeRequest } from './dispatch.testing.ts';
+import type { Minting } from '../../identity/issuer.testing.ts';
+import { assignRole } from '../../namespace/access.ts';
+import { testAccount } from './call.testing.ts';
+import { sasFor, type WholeRequest } from './dispatch.testing.ts';
+import { blobs, blobUrl, cause, contributor, local, oid, owner, reader, withTokens } from './entra.testing.ts';
 
-const oid = '11111111-2222-3333-4444-555555555555';
 const group = '22222222-2222-3333-4444-555555555555';
-const blobUrl = `/${testAccount}/docs/dir/a`;
 const listUrl = `/${testAccount}/docs?restype=container&comp=list`;
-const local: Partial<Peer> = { isLoopback: true };
-const cause = { by: 'test', requestId: 'none' };
-const owner = 'Storage Blob Data Owner';
-const contributor = 'Storage Blob Data Contributor';
-const reader = 'Storage Blob Data Reader';
-const blobs = 'Microsoft.Storage/storageAccounts/blobServices/containers/blobs';
-
-interface Bench {
-  readonly client: TestClient;
-  readonly issuer: Issuer;
-  assign(role: string, more?: Partial<Assign>): Promise<void>;
-  set(changes: SettingChanges): Promise<void>;
-  /** Sends with a token of `oid`. */
-  send(request: WholeRequest, minting?: Minting): Promise<Answered>;
-  /** Status and code. */
-  tell(request: WholeRequest, minting?: Minting): Promise<string>;
-}
-
-async function withTokens(work: (bench: Bench) => Promise<void>, settings: Partial<BlobSettings> = {}): Promise<void> {
-  await using surface = await openTestSurface();
-  const { store, clock } = surface;
-  await using issuer = await startIssuer({ nowMs: () => clock.now() });
-  const client = new TestClient(surface, { entraTenants: [issuer.tenant], entraAuthority: issuer.url, ...settings });
-  await client.container('docs');
-  assert.equal((await client.put(blobUrl, 'hello')).status, 201);
-  const send = async (request: WholeRequest, minting: Minting = {}): Promise<Answered> => {
-    const authorization = `Bearer ${await issuer.token(oid, minting)}`;
-    const headers = { authorization, ...request.headers };
-    return await client.send({ key: null, peer: local, ...request, headers });
-  };
-  await work({
-    client,
-    issuer,
-    send,
-    tell: async (request, minting) => {
-      const { status, code } = await send(request, minting);
-      return code === undefined ? `${status}` : `${status} ${code}`;
-    },
-    assign: async (role, more = {}) => {
-      const assign = { principal: oid, role, isBuiltIn: true, ...more };
-      assert.equal((await assignRole(store, testAccount, assign, cause)).kind, 'ok');
-      clock.advance(1001);
-    },
-    set: async (changes) => {
-      assert.equal((await changeSettings(store, testAccount, changes, cause)).kind, 'ok');
-      clock.advance(1001);
-    },
-  });
-}
 
 const put = (url: string, headers: Readonly<Record<string, string>> = {}): WholeRequest => ({
   method: 'PUT',

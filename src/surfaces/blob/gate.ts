@@ -65,13 +65,13 @@ export class Gate {
 
   /** Throws ServerBusy. Answers the names that the bytes are charged to. */
   take(visitor: Visitor, isUpload: boolean): Charged {
-    const nowMs = this.#nowMs();
     const accountRate = this.rateOf(visitor.settings);
+    const isPrincipalUnlimited = isUnlimited(this.#principalRate);
+    if (isPrincipalUnlimited && isUnlimited(accountRate)) return nobody;
+    const nowMs = this.#nowMs();
     const ofAccount = this.#accounts.take(visitor.account, accountRate, nowMs);
     if (ofAccount.kind === 'over') throw this.#busy(ofAccount, isUpload);
-    if (this.#principalRate.requestsPerS === 0 && this.#principalRate.bytesPerS === 0) {
-      return isUnlimited(accountRate) ? nobody : { account: visitor.account, principal: undefined };
-    }
+    if (isPrincipalUnlimited) return { account: visitor.account, principal: undefined };
     const principal = nameOf(visitor);
     const ofPrincipal = this.#principals.take(principal, this.#principalRate, nowMs);
     if (ofPrincipal.kind === 'over') {

@@ -1,24 +1,54 @@
 // Get Blob and Get Blob Properties: the headers of an entry, and its bytes or a range of them.
 import { createHash } from 'node:crypto';
+import { assert } from '../../base/unreachable.ts';
 import { crc64, crc64ToBase64 } from '../../codec/crc64.ts';
 import { formatHttpDate } from '../../codec/http-date.ts';
 import { formatContentRange, requestedRange, resolveRange } from '../../codec/http-range.ts';
+import { encodeStructured, structuredBody, structuredLength } from '../../codec/structured-message.ts';
+import type { Awaitable } from '../../metadata/engine.ts';
 import { changeEntry, getEntry } from '../../namespace/entries.ts';
 import { checkReadable, readContent, readShortContent } from '../../namespace/read.ts';
 import type { Entry, EntryRecord } from '../../namespace/records.ts';
 import type { Unsealer } from '../../namespace/scopes.ts';
-import type { Answer } from '../http/answer.ts';
+import type { Answer, AnswerChunk } from '../http/answer.ts';
 import type { BlobCall } from './call.ts';
 import { readUnsealer } from './encryption-headers.ts';
 import { BlobError, failureError, notModified } from './errors.ts';
-import { conditions, entryTime, leaseId } from './headers-in.ts';
+import { conditions, entryTime, isStructured, leaseId } from './headers-in.ts';
 import { entryHeaders, type OutHeaders, tierHeaders } from './headers-out.ts';
 import { checkBlobName } from './names.ts';
 
 /** A range is summed on request up to this length. */
 const summedBytesMax = 4 * 1024 * 1024;
 
-export async function getBlob(call: BlobCall): Promise<Answer> {
+export function getBlob(call: BlobCall): Promise<Answer> {
+  const answer = readBlob(call);
+  return isStructured(call.headers) ? answer.then(structuredAnswer) : answer;
+}
+
+/** The same answer with its bytes in segments, each with its CRC-64. */
+function structuredAnswer(answer: Answer): Answer {
+  const { status, headers, body } = answer;
+  // There is nothing new: an answer without a body.
+  if (body === undefined) return answer;
+  const { length, chunks } = typeof body === 'string' || Buffer.isBuffer(body) ? asOneChunk(Buffer.from(body)) : body;
+  assert(length !== undefined, 'the length of a blob is known');
+  return {
+    status,
+    headers: {
+      ...headers,
+      'x-ms-structured-body': structuredBody,
+      'x-ms-structured-content-length': length,
+    },
+    body: { length: structuredLength(length), chunks: encodeStructured(chunks, length) },
+  };
+}
+
+function asOneChunk(bytes: Buffer): { readonly length: number; readonly chunks: Iterable<AnswerChunk> } {
+  return { length: bytes.length, chunks: [{ bytes, release: () => undefined }] };
+}
+
+async function readBlob(call: BlobCall): Promise<Answer> {
   const found = await openBlob(call);
   if (found.kind === 'answer') return found.answer;
   const { entry, unsealer } = found;
@@ -104,18 +134,19 @@ export async function openBlob(call: BlobCall): Promise<OpenedBlob> {
   return { kind: 'entry', entry, unsealer: readUnsealer(call, entry.record.encryption) };
 }
 
-async function bodyOf(
+function bodyOf(
   call: BlobCall,
   entry: Entry,
   offset: number,
   length: number,
   unsealer: Unsealer | undefined,
-): Promise<NonNullable<Answer['body']>> {
+): Awaitable<NonNullable<Answer['body']>> {
   if (length === 0) return '';
   const short = readShortContent(call.store, entry, offset, length, unsealer);
-  if (short !== undefined) return await short;
-  if (entry.record.encryption !== undefined) await checkReadable(call.store, call.target.account, entry);
-  return { length, chunks: readContent(call.store, entry, offset, length, unsealer) };
+  if (short !== undefined) return short;
+  const long = { length, chunks: readContent(call.store, entry, offset, length, unsealer) };
+  if (entry.record.encryption === undefined) return long;
+  return checkReadable(call.store, call.target.account, entry).then(() => long);
 }
 
 async function gather(

@@ -1,6 +1,7 @@
 // What request headers say, parsed into the namespace's terms; what is malformed is refused by name.
 import { crc64FromBase64 } from '../../codec/crc64.ts';
 import { parseHttpDate } from '../../codec/http-date.ts';
+import { structuredBody } from '../../codec/structured-message.ts';
 import { formatTicks, parseTicks } from '../../codec/ticks.ts';
 import type { EntryTime } from '../../namespace/entries.ts';
 import type { Conditions } from '../../namespace/preconditions.ts';
@@ -249,11 +250,28 @@ export function contentLength(headers: Headers): number | undefined {
   return Number(value);
 }
 
-/** Headers of features that are not served yet: refused, never ignored, for they change what is stored or who may read it. */
-export function refuseUnsupported(headers: Headers): void {
-  for (const name of unsupported) {
-    if (headers[name] !== undefined) throw new BlobError('UnsupportedHeader', { HeaderName: name });
+/** Headers of features that are not served: refused, never ignored, for they change what is stored or who may read it. */
+export function refuseUnsupported(headers: Headers, operation: string): void {
+  if (headers['x-ms-file-request-intent'] !== undefined) {
+    throw new BlobError('UnsupportedHeader', { HeaderName: 'x-ms-file-request-intent' });
+  }
+  if (headers['x-ms-structured-body'] !== undefined && !structured.has(operation)) refuseStructured(headers);
+}
+
+/** Operations whose body, or that of their answer, may be a structured message. */
+const structured: ReadonlySet<string> = new Set(['PutBlob', 'PutBlock', 'AppendBlock', 'PutPage', 'GetBlob']);
+
+/** Where there is no body that could be one. */
+export function refuseStructured(headers: Headers): void {
+  if (headers['x-ms-structured-body'] !== undefined) {
+    throw new BlobError('UnsupportedHeader', { HeaderName: 'x-ms-structured-body' });
   }
 }
 
-const unsupported = ['x-ms-structured-body', 'x-ms-file-request-intent'] as const;
+/** Whether the request's body is a structured message, or that of the answer is to be one; only one form is known. */
+export function isStructured(headers: Headers): boolean {
+  const value = headers['x-ms-structured-body'];
+  if (value === undefined || value === '') return false;
+  if (value !== structuredBody) throw headerError('x-ms-structured-body', value);
+  return true;
+}

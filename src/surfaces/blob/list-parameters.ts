@@ -29,16 +29,23 @@ export function pageLimit(query: Query): { readonly limit: number; readonly give
   return { limit: Math.min(given, pageItemsMax), given };
 }
 
-/** `include`: a list with commas, or the parameter several times. What is not in `known` is refused. */
-export function includes(query: Query, known: ReadonlySet<string>): ReadonlySet<string> {
+/** `include`: a list with commas, or the parameter several times. Who decides and who lists read it by this alone. */
+export function included(query: Query): ReadonlySet<string> {
   const found = new Set<string>();
   for (const text of query.get('include') ?? []) {
     for (const part of text.split(',')) {
       const name = part.trim().toLowerCase();
-      if (name === '') continue;
-      if (!known.has(name)) throw queryError('include', part, 'Invalid query parameter value.');
-      found.add(name);
+      if (name !== '') found.add(name);
     }
+  }
+  return found;
+}
+
+/** What is not in `known` is refused. */
+export function includes(query: Query, known: ReadonlySet<string>): ReadonlySet<string> {
+  const found = included(query);
+  for (const name of found) {
+    if (!known.has(name)) throw queryError('include', name, 'Invalid query parameter value.');
   }
   return found;
 }

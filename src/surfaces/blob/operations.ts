@@ -14,6 +14,7 @@ import { deleteContainer } from './delete-container.ts';
 import { getBlob, getBlobMetadata, getBlobProperties } from './get-blob.ts';
 import { getBlockList } from './get-block-list.ts';
 import { getContainer } from './get-container.ts';
+import { entryTime } from './headers-in.ts';
 import { deleteImmutabilityPolicy, setImmutabilityPolicy, setLegalHold } from './immutability.ts';
 import { incrementalCopy } from './incremental-copy.ts';
 import { leaseBlob } from './lease-blob.ts';
@@ -29,6 +30,7 @@ import { putPage } from './put-page.ts';
 import { putPageFromUrl } from './put-page-from-url.ts';
 import { queryBlob } from './query-blob.ts';
 import type { ParsedRequest } from './request.ts';
+import type { Sets } from './request-facts.ts';
 import { restoreContainer } from './restore-container.ts';
 import { sealBlob } from './seal-blob.ts';
 import { getServiceProperties, setServiceProperties } from './service-properties.ts';
@@ -37,7 +39,7 @@ import { setBlobMetadata, setBlobProperties, setBlobTier } from './set-blob.ts';
 import { setBlobExpiry } from './set-blob-expiry.ts';
 import { setContainerMetadata } from './set-container-metadata.ts';
 import { snapshotBlob } from './snapshot-blob.ts';
-import { findBlobsByTags, getBlobTags, setBlobTags } from './tags.ts';
+import { findBlobsByTags, getBlobTags, setBlobTags, tagsInBody } from './tags.ts';
 import { getUserDelegationKey } from './user-delegation-key.ts';
 
 interface Common {
@@ -47,6 +49,8 @@ interface Common {
   /** What tells operations of one method and `comp` apart; the first that fits is taken. */
   readonly when?: (request: ParsedRequest) => boolean;
   readonly action: Action | ((request: ParsedRequest) => Action);
+  /** Tags and tier that it sets, for conditions of roles; what others are sent of them sets nothing. */
+  readonly sets?: Sets | ((request: ParsedRequest) => Sets);
 }
 
 type ServiceOperation = Common & {
@@ -84,8 +88,10 @@ const leaseAction =
 /** A version, and what is deleted for good, need rights of their own. */
 const deleteAction = ({ query }: ParsedRequest): Action => {
   if (query.has('deletetype')) return 'blob/delete-permanent';
-  return query.has('versionid') ? 'blob/delete-version' : 'blob/delete';
+  return entryTime(query)?.kind === 'version' ? 'blob/delete-version' : 'blob/delete';
 };
+
+const wholeBlob: Sets = { tags: 'by-header', tier: true };
 
 export const operations: readonly Operation[] = [
   {
@@ -346,6 +352,7 @@ export const operations: readonly Operation[] = [
     when: typedFromUrl,
     name: 'PutBlobFromUrl',
     action: 'blob/create',
+    sets: wholeBlob,
     handle: putBlobFromUrl,
   },
   {
@@ -354,10 +361,19 @@ export const operations: readonly Operation[] = [
     when: syncFromUrl,
     name: 'CopyBlobFromUrl',
     action: 'blob/create',
+    sets: wholeBlob,
     handle: copyBlobFromUrl,
   },
-  { level: 'blob', method: 'PUT', when: fromUrl, name: 'CopyBlob', action: 'blob/create', handle: copyBlob },
-  { level: 'blob', method: 'PUT', name: 'PutBlob', action: 'blob/create', handle: putBlob },
+  {
+    level: 'blob',
+    method: 'PUT',
+    when: fromUrl,
+    name: 'CopyBlob',
+    action: 'blob/create',
+    sets: wholeBlob,
+    handle: copyBlob,
+  },
+  { level: 'blob', method: 'PUT', name: 'PutBlob', action: 'blob/create', sets: wholeBlob, handle: putBlob },
   { level: 'blob', method: 'DELETE', name: 'DeleteBlob', action: deleteAction, handle: deleteBlob },
   {
     level: 'blob',
@@ -369,7 +385,15 @@ export const operations: readonly Operation[] = [
     handle: putBlockFromUrl,
   },
   { level: 'blob', method: 'PUT', comp: 'block', name: 'PutBlock', action: 'blob/write', handle: putBlock },
-  { level: 'blob', method: 'PUT', comp: 'blocklist', name: 'PutBlockList', action: 'blob/write', handle: putBlockList },
+  {
+    level: 'blob',
+    method: 'PUT',
+    comp: 'blocklist',
+    name: 'PutBlockList',
+    action: 'blob/write',
+    sets: wholeBlob,
+    handle: putBlockList,
+  },
   { level: 'blob', method: 'GET', comp: 'blocklist', name: 'GetBlockList', action: 'blob/read', handle: getBlockList },
   {
     level: 'blob',
@@ -403,7 +427,15 @@ export const operations: readonly Operation[] = [
     action: 'blob/write',
     handle: setBlobProperties,
   },
-  { level: 'blob', method: 'PUT', comp: 'tier', name: 'SetBlobTier', action: 'blob/write', handle: setBlobTier },
+  {
+    level: 'blob',
+    method: 'PUT',
+    comp: 'tier',
+    name: 'SetBlobTier',
+    action: 'blob/write',
+    sets: { tier: true },
+    handle: setBlobTier,
+  },
   { level: 'blob', method: 'PUT', comp: 'lease', name: 'LeaseBlob', action: leaseAction('blob'), handle: leaseBlob },
   { level: 'blob', method: 'PUT', comp: 'copy', name: 'AbortCopyBlob', action: 'blob/write', handle: abortCopy },
   {
@@ -423,7 +455,15 @@ export const operations: readonly Operation[] = [
     handle: undeleteBlob,
   },
   { level: 'blob', method: 'GET', comp: 'tags', name: 'GetBlobTags', action: 'blob/tags-read', handle: getBlobTags },
-  { level: 'blob', method: 'PUT', comp: 'tags', name: 'SetBlobTags', action: 'blob/tags-write', handle: setBlobTags },
+  {
+    level: 'blob',
+    method: 'PUT',
+    comp: 'tags',
+    name: 'SetBlobTags',
+    action: 'blob/tags-write',
+    sets: (request) => ({ tags: () => tagsInBody(request) }),
+    handle: setBlobTags,
+  },
   {
     level: 'blob',
     method: 'PUT',

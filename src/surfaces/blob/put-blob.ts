@@ -9,7 +9,7 @@ import { sealed, writeSealing } from './encryption-headers.ts';
 import { BlobError, failureError } from './errors.ts';
 import { contentHeaders, headerError, metadata, required } from './headers-in.ts';
 import { stamp, writtenHeaders } from './headers-out.ts';
-import { sumHeaders, uploadBody } from './upload-body.ts';
+import { structuredHeaders, sumHeaders, uploadBody } from './upload-body.ts';
 import { writeAttributes } from './write-attributes.ts';
 
 /** 5000 MiB, since version 2019-12-12. */
@@ -42,6 +42,11 @@ export async function putBlob(call: BlobCall): Promise<Answer> {
   if (outcome.kind !== 'ok') throw failureError(outcome);
   return {
     status: 201,
-    headers: { ...stamp(outcome.entry.record), ...sumHeaders(outcome), ...writtenHeaders(sealing?.encryption) },
+    headers: {
+      ...stamp(outcome.entry.record),
+      ...sumHeaders(outcome),
+      ...structuredHeaders(call),
+      ...writtenHeaders(sealing?.encryption),
+    },
   };
 }

@@ -1,10 +1,11 @@
 // Put Block: one block of a blob to be, staged under its id.
 import { type StageBlock, stageBlock } from '../../namespace/uploads.ts';
 import type { Answer } from '../http/answer.ts';
+import { refusePast } from './blob-change.ts';
 import type { BlobCall } from './call.ts';
 import { sealed, writeSealing } from './encryption-headers.ts';
 import { BlobError, failureError } from './errors.ts';
-import { leaseId } from './headers-in.ts';
+import { entryTime, leaseId } from './headers-in.ts';
 import { writtenHeaders } from './headers-out.ts';
 import { checkBlobName } from './names.ts';
 import { one } from './request.ts';
@@ -30,6 +31,7 @@ export async function putBlock(call: BlobCall): Promise<Answer> {
 export function stageCommand(call: BlobCall): StageBlock {
   const { target, headers } = call;
   checkBlobName(target.blob);
+  refusePast(entryTime(call.query));
   const text = one(call.query, 'blockid');
   if (text === undefined || text === '') {
     throw new BlobError('MissingRequiredQueryParameter', { QueryParameterName: 'blockid' });

@@ -8,7 +8,7 @@ import { blobChange } from './blob-change.ts';
 import type { BlobCall } from './call.ts';
 import { encryptionCheck, sealed } from './encryption-headers.ts';
 import { BlobError, failureError } from './errors.ts';
-import { headerError, required, wholeNumber } from './headers-in.ts';
+import { headerError, refuseStructured, required, wholeNumber } from './headers-in.ts';
 import { type OutHeaders, stamp, writtenHeaders } from './headers-out.ts';
 import { blockSumHeaders, uploadBody } from './upload-body.ts';
 
@@ -22,6 +22,7 @@ export async function putPage(call: BlobCall): Promise<Answer> {
 }
 
 async function clear(call: BlobCall, command: PageChange): Promise<Answer> {
+  refuseStructured(call.headers);
   const { length } = uploadBody(call, Number.MAX_SAFE_INTEGER, false);
   if (length !== undefined && length !== 0) throw headerError('Content-Length', `${length}`);
   const unequal = encryptionCheck(call)(await lookAtTarget(call, command, 'change'));

@@ -8,7 +8,7 @@ import { type Answer, send, sendAhead } from '../http/answer.ts';
 import { RequestBody } from '../http/body.ts';
 import { holdOpen } from '../http/hold.ts';
 import { type Auditor, auditRecord, type Course } from './audit.ts';
-import type { BlobSettings } from './call.ts';
+import type { BlobSettings, Peer } from './call.ts';
 import { BlobDispatcher, type Dispatched, type Incoming } from './dispatch.ts';
 import { Gate, type GateSettings, type Visit } from './gate.ts';
 
@@ -76,7 +76,7 @@ export class BlobSurface {
   }
 
   /** A body that nobody read would be taken for the next request: it is read, or the connection ends. */
-  async #send(
+  #send(
     request: IncomingMessage,
     response: ServerResponse,
     { body, visit }: Incoming,
@@ -85,13 +85,13 @@ export class BlobSurface {
     const withBody = request.method !== 'HEAD';
     if (!request.complete && body.isHeldBack) response.shouldKeepAlive = false;
     else if (!request.complete && answer.status >= 400 && isShort(answer)) {
-      return await sendAhead(response, answer, withBody, async () => {
+      return sendAhead(response, answer, withBody, async () => {
         // What is read from here on is thrown away: it holds up nobody.
         visit?.leave();
         return await body.drain(drainBytesMax);
       });
     }
-    return await send(response, answer, withBody);
+    return send(response, answer, withBody);
   }
 
   #note(done: Dispatched, incoming: Incoming, bytesOut: number, durationMs: number): void {
@@ -133,21 +133,32 @@ function visitOf({ socket, headers }: IncomingMessage, response: ServerResponse,
 }
 
 function incomingOf(request: IncomingMessage, response: ServerResponse, body: RequestBody, visit: Visit): Incoming {
-  const socket = request.socket as Socket & { readonly encrypted?: boolean };
   return {
     method: request.method as string,
     url: request.url as string,
     headers: request.headers as Incoming['headers'],
     rawHeaders: request.rawHeaders,
     body,
-    peer: {
-      address: plainAddress(socket.remoteAddress),
-      protocol: socket.encrypted === true ? 'https' : 'http',
-      isLoopback: isLoopback(socket.remoteAddress) && isLoopback(socket.localAddress),
-    },
+    peer: peerOf(request.socket),
     hold: holdOpen(request, response),
     visit,
   };
+}
+
+/** A connection has one at each end for as long as it is open. */
+const peers = new WeakMap<Socket, Peer>();
+
+function peerOf(socket: Socket & { readonly encrypted?: boolean }): Peer {
+  let peer = peers.get(socket);
+  if (peer === undefined) {
+    peer = {
+      address: plainAddress(socket.remoteAddress),
+      protocol: socket.encrypted === true ? 'https' : 'http',
+      isLoopback: isLoopback(socket.remoteAddress) && isLoopback(socket.localAddress),
+    };
+    peers.set(socket, peer);
+  }
+  return peer;
 }
 
 const isLoopback = (address: string | undefined): boolean =>

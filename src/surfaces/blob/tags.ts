@@ -5,16 +5,36 @@ import { changeEntry, type EntryChange, getEntry } from '../../namespace/entries
 import { parseTagQuery } from '../../namespace/tag-expression.ts';
 import { findByTags } from '../../namespace/tag-index.ts';
 import type { Answer } from '../http/answer.ts';
+import type { RequestBody } from '../http/body.ts';
 import { blobChange } from './blob-change.ts';
 import type { BlobCall, Call } from './call.ts';
 import { BlobError, failureError } from './errors.ts';
 import { conditions, tagSet } from './headers-in.ts';
 import { pageLimit, queryError } from './list-parameters.ts';
-import { one } from './request.ts';
+import { one, type ParsedRequest } from './request.ts';
 import { serviceEndpoint } from './service-endpoint.ts';
 import { checkSums } from './upload-body.ts';
 
 const bodyBytesMax = 16 * 1024;
+
+type Tags = Readonly<Record<string, string>>;
+const readBodies = new WeakMap<RequestBody, Promise<Tags>>();
+
+/** Of a request to set tags. A body comes once: whoever decides and whoever stores get the same tags of it. */
+export function tagsInBody(request: Pick<ParsedRequest, 'body' | 'headers'>): Promise<Tags> {
+  const known = readBodies.get(request.body);
+  if (known !== undefined) return known;
+  const tags = readTagsOf(request);
+  readBodies.set(request.body, tags);
+  return tags;
+}
+
+async function readTagsOf({ body, headers }: Pick<ParsedRequest, 'body' | 'headers'>): Promise<Tags> {
+  const bytes = await body.whole(bodyBytesMax);
+  if (bytes === undefined) throw new BlobError('RequestBodyTooLarge', { MaxLimit: `${bodyBytesMax}` });
+  checkSums(headers, bytes);
+  return readTags(bytes);
+}
 
 export async function getBlobTags(call: BlobCall): Promise<Answer> {
   const outcome = await getEntry(call.store, tagsChange(call));
@@ -31,10 +51,7 @@ function tagsChange(call: BlobCall): EntryChange {
 
 /** Neither ETag nor Last-Modified change with the tags. */
 export async function setBlobTags(call: BlobCall): Promise<Answer> {
-  const body = await call.body.whole(bodyBytesMax);
-  if (body === undefined) throw new BlobError('RequestBodyTooLarge', { MaxLimit: `${bodyBytesMax}` });
-  checkSums(call.headers, body);
-  const tags = readTags(body);
+  const tags = await tagsInBody(call);
   const options = { touches: false, operation: 'entry-retagged' as const, touch: undefined };
   const outcome = await changeEntry(
     call.store,

@@ -1,19 +1,27 @@
 // The body of an upload as the namespace takes it: announced length, limits, expected sums.
 import { createHash } from 'node:crypto';
 import { crc64 as crc64Of, crc64ToBase64 } from '../../codec/crc64.ts';
+import {
+  decodeStructured,
+  framingBytesMax,
+  StructuredMessageError,
+  structuredBody,
+} from '../../codec/structured-message.ts';
 import type { Body } from '../../namespace/ingest.ts';
 import type { Call } from './call.ts';
 import { BlobError, failureError } from './errors.ts';
-import { contentLength, crc64, md5 } from './headers-in.ts';
+import { contentLength, crc64, headerError, isStructured, md5, required, wholeNumber } from './headers-in.ts';
 import type { OutHeaders } from './headers-out.ts';
 import type { Headers } from './request.ts';
 
 /** Refuses a length that is missing or beyond `bytesMax` before a byte is read. */
 export function uploadBody(call: Call, bytesMax: number, wantMd5: boolean): Body {
-  const length = contentLength(call.headers);
-  if (length === undefined && call.headers['transfer-encoding'] === undefined) {
+  const sent = contentLength(call.headers);
+  if (sent === undefined && call.headers['transfer-encoding'] === undefined) {
     throw new BlobError('MissingContentLengthHeader');
   }
+  const structured = isStructured(call.headers) ? structuredUpload(call, sent) : undefined;
+  const length = structured === undefined ? sent : structured.length;
   const lengthMax = Math.min(bytesMax, call.settings.bodyBytesMax);
   if (length !== undefined && length > lengthMax)
     throw new BlobError('RequestBodyTooLarge', { MaxLimit: `${lengthMax}` });
@@ -23,7 +31,7 @@ export function uploadBody(call: Call, bytesMax: number, wantMd5: boolean): Body
     throw new BlobError('BothCrc64AndMd5HeaderPresent');
   }
   return {
-    chunks: call.body,
+    chunks: structured?.chunks ?? call.body,
     ownsChunks: true,
     length,
     lengthMax,
@@ -31,6 +39,38 @@ export function uploadBody(call: Call, bytesMax: number, wantMd5: boolean): Body
     ...(expectedMd5 && { md5: expectedMd5 }),
     ...(expectedCrc64 !== undefined && { crc64: expectedCrc64 }),
   };
+}
+
+/** A message with a CRC-64 for each segment of the body: what is in it, verified, and how long that is. */
+function structuredUpload(
+  { headers, body }: Call,
+  sent: number | undefined,
+): Pick<Body, 'chunks'> & { length: number } {
+  required(headers, 'x-ms-structured-content-length');
+  const length = wholeNumber(headers, 'x-ms-structured-content-length') as number;
+  // Both are of the whole body: of the message, or of its content, the reference does not say.
+  if (headers['content-md5'] !== undefined || headers['x-ms-content-crc64'] !== undefined) {
+    throw new BlobError('InvalidInput', {}, 'A structured message carries its own sums: no other may stand beside it.');
+  }
+  if (sent !== undefined && sent > length + framingBytesMax) {
+    throw headerError('x-ms-structured-content-length', `${length}`);
+  }
+  return { length, chunks: verified(decodeStructured(body, { messageLength: sent, contentLength: length })) };
+}
+
+async function* verified(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  try {
+    yield* chunks;
+  } catch (error) {
+    if (!(error instanceof StructuredMessageError)) throw error;
+    const { problem } = error;
+    throw problem.kind === 'malformed' ? new BlobError('InvalidInput', {}, `${problem.what}.`) : failureError(problem);
+  }
+}
+
+/** Says that a structured message was understood: clients that sent one insist on it. */
+export function structuredHeaders({ headers }: Call): OutHeaders {
+  return isStructured(headers) ? { 'x-ms-structured-body': structuredBody } : {};
 }
 
 /** Of a body that was read whole: the sums that were sent with it are checked, and come back. */
@@ -62,6 +102,6 @@ export function sumHeaders(sums: Sums): OutHeaders {
 /** Of a block Content-MD5 comes back if it was sent, otherwise the CRC-64 ("Put Block", from 2019-02-02 on). */
 export function blockSumHeaders(call: Call, sums: Sums): OutHeaders {
   return call.headers['content-md5'] === undefined
-    ? { 'x-ms-content-crc64': crc64ToBase64(sums.crc64) }
+    ? { 'x-ms-content-crc64': crc64ToBase64(sums.crc64), ...structuredHeaders(call) }
     : { 'Content-MD5': sums.md5?.toString('base64') };
 }

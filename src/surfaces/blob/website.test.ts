@@ -8,7 +8,7 @@ const at = (path: string): string => `/${testAccount}/${path}`;
 
 async function withSite(
   site: string,
-  work: (get: (path: string, more?: object) => Promise<Answered>) => Promise<void>,
+  work: (get: (path: string, more?: object) => Promise<Answered>, client: TestClient) => Promise<void>,
 ) {
   await using surface = await openTestSurface();
   const client = new TestClient(surface);
@@ -20,8 +20,10 @@ async function withSite(
     await client.put(at(`$web/${encodeURIComponent(name)}`), `<${name}>`, { 'x-ms-blob-content-type': 'text/html' });
   }
   surface.clock.advance(1001);
-  await work((path, more) =>
-    client.send({ url: path, key: null, headers: { host: `${testAccount}.web.localhost:10000` }, ...more }),
+  await work(
+    (path, more) =>
+      client.send({ url: path, key: null, headers: { host: `${testAccount}.web.localhost:10000` }, ...more }),
+    client,
   );
 }
 
@@ -47,6 +49,27 @@ describe('a website', () => {
       assert.deepEqual([missing.status, missing.text], [404, '<404.html>']);
       assert.equal((await get('/index.html', { method: 'PUT', body: 'x' })).status, 405);
       assert.equal((await get('/?restype=container&comp=list')).text, '<index.html>');
+    });
+  });
+
+  test('tells nothing of tags and leases, by whatever condition it is asked', async () => {
+    await withSite(on, async (get, client) => {
+      const put = { 'x-ms-blob-content-type': 'text/html', 'x-ms-tags': 'plan=merger' };
+      assert.equal((await client.put(at('$web/index.html'), '<index.html>', put)).status, 201);
+      const host = `${testAccount}.web.localhost:10000`;
+      const lease = '11111111-2222-3333-4444-555555555555';
+      for (const asked of [
+        { 'x-ms-if-tags': `"plan" = 'merger'` },
+        { 'x-ms-if-tags': `"plan" = 'other'` },
+        { 'x-ms-if-tags': 'nonsense' },
+        { 'x-ms-lease-id': lease },
+      ]) {
+        const answered = await get('/', { headers: { host, ...asked } });
+        assert.deepEqual([answered.status, answered.text], [200, '<index.html>'], JSON.stringify(asked));
+      }
+      const { headers } = await get('/');
+      const etag = { host, 'if-none-match': `${headers.ETag}` };
+      assert.equal((await get('/', { headers: etag })).status, 304);
     });
   });
 

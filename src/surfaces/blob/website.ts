@@ -3,6 +3,7 @@ import type { Answer } from '../http/answer.ts';
 import type { BlobCall, Call } from './call.ts';
 import { BlobError } from './errors.ts';
 import { getBlob, getBlobProperties } from './get-blob.ts';
+import type { Headers } from './request.ts';
 import type { StaticWebsite } from './service-record.ts';
 
 /** A page, the index document of a directory, or the page that says that there is none. */
@@ -38,10 +39,16 @@ function withoutSlash(path: string): string {
   return path.replace(/^\/+/, '');
 }
 
+/** What a browser asks with. Conditions on tags and leases are for who may know of them, and here nobody is asked. */
+function plainHeaders(headers: Headers): Headers {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !name.startsWith('x-ms-')));
+}
+
 async function read(call: Call, name: string): Promise<Answer | undefined> {
   if (name === '') return undefined;
   const { account } = call.target;
-  const page: BlobCall = { ...call, query: new Map(), target: { account, container: '$web', blob: name } };
+  const target = { account, container: '$web', blob: name };
+  const page: BlobCall = { ...call, query: new Map(), headers: plainHeaders(call.headers), target };
   try {
     return await (call.method === 'HEAD' ? getBlobProperties(page) : getBlob(page));
   } catch (error) {

@@ -136,6 +136,16 @@ describe('several accounts', () => {
     assert.equal(large.filter(isNow).length, 1);
   });
 
+  test('what counts for little enters alone, however heavy', () => {
+    const { admission, asked } = world();
+    const heavy = { isMinor: true, bytes: 64 * 1024 * 1024 };
+    const first = admission.enter(asked('?', heavy));
+    assert.ok(isNow(first));
+    assert.ok(!isNow(admission.enter(asked('?', heavy))));
+    first.leave();
+    assert.equal(admission.queued, 0);
+  });
+
   test('one that counts for little contends with nobody', () => {
     const { admission, asked } = world();
     const minor = Array.from({ length: 20 }, () => admission.enter(asked('?', { isMinor: true })));

@@ -109,8 +109,8 @@ export class Admission {
     const nowMs = this.#nowMs();
     const share = this.#share(asked, nowMs);
     const entry = new Entry(this, asked, share);
-    if (share.queue.length === 0 && this.#hasRoom(share, entry.weight)) {
-      this.#begin(entry, nowMs);
+    if (share.queue.length === 0 && this.#hasRoom(share, entry.weight, nowMs)) {
+      this.#begin(entry, nowMs, 0);
       return entry;
     }
     if (share.queue.length >= this.#limits.queuedMax) return this.#refuse();
@@ -148,9 +148,9 @@ export class Admission {
     this.#inService -= entry.weight;
   }
 
-  #begin(entry: Entry, nowMs: number): void {
+  #begin(entry: Entry, nowMs: number, movedBefore: number): void {
     entry.startedMs = nowMs;
-    entry.movedBefore = entry.asked.moved();
+    entry.movedBefore = movedBefore;
     entry.takesPlace = true;
     this.#counted.add(entry);
     entry.share.inService += entry.weight;
@@ -158,9 +158,9 @@ export class Admission {
   }
 
   /** Whoever has nothing in service may always begin one, however heavy: there is no account without a place. */
-  #hasRoom(share: Share, weight: number): boolean {
-    const active = this.#activeShares();
-    if (share.isMinor) return share.inService + weight <= minorMax;
+  #hasRoom(share: Share, weight: number, nowMs: number): boolean {
+    const active = this.#activeShares(nowMs);
+    if (share.isMinor) return share.inService === 0 || share.inService + weight <= minorMax;
     if (active <= 1) return share.inService === 0 || share.inService + weight <= this.#limits.inServiceMax;
     if (share.inService === 0) return true;
     return share.inService + weight <= Math.max(2, Math.floor(this.#limits.contendedMax / active));
@@ -172,7 +172,7 @@ export class Admission {
       let next: Share | undefined;
       for (const share of this.#waiting) {
         if (next !== undefined && share.served >= next.served) continue;
-        if (this.#hasRoom(share, (share.queue[0] as Entry).weight)) next = share;
+        if (this.#hasRoom(share, (share.queue[0] as Entry).weight, nowMs)) next = share;
       }
       if (next === undefined) break;
       const entry = next.queue.shift() as Entry;
@@ -183,7 +183,7 @@ export class Admission {
       }
       this.#virtual = Math.max(this.#virtual, next.served);
       next.lastMs = nowMs;
-      this.#begin(entry, nowMs);
+      this.#begin(entry, nowMs, entry.asked.moved());
       entry.resolve?.(entry);
     }
     if (this.#waiting.size === 0) {
@@ -218,8 +218,7 @@ export class Admission {
   }
 
   /** Accounts that asked within the last second; the others are forgotten. Counted a few times a second. */
-  #activeShares(): number {
-    const nowMs = this.#nowMs();
+  #activeShares(nowMs: number): number {
     if (nowMs - this.#activeAtMs < activeMs / 4) return this.#active;
     let active = 0;
     for (const [account, share] of this.#shares) {

@@ -15,6 +15,7 @@ export class RequestBody implements AsyncIterable<Buffer> {
   readonly #queue: Buffer[] = [];
   #ended = false;
   #failure: Error | undefined;
+  #late: Error | undefined;
   #wake: (() => void) | undefined;
   #listening = false;
   bytes = 0;
@@ -47,6 +48,17 @@ export class RequestBody implements AsyncIterable<Buffer> {
     return chunks.length === 1 ? chunks[0] : Buffer.concat(chunks);
   }
 
+  /** One that is not whole by then fails, once: what is left of it can still be drained. */
+  failAfter(ms: number, failure: Error): void {
+    const timer = setTimeout(() => {
+      if (this.#ended) return;
+      this.#late = failure;
+      this.#wake?.();
+      this.#wake = undefined;
+    }, ms).unref();
+    this.#request.once('close', () => clearTimeout(timer));
+  }
+
   /** Reads what nobody wanted, so that the connection can go on; false if that is more than `bytesMax`. */
   async drain(bytesMax: number): Promise<boolean> {
     if (this.#request.readableEnded || this.#request.complete) {
@@ -67,6 +79,11 @@ export class RequestBody implements AsyncIterable<Buffer> {
 
   async #next(): Promise<IteratorResult<Buffer>> {
     for (;;) {
+      if (this.#late !== undefined) {
+        const late = this.#late;
+        this.#late = undefined;
+        throw late;
+      }
       const chunk = this.#queue.shift();
       if (chunk !== undefined) {
         if (this.#queue.length === 0 && this.#request.isPaused()) this.#request.resume();
