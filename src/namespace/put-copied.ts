@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { crc64 } from '../codec/crc64.ts';
 import type { LogPiece } from '../content/extent.ts';
-import { type EntryOutcome, type EntryWrite, putEntry } from './entries.ts';
+import { type EntryWrite, type PutOutcome, putEntry } from './entries.ts';
 import type { Failure } from './failure.ts';
 import { type Body, discard, ingest } from './ingest.ts';
 import type { PageRun } from './page-regions.ts';
@@ -12,11 +12,11 @@ import type { Store } from './store.ts';
 /** So many bytes are taken or left out together. */
 const partBytes = 256 * 1024;
 
-export function putCopied(store: Store, command: EntryWrite & { readonly body: Body }): Promise<EntryOutcome> {
+export function putCopied(store: Store, command: EntryWrite & { readonly body: Body }): Promise<PutOutcome> {
   return command.attributes.type === 'page' ? putPagesWhole(store, command) : putEntry(store, command);
 }
 
-async function putPagesWhole(store: Store, command: EntryWrite & { readonly body: Body }): Promise<EntryOutcome> {
+async function putPagesWhole(store: Store, command: EntryWrite & { readonly body: Body }): Promise<PutOutcome> {
   const runs: PageRun[] = [];
   const outcome = await takeIn(store, command, runs).catch(async (error) => {
     await discard(store, piecesOf(runs)).catch(() => undefined);
@@ -35,7 +35,7 @@ async function takeIn(
   store: Store,
   command: EntryWrite & { readonly body: Body },
   runs: PageRun[],
-): Promise<EntryOutcome> {
+): Promise<PutOutcome> {
   const { body } = command;
   const md5 = body.md5 && createHash('md5');
   let sum = 0n;
@@ -58,8 +58,11 @@ async function takeIn(
     }
     length += part.length;
   }
-  const unequal = check(body, length, md5?.digest(), sum);
-  return unequal ?? (await createPages(store, { ...command, length, runs }));
+  const computed = md5?.digest();
+  const unequal = check(body, length, computed, sum);
+  if (unequal !== undefined) return unequal;
+  const outcome = await createPages(store, { ...command, length, runs });
+  return outcome.kind === 'ok' ? { ...outcome, md5: computed, crc64: sum } : outcome;
 }
 
 function check(body: Body, length: number, md5: Buffer | undefined, sum: bigint): Failure | undefined {

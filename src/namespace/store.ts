@@ -5,6 +5,10 @@ import type { Random } from '../base/random.ts';
 import type { ContentStore } from '../content/content-store.ts';
 import { type Awaitable, ContentionError, CounterLimitError, type Engine, type Txn } from '../metadata/engine.ts';
 import type { Failure } from './failure.ts';
+
+/** What may be there at once: see `metadata/engine.ts`. */
+export type { Awaitable } from '../metadata/engine.ts';
+
 import type { Keyring } from './keyring.ts';
 
 export interface Store {

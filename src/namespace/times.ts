@@ -103,6 +103,8 @@ export interface DeleteCommand extends EntryChange {
   readonly snapshots?: 'include' | 'only';
   /** A snapshot or version that was deleted softly goes for good. */
   readonly permanent?: boolean;
+  /** What else keeps what is named from being deleted. */
+  readonly refusal?: (record: EntryRecord) => Failure | undefined;
 }
 
 export type DeleteOutcome =
@@ -120,6 +122,8 @@ async function deleteCurrent(store: Store, txn: Txn, command: DeleteCommand): Pr
   const target = await openForChange(store, txn, command, command.snapshots === 'only' ? undefined : 'delete');
   if (target.kind !== 'ok') return target;
   const { existing, spot, settings } = target;
+  const refusal = command.refusal?.(existing.record);
+  if (refusal !== undefined) return refusal;
   const snapshots = (await readPast(txn, spot.place)).filter(
     ({ record: { past } }) => past?.kind === 'snapshot' && past.deletedMs === undefined,
   );
@@ -154,6 +158,8 @@ async function deletePast(store: Store, txn: Txn, command: DeleteCommand): Promi
   if (target.kind !== 'ok') return target;
   const { existing, spot } = target;
   if (existing.record.past === undefined) return { kind: 'current-version' };
+  const refusal = command.refusal?.(existing.record);
+  if (refusal !== undefined) return refusal;
   const verdict = mayRemove(store, spot, existing.record);
   if (verdict.kind !== 'ok') return verdict;
   return { kind: 'ok', entry: existing, kept: dropPast(store, txn, spot, existing) };
@@ -168,6 +174,8 @@ async function deleteForGood(store: Store, txn: Txn, command: DeleteCommand): Pr
   const past = entry?.record.past;
   if (entry === undefined || past?.kind !== command.at.kind || past.deletedMs === undefined) return entryNotFound;
   if (spot.settings.permanentDelete !== true) return { kind: 'permanent-delete-off' };
+  const refusal = command.refusal?.(entry.record);
+  if (refusal !== undefined) return refusal;
   const verdict = mayRemove(store, spot, entry.record);
   if (verdict.kind !== 'ok') return verdict;
   removePast(store, txn, spot, entry);

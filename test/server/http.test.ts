@@ -5,6 +5,12 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  encodeStructured,
+  StructuredMessageDecoder,
+  structuredBody,
+  structuredLength,
+} from '../../src/codec/structured-message.ts';
 import { checksumOf, contentOf } from '../support/content.ts';
 import { developmentAccount } from '../support/sas.ts';
 import { answerTo, eventually, headOf, Server, signed, temporaryDirectory } from './program.ts';
@@ -270,4 +276,48 @@ test('a refused upload answers before its body has come, and the connection stay
   connection.socket.write(headOf(server, { method: 'GET', path: '/box/there', headers: { range: 'bytes=0-1' } }, 0));
   await connection.until(/HTTP\/1\.1 404 [\s\S]*HTTP\/1\.1 206 /);
   connection.socket.destroy();
+});
+
+test('an upload that is slower than its timeout is told so, and leaves nothing', async () => {
+  const connection = await server.connection();
+  const call = { method: 'PUT', path: '/box/late', query: 'timeout=1', headers: blob };
+  connection.socket.write(headOf(server, call, 1_000_000));
+  const started = performance.now();
+  while (connection.received === '' && performance.now() - started < 5000) {
+    connection.socket.write(Buffer.alloc(10_000, 1));
+    await sleep(100);
+  }
+  assert.match(connection.received, /^HTTP\/1\.1 500 [\s\S]*x-ms-error-code: OperationTimedOut/i);
+  const tookMs = performance.now() - started;
+  assert.ok(tookMs > 900 && tookMs < 2500, `answered after ${tookMs} ms`);
+  connection.socket.destroy();
+  await missing('late');
+});
+
+test('structured messages come and go in segments, whole or not at all', async () => {
+  const content = contentOf(2, 6_000_001);
+  const lent = { bytes: content, release: () => undefined };
+  const chunks: Buffer[] = [];
+  for await (const { bytes } of encodeStructured([lent], content.length, 1_000_000)) chunks.push(bytes);
+  const message = Buffer.concat(chunks);
+  const asked = { 'x-ms-structured-body': structuredBody };
+  const headers = { ...blob, ...asked, 'x-ms-structured-content-length': `${content.length}` };
+  const spoiled = Buffer.from(message);
+  spoiled[5_000_000] = (spoiled[5_000_000] as number) ^ 1;
+  const refused = await server.put('/box/structured', spoiled, headers);
+  assert.deepEqual([refused.status, refused.headers['x-ms-error-code']], [400, 'Crc64Mismatch']);
+  await missing('structured');
+  const cut = server.begin({ method: 'PUT', path: '/box/structured', headers }, undefined);
+  assert.equal((await answerTo(cut, message.subarray(0, -4))).status, 400);
+  await missing('structured');
+  assert.equal((await server.put('/box/structured', message, headers)).status, 201);
+  const plain = await server.call({ path: '/box/structured' });
+  assert.equal(checksumOf(plain.body), checksumOf(content));
+  const { body, headers: told } = await server.call({ path: '/box/structured', headers: asked });
+  assert.equal(body.length, structuredLength(content.length));
+  assert.equal(told['x-ms-structured-content-length'], `${content.length}`);
+  const decoder = new StructuredMessageDecoder({ messageLength: body.length, contentLength: content.length });
+  const parts = [...decoder.take(body)];
+  decoder.end();
+  assert.equal(checksumOf(Buffer.concat(parts)), checksumOf(content));
 });

@@ -306,6 +306,9 @@ class Day {
     await this.#do(202, 'PUT', 'box/copy', from);
     await this.#do(202, 'PUT', 'box/copy-sync', { ...from, 'x-ms-requires-sync': 'true', ...scope });
     await this.#do(201, 'PUT', 'box/put-from', { ...from, ...block });
+    const sum = { 'x-ms-source-content-md5': md5('a,b\n1,2\n') };
+    await this.#do(202, 'PUT', 'box/copy-sync', { ...from, ...sum, 'x-ms-requires-sync': 'true' });
+    await this.#do(201, 'PUT', 'box/put-from', { ...from, ...sum, ...block });
     for (const more of [customerKey, scope])
       await this.#do(201, 'PUT', 'box/put-from-2', { ...from, ...block, ...more });
     await this.#do(202, 'PUT', 'box/thawed', { 'x-ms-copy-source': url('box/cold'), 'x-ms-access-tier': 'Hot' });

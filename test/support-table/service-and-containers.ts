@@ -160,7 +160,6 @@ export const containers: readonly Documented[] = [
       query: {
         include: partial(`permissions adds nothing: ${noHns}`),
         showonly: partial(`deleted; files and directories are refused: ${noHns}`),
-        endbefore: ignored('the list goes on to its end'),
       },
       request: {
         accept: ignored('application/vnd.apache.arrow.stream: the list is XML, and says so'),

@@ -71,6 +71,12 @@ export const tierOfBlock: Marks = { 'x-ms-access-tier': partial(onlineTiers) };
 export const emptyMd5: Marks = {
   'content-md5': ignored('the request has no body; x-ms-source-content-md5 checks the bytes that are copied'),
 };
+export const copiedSums: Marks = {
+  'content-md5': partial('where x-ms-source-content-md5 was sent'),
+  'x-ms-content-crc64': partial(
+    'where the bytes are read: not of content that is shared with its source, unless a sum of it was sent',
+  ),
+};
 export const hnsOut: Marks = Object.fromEntries(hnsAnswers.split(' ').map((name) => [name, neverSent(noHns)]));
 export const readOut: Marks = {
   ...hnsOut,

@@ -2,6 +2,8 @@
 import type { CounterFamily, Metrics } from '../../base/metrics.ts';
 import { type ChainOptions, ChainWriter, ownRecord } from './chain-writer.ts';
 import type { AuditRecord, OwnRecord } from './record.ts';
+import { formatRecord } from './record-json.ts';
+import { chunkOf, type RecordChunk, RecordQueue } from './record-queue.ts';
 
 export interface AuditLogOptions extends ChainOptions {
   readonly chain: string;
@@ -17,7 +19,8 @@ export interface AuditLogOptions extends ChainOptions {
   readonly onError: (error: Error) => void;
 }
 
-const groupRecordsMax = 1000;
+/** So many are written before their time, and about so many at once. */
+const groupRecordsMax = 4096;
 /** For the end of a log on a disk that fails. */
 const closeAttemptsMax = 3;
 
@@ -32,8 +35,9 @@ export class AuditLog {
   readonly #writer: ChainWriter;
   readonly #counters: AuditCounters;
   readonly #ended: Promise<void>;
-  #queue: string[] = [];
-  #queueBytes = 0;
+  readonly #queue = new RecordQueue();
+  /** Taken from the queue, and not yet known to be on the disk. */
+  #taken: readonly RecordChunk[] = [];
   #waiting: (() => void)[] = [];
   #gap: Gap | undefined;
   #failing = false;
@@ -46,7 +50,7 @@ export class AuditLog {
     this.#options = options;
     this.#writer = new ChainWriter(options.chain, options);
     this.#counters = countersOf(options.metrics, {
-      queued: () => this.#queue.length,
+      queued: () => this.#queue.records,
       failing: () => (this.#failing ? 1 : 0),
     });
     this.#ended = this.#run();
@@ -66,7 +70,7 @@ export class AuditLog {
       this.#drop();
       return;
     }
-    this.#push(JSON.stringify(record));
+    this.#push(formatRecord(record));
   }
 
   /** A record of the log's own, of which there are few. */
@@ -83,13 +87,13 @@ export class AuditLog {
   }
 
   get #isFull(): boolean {
-    return this.#queue.length >= this.#options.queueRecordsMax || this.#queueBytes >= this.#options.queueBytesMax;
+    return this.#queue.records >= this.#options.queueRecordsMax || this.#queue.bytes >= this.#options.queueBytesMax;
   }
 
   #push(json: string): void {
     this.#queue.push(json);
-    this.#queueBytes += json.length;
-    if (this.#queue.length === 1 || this.#queue.length === groupRecordsMax) this.#wake?.();
+    const { records } = this.#queue;
+    if (records === 1 || records === groupRecordsMax) this.#wake?.();
   }
 
   async #waitForRoom(): Promise<boolean> {
@@ -119,9 +123,12 @@ export class AuditLog {
       await this.#untilDue();
       try {
         await this.#writer.write(() => this.#take());
+        // Sealed in memory of the writer's own: what was taken may be used again.
+        this.#queue.giveBack(this.#taken);
+        this.#taken = [];
         this.#recovered();
         await this.#anchor();
-        if (this.#stopping && this.#queue.length === 0) {
+        if (this.#stopping && this.#queue.records === 0) {
           await this.#writer.close();
           return;
         }
@@ -137,10 +144,10 @@ export class AuditLog {
 
   /** The first record of a group waits for others, for a while or until there are many. */
   async #untilDue(): Promise<void> {
-    while (!this.#stopping && this.#queue.length === 0 && !this.#writer.hasUnwritten && !this.#writer.isAhead) {
+    while (!this.#stopping && this.#queue.records === 0 && !this.#writer.hasUnwritten && !this.#writer.isAhead) {
       await this.#sleep(undefined);
     }
-    if (this.#stopping || this.#queue.length >= groupRecordsMax) return;
+    if (this.#stopping || this.#queue.records >= groupRecordsMax) return;
     await this.#sleep(this.#options.flushMs);
   }
 
@@ -174,16 +181,16 @@ export class AuditLog {
     await this.#writer.anchor();
   }
 
-  #take(): string[] {
-    const taken = this.#queue.length > groupRecordsMax ? this.#queue.splice(0, groupRecordsMax) : this.#queue;
-    if (taken === this.#queue) this.#queue = [];
-    for (const json of taken) this.#queueBytes -= json.length;
-    this.#counters.records.add(taken.length);
+  #take(): readonly RecordChunk[] {
+    const before = this.#queue.records;
+    const taken = this.#queue.take(groupRecordsMax);
+    this.#counters.records.add(before - this.#queue.records);
+    this.#taken = taken;
     const gap = this.#gap;
     if (gap === undefined) return taken;
     this.#gap = undefined;
     const [From, To] = [new Date(gap.fromMs).toISOString(), new Date(gap.toMs).toISOString()];
-    return [...taken, ownRecord({ Type: 'AuditGap', TimeGenerated: To, Records: gap.records, From, To })];
+    return [...taken, chunkOf(ownRecord({ Type: 'AuditGap', TimeGenerated: To, Records: gap.records, From, To }))];
   }
 
   #recovered(): void {

@@ -2,9 +2,10 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Engine } from '../../metadata/engine.ts';
 import { moveAnchor, openAnchor } from './anchors.ts';
-import { type ChainPoint, noHash, sealLine } from './chain.ts';
+import { type ChainPoint, LineSealer, noHash, sealBytesMax } from './chain.ts';
 import { type AuditDisk, type AuditFile, filePath } from './files.ts';
 import type { Head, OwnRecord } from './record.ts';
+import { chunkOf, type RecordChunk } from './record-queue.ts';
 
 export interface ChainOptions {
   readonly engine: Engine;
@@ -19,6 +20,10 @@ export interface ChainOptions {
   readonly onHead: (head: Head) => void;
 }
 
+/** So many are sealed in a row: then others have their turn, as sealing a large group takes milliseconds. */
+const sealedInRow = 200;
+/** What a group may keep of memory until the next. */
+const linesKeptBytesMax = 8 * 1024 * 1024;
 /** The most other chains that an opening names; older ones are named by those. */
 const othersMax = 1000;
 
@@ -47,6 +52,7 @@ export class ChainWriter {
   #unwritten: Unwritten | undefined;
   #head: ChainPoint = { seq: 0, hash: noHash };
   #anchoredSeq = 0;
+  #lines = Buffer.alloc(0);
 
   constructor(chain: string, options: ChainOptions) {
     this.chain = chain;
@@ -62,23 +68,36 @@ export class ChainWriter {
     return this.#unwritten !== undefined;
   }
 
-  /** Makes what is left of a write that failed durable, and then what `take` gives: JSON objects, one a record. */
-  async write(take: () => readonly string[]): Promise<void> {
+  /** Makes what is left of a write that failed durable, and then what `take` gives. */
+  async write(take: () => readonly RecordChunk[]): Promise<void> {
     if (this.#unwritten !== undefined) await this.#writeOut(this.#unwritten);
     const header = await this.#fileToWrite();
     const records = take();
-    const jsons = header === undefined ? records : [header, ...records];
-    if (jsons.length === 0) return;
-    let head = this.#head;
-    let lines = '';
-    for (const json of jsons) {
-      const sealed = sealLine(head, json);
-      lines += sealed.line;
-      head = { seq: sealed.seq, hash: sealed.hash };
-    }
-    this.#unwritten = { bytes: Buffer.from(lines), head };
+    const chunks = header === undefined ? records : [chunkOf(header), ...records];
+    if (chunks.length === 0) return;
+    this.#unwritten = await this.#seal(chunks);
     await this.#writeOut(this.#unwritten);
     if (header !== undefined) this.#options.onHead({ chain: this.chain, ...this.#head });
+  }
+
+  async #seal(chunks: readonly RecordChunk[]): Promise<Unwritten> {
+    let most = 0;
+    for (const { ends } of chunks) most += (ends.at(-1) ?? 0) + ends.length * sealBytesMax;
+    const lines = this.#lines.length < most ? Buffer.allocUnsafeSlow(most) : this.#lines;
+    if (lines.length <= linesKeptBytesMax) this.#lines = lines;
+    const sealer = new LineSealer(this.#head);
+    let at = 0;
+    let sealed = 0;
+    for (const { bytes, ends } of chunks) {
+      let from = 0;
+      for (const end of ends) {
+        at = sealer.seal(bytes, from, end, lines, at);
+        from = end;
+        sealed++;
+        if (sealed % sealedInRow === 0) await new Promise((resolve) => setImmediate(resolve));
+      }
+    }
+    return { bytes: lines.subarray(0, at), head: sealer.head };
   }
 
   async #writeOut({ bytes, head }: Unwritten): Promise<void> {
@@ -103,7 +122,7 @@ export class ChainWriter {
   /** The last record and the last anchor. */
   async close(): Promise<void> {
     if (this.#file === undefined) return;
-    await this.write(() => [ownRecord({ Type: 'AuditClosed', TimeGenerated: this.#now() })]);
+    await this.write(() => [chunkOf(ownRecord({ Type: 'AuditClosed', TimeGenerated: this.#now() }))]);
     await this.anchor(true);
     this.#options.onHead({ chain: this.chain, ...this.#head });
     await this.#file.handle.close();

@@ -16,17 +16,48 @@ export interface ChainPoint {
   readonly hash: string;
 }
 
-export interface SealedLine extends ChainPoint {
-  /** With the line feed. */
-  readonly line: string;
-}
+const hashDigits = noHash.length;
+/** What a line has beside the record: `{"Seq":`, up to fifteen digits, a comma, `,"Hash":""}`, the digits, a line feed. */
+export const sealBytesMax = 7 + 15 + 1 + 11 + hashDigits + 1;
 
-/** `json` is an object with at least one member. */
-export function sealLine(previous: ChainPoint, json: string): SealedLine {
-  const seq = previous.seq + 1;
-  const body = `{"Seq":${seq},${json.slice(1, -1)}`;
-  const sum = hash('sha256', previous.hash + body, 'hex');
-  return { seq, hash: sum, line: `${body},"Hash":"${sum}"}\n` };
+/** Seals lines one after the other, in memory that it uses again. */
+export class LineSealer {
+  #head: ChainPoint;
+  /** The last hash and, behind it, the body of the line: what the next hash is made of. */
+  #scratch = Buffer.alloc(4096);
+
+  constructor(head: ChainPoint) {
+    this.#head = head;
+    this.#scratch.write(head.hash, 0, 'latin1');
+  }
+
+  /** The last line's. */
+  get head(): ChainPoint {
+    return this.#head;
+  }
+
+  /**
+   * Writes a line, with its line feed, to `target`, which has room for it, and answers where it ends. `from` to `to` of
+   * `source` is a JSON object with at least one member.
+   */
+  seal(source: Buffer, from: number, to: number, target: Buffer, at: number): number {
+    const most = hashDigits + sealBytesMax + to - from;
+    if (this.#scratch.length < most) {
+      const wider = Buffer.alloc(most * 2);
+      this.#scratch.copy(wider, 0, 0, hashDigits);
+      this.#scratch = wider;
+    }
+    const scratch = this.#scratch;
+    const seq = this.#head.seq + 1;
+    let end = hashDigits + scratch.write(`{"Seq":${seq},`, hashDigits, 'latin1');
+    // Without its braces.
+    end += source.copy(scratch, end, from + 1, to - 1);
+    const sum = hash('sha256', scratch.subarray(0, end), 'hex');
+    const next = at + scratch.copy(target, at, hashDigits, end);
+    scratch.write(sum, 0, 'latin1');
+    this.#head = { seq, hash: sum };
+    return next + target.write(`,"Hash":"${sum}"}\n`, next, 'latin1');
+  }
 }
 
 export interface ParsedLine extends ChainPoint {

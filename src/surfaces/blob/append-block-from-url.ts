@@ -1,5 +1,4 @@
 // Append Block From URL: a range of another blob at the end of an append blob, shared with it where that can be.
-import { crc64ToBase64 } from '../../codec/crc64.ts';
 import { appendBlock, appendRange } from '../../namespace/append.ts';
 import type { CopySource } from '../../namespace/copy.ts';
 import type { Sealing } from '../../namespace/scopes.ts';
@@ -11,6 +10,7 @@ import { sealed } from './encryption-headers.ts';
 import { BlobError } from './errors.ts';
 import { checkSums, copySource, sharesSeal, sourceError, sourceSums } from './source.ts';
 import { localRange, type RangeWanted, withSourceBody } from './source-range.ts';
+import { askedSumHeaders } from './upload-body.ts';
 
 export async function appendBlockFromUrl(call: BlobCall): Promise<Answer> {
   const command = appendCommand(call);
@@ -28,7 +28,10 @@ export async function appendBlockFromUrl(call: BlobCall): Promise<Answer> {
     appendBlock(call.store, { ...command, ...sealed(sealing), body: { ...body, ...sums } }),
   );
   if (outcome.kind !== 'ok') throw appendError(outcome);
-  return { status: 201, headers: { ...appendedHeaders(outcome), ...sumHeader(sums.md5, outcome.crc64) } };
+  return {
+    status: 201,
+    headers: { ...appendedHeaders(outcome), ...askedSumHeaders(call, { md5: sums.md5, crc64: outcome.crc64 }) },
+  };
 }
 
 /** Undefined: the source's pieces cannot be the blob's as well, and the bytes must be brought. */
@@ -47,10 +50,5 @@ async function appendShared(
   if (outcome.kind === 'body-needed') return undefined;
   if (outcome.kind === 'source-failed') throw sourceError(outcome.failure);
   if (outcome.kind !== 'ok') throw appendError(outcome);
-  return { status: 201, headers: { ...appendedHeaders(outcome), ...sumHeader(sums.md5, sums.crc64) } };
-}
-
-/** As for bytes that the client sends itself. */
-export function sumHeader(md5: Buffer | undefined, crc: bigint): Record<string, string> {
-  return md5 === undefined ? { 'x-ms-content-crc64': crc64ToBase64(crc) } : { 'Content-MD5': md5.toString('base64') };
+  return { status: 201, headers: { ...appendedHeaders(outcome), ...askedSumHeaders(call, sums) } };
 }

@@ -23,14 +23,13 @@ import {
   sasFailureCodes,
   verifySas,
 } from '../../identity/verify-sas.ts';
-import type { Awaitable } from '../../metadata/engine.ts';
 import { readAccess } from '../../namespace/access.ts';
 import { getAccount } from '../../namespace/accounts.ts';
 import { readBlobFacts } from '../../namespace/blob-facts.ts';
 import { readContainer } from '../../namespace/containers.ts';
 import { delegatorGroups } from '../../namespace/delegation.ts';
 import type { AccessRecord, AccountRecord, ContainerRecord, StoredPolicy } from '../../namespace/records.ts';
-import type { Store } from '../../namespace/store.ts';
+import type { Awaitable, Store } from '../../namespace/store.ts';
 import type { Peer } from './call.ts';
 import { BlobError, type ErrorCode } from './errors.ts';
 import type { Query, Target } from './request.ts';

@@ -2,11 +2,14 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, test } from 'node:test';
+import { crc64, crc64ToBase64 } from '../../codec/crc64.ts';
 import { openTestSurface, testAccount } from './call.testing.ts';
 import { type Answered, otherKey, sasFor, TestClient, type WholeRequest } from './dispatch.testing.ts';
+import { newestVersion } from './versions.ts';
 
 const at = (path: string): string => `/${testAccount}/${path}`;
 const origin = 'http://127.0.0.1:10000';
+const newest = { 'x-ms-version': newestVersion };
 const md5 = (text: string): string => createHash('md5').update(text).digest('base64');
 const sourcePath = at('docs/source');
 const sas = (sp = 'r', path = sourcePath, key?: typeof otherKey): string =>
@@ -151,7 +154,10 @@ for (const [name, request] of Object.entries(fromUrl)) {
         await refused(client, request('http://elsewhere.example/a/b/c'), 400, 'CannotVerifyCopySource');
         await refused(client, request('no address'), 400, 'InvalidHeaderValue');
         await refused(client, request(signed, { 'x-ms-source-content-md5': md5('other') }), 400, 'Md5Mismatch');
-        assert.ok((await client.send(request(signed, { 'x-ms-source-content-md5': md5('hello') }))).status < 300);
+        const summed = await client.send(request(signed, { 'x-ms-source-content-md5': md5('hello'), ...newest }));
+        assert.ok(summed.status < 300);
+        const sums = [summed.headers['Content-MD5'], summed.headers['x-ms-content-crc64']];
+        assert.deepEqual(sums, [md5('hello'), crc64ToBase64(crc64(Buffer.from('hello')))]);
       });
     });
   });

@@ -1,9 +1,12 @@
 // Copy Blob, Abort Copy Blob, Copy Blob From URL, Put Blob From URL: another blob's content, shared or brought from afar.
 import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
+import { crc64ToBase64 } from '../../codec/crc64.ts';
 import { type CopySource, copyEntry, natureOf } from '../../namespace/copy.ts';
-import { type EntryAttributes, type EntryOutcome, getEntry, openForWrite } from '../../namespace/entries.ts';
+import { type EntryAttributes, getEntry, openForWrite } from '../../namespace/entries.ts';
+import type { Failure } from '../../namespace/failure.ts';
 import { putCopied } from '../../namespace/put-copied.ts';
+import type { Entry } from '../../namespace/records.ts';
 import { isSameEncryption } from '../../namespace/scopes.ts';
 import { type OnlineTier, rehydrationOf } from '../../namespace/tiers.ts';
 import type { Answer } from '../http/answer.ts';
@@ -12,7 +15,7 @@ import type { BlobCall } from './call.ts';
 import { sealed, writeSealing } from './encryption-headers.ts';
 import { BlobError, failureError } from './errors.ts';
 import { contentHeaders, flag, headerError, metadata, rehydratePriority, required, tags, tier } from './headers-in.ts';
-import { encryptionHeaders, stamp, writtenHeaders } from './headers-out.ts';
+import { encryptionHeaders, type OutHeaders, stamp, writtenHeaders } from './headers-out.ts';
 import { blobBytesMax } from './put-blob.ts';
 import { openRemote, remoteTags } from './remote-source.ts';
 import { one } from './request.ts';
@@ -38,7 +41,7 @@ import { retention } from './write-attributes.ts';
  */
 export async function copyBlob(call: BlobCall): Promise<Answer> {
   try {
-    return await copyAs(call, await copySource(call, true), {});
+    return (await copyAs(call, await copySource(call, true), {})).answer;
   } catch (error) {
     const isCondition =
       error instanceof BlobError &&
@@ -51,10 +54,15 @@ export async function copyBlob(call: BlobCall): Promise<Answer> {
 /** Copy Blob From URL. */
 export async function copyBlobFromUrl(call: BlobCall): Promise<Answer> {
   const source = await copySource(call, false);
-  return await copyAs(call, source, sourceSums(call));
+  const { answer, sums } = await copyAs(call, source, sourceSums(call));
+  return { ...answer, headers: { ...answer.headers, ...sums } };
 }
 
-async function copyAs(call: BlobCall, source: FoundSource, sums: SourceSums): Promise<Answer> {
+async function copyAs(
+  call: BlobCall,
+  source: FoundSource,
+  sums: SourceSums,
+): Promise<{ readonly answer: Answer; readonly sums: OutHeaders }> {
   const id = randomUUID();
   const url = required(call.headers, 'x-ms-copy-source');
   const outcome = await copy(call, source, sums, (from) => {
@@ -66,14 +74,20 @@ async function copyAs(call: BlobCall, source: FoundSource, sums: SourceSums): Pr
   });
   if (outcome.kind === 'condition-not-met') throw new BlobError('TargetConditionNotMet');
   if (outcome.kind !== 'ok') throw failureError(outcome);
+  const headers = {
+    ...stamp(outcome.entry.record),
+    'x-ms-copy-id': id,
+    'x-ms-copy-status': 'success',
+    ...encryptionHeaders(outcome.entry.record.encryption),
+  };
+  return { answer: { status: 202, headers }, sums: copiedSums(outcome) };
+}
+
+/** As far as the bytes were read: those that are shared with their source only are where a sum of them was sent. */
+function copiedSums({ md5, crc64 }: Extract<CopyOutcome, { kind: 'ok' }>): OutHeaders {
   return {
-    status: 202,
-    headers: {
-      ...stamp(outcome.entry.record),
-      'x-ms-copy-id': id,
-      'x-ms-copy-status': 'success',
-      ...encryptionHeaders(outcome.entry.record.encryption),
-    },
+    'Content-MD5': md5?.toString('base64'),
+    'x-ms-content-crc64': crc64 === undefined ? undefined : crc64ToBase64(crc64),
   };
 }
 
@@ -96,7 +110,11 @@ export async function putBlobFromUrl(call: BlobCall): Promise<Answer> {
   if (outcome.kind !== 'ok') throw failureError(outcome);
   return {
     status: 201,
-    headers: { ...stamp(outcome.entry.record), ...writtenHeaders(outcome.entry.record.encryption) },
+    headers: {
+      ...stamp(outcome.entry.record),
+      ...copiedSums(outcome),
+      ...writtenHeaders(outcome.entry.record.encryption),
+    },
   };
 }
 
@@ -113,12 +131,21 @@ export async function abortCopy(call: BlobCall): Promise<Answer> {
   throw new BlobError('NoPendingCopyOperation');
 }
 
+type CopyOutcome =
+  | {
+      readonly kind: 'ok';
+      readonly entry: Entry;
+      readonly md5?: Buffer | undefined;
+      readonly crc64?: bigint | undefined;
+    }
+  | Failure;
+
 function copy(
   call: BlobCall,
   source: FoundSource,
   sums: SourceSums,
   attributes: (source: Copied) => EntryAttributes,
-): Promise<EntryOutcome> {
+): Promise<CopyOutcome> {
   return source.kind === 'remote'
     ? copyRemote(call, source.address, sums, attributes)
     : copyLocal(call, source.source, sums, attributes);
@@ -129,7 +156,7 @@ async function copyLocal(
   source: CopySource,
   sums: SourceSums,
   attributes: (source: Copied) => EntryAttributes,
-): Promise<EntryOutcome> {
+): Promise<CopyOutcome> {
   const target = blobChange(call);
   const sealing = await writeSealing(call);
   const looked = await sourceOf(call, source);
@@ -151,7 +178,8 @@ async function copyLocal(
     );
   }
   // The bytes are read once to be sure of them.
-  if (sums.md5 !== undefined || sums.crc64 !== undefined) await checkSums(call, looked, 0, length, sums, unsealer);
+  const isAsked = sums.md5 !== undefined || sums.crc64 !== undefined;
+  const summed = isAsked ? await checkSums(call, looked, 0, length, sums, unsealer) : {};
   const outcome = await copyEntry(call.store, {
     ...change,
     source,
@@ -171,7 +199,7 @@ async function copyLocal(
     },
   });
   if (outcome.kind === 'source-failed') throw sourceError(outcome.failure);
-  return outcome;
+  return outcome.kind === 'ok' ? { ...outcome, ...summed } : outcome;
 }
 
 async function copyRemote(
@@ -179,7 +207,7 @@ async function copyRemote(
   address: RemoteAddress,
   sums: SourceSums,
   attributes: (source: Copied) => EntryAttributes,
-): Promise<EntryOutcome> {
+): Promise<CopyOutcome> {
   const change = { ...blobChange(call), onlyIfNew: call.onlyIfNew };
   const sealing = await writeSealing(call);
   // Looked at again when it is written; before, it spares bringing what could not be.

@@ -1,22 +1,16 @@
 // Delete Blob and Undelete Blob.
-import { deleteEntry, undeleteEntry } from '../../namespace/times.ts';
+import { type DeleteCommand, deleteEntry, undeleteEntry } from '../../namespace/times.ts';
 import type { Answer } from '../http/answer.ts';
 import { blobChange } from './blob-change.ts';
 import type { BlobCall } from './call.ts';
 import { BlobError, failureError } from './errors.ts';
-import { headerError } from './headers-in.ts';
-import { one } from './request.ts';
-
-/** A condition that would not be looked at must not delete. */
-const tierConditions = ['x-ms-access-tier-if-modified-since', 'x-ms-access-tier-if-unmodified-since'];
+import { date, headerError } from './headers-in.ts';
+import { type Headers, one } from './request.ts';
 
 export async function deleteBlob(call: BlobCall): Promise<Answer> {
   const snapshots = call.headers['x-ms-delete-snapshots']?.toLowerCase();
   if (snapshots !== undefined && snapshots !== 'include' && snapshots !== 'only') {
     throw headerError('x-ms-delete-snapshots', snapshots);
-  }
-  for (const name of tierConditions) {
-    if (call.headers[name] !== undefined) throw new BlobError('UnsupportedHeader', { HeaderName: name });
   }
   const change = blobChange(call, true);
   if (snapshots !== undefined && change.at !== undefined) throw new BlobError('InvalidQueryParameterValue');
@@ -28,9 +22,23 @@ export async function deleteBlob(call: BlobCall): Promise<Answer> {
     ...change,
     ...(snapshots !== undefined && { snapshots }),
     ...(type !== undefined && { permanent: true }),
+    refusal: tierCondition(call.headers),
   });
   if (outcome.kind !== 'ok') throw failureError(outcome);
   return { status: 202, headers: { 'x-ms-delete-type-permanent': `${!outcome.kept}` } };
+}
+
+/** On the time at which the tier was set last; one that never was has not been modified since any time. */
+function tierCondition(headers: Headers): NonNullable<DeleteCommand['refusal']> {
+  const sinceMs = date(headers, 'x-ms-access-tier-if-modified-since');
+  const untilMs = date(headers, 'x-ms-access-tier-if-unmodified-since');
+  if (sinceMs !== undefined && untilMs !== undefined) throw new BlobError('MultipleConditionHeadersNotSupported');
+  return ({ tierChangedMs }) => {
+    const isLater = (ms: number): boolean =>
+      tierChangedMs !== undefined && Math.floor(tierChangedMs / 1000) > Math.floor(ms / 1000);
+    const isMet = (sinceMs === undefined || isLater(sinceMs)) && (untilMs === undefined || !isLater(untilMs));
+    return isMet ? undefined : { kind: 'condition-not-met' };
+  };
 }
 
 export async function undeleteBlob(call: BlobCall): Promise<Answer> {

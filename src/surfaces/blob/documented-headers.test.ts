@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
+import { crc64, crc64ToBase64 } from '../../codec/crc64.ts';
 import { openTestSurface, testAccount } from './call.testing.ts';
 import { type Answered, TestClient, type WholeRequest } from './dispatch.testing.ts';
 
@@ -91,13 +92,82 @@ test('pages under a key are cleared with that key only', async () => {
   });
 });
 
-test('conditions and times that are not kept are refused, and nothing is done', async () => {
+test('a blob is deleted by the time of its tier', async () => {
+  await withClient(async (client) => {
+    const modified = 'x-ms-access-tier-if-modified-since';
+    const unmodified = 'x-ms-access-tier-if-unmodified-since';
+    const remove = (headers: Record<string, string>, query = ''): WholeRequest => ({
+      method: 'DELETE',
+      url: at(`a${query}`),
+      headers,
+    });
+    const now = (): string => new Date(client.surface.clock.now()).toUTCString();
+    await client.put(at('a'), 'stays');
+    // No tier was ever set.
+    await refused(client, remove({ [modified]: 'Thu, 01 Jan 1970 00:00:00 GMT' }), 412, 'ConditionNotMet');
+    await refused(
+      client,
+      remove({ [modified]: now(), [unmodified]: now() }),
+      400,
+      'MultipleConditionHeadersNotSupported',
+    );
+    await refused(client, remove({ [unmodified]: 'today' }), 400, 'InvalidHeaderValue');
+    const before = now();
+    client.surface.clock.advance(2000);
+    const tier = { 'x-ms-access-tier': 'Cool' };
+    assert.equal((await client.send({ method: 'PUT', url: at('a?comp=tier'), headers: tier })).status, 200);
+    await refused(client, remove({ [unmodified]: before }), 412, 'ConditionNotMet');
+    await refused(client, remove({ [modified]: now() }), 412, 'ConditionNotMet');
+    const { headers } = await client.send({ method: 'PUT', url: at('a?comp=snapshot') });
+    const snapshot = `?snapshot=${headers['x-ms-snapshot']}`;
+    await refused(client, remove({ [unmodified]: before }, snapshot), 412, 'ConditionNotMet');
+    assert.equal((await client.send(remove({ [unmodified]: now() }, snapshot))).status, 202);
+    assert.equal((await client.send({ url: at('a') })).text, 'stays');
+    assert.equal((await client.send(remove({ [modified]: before }))).status, 202);
+    await client.put(at('a'));
+    assert.equal((await client.send(remove({ [unmodified]: before }))).status, 202);
+  });
+});
+
+test('a read tells the tier, from the version on that does', async () => {
+  await withClient(async (client) => {
+    const read = async (version: string, headers = {}) => {
+      const answer = await client.send({ url: at('a'), headers: { 'x-ms-version': version, ...headers } });
+      const names = ['x-ms-access-tier', 'x-ms-access-tier-inferred', 'x-ms-access-tier-change-time'];
+      return names.map((name) => answer.headers[name]);
+    };
+    await client.put(at('a'));
+    assert.deepEqual(await read('2026-06-06'), [undefined, undefined, undefined]);
+    assert.deepEqual(await read('2026-10-06'), ['Hot', 'true', undefined]);
+    const tier = { 'x-ms-access-tier': 'Cool' };
+    const changed = new Date(client.surface.clock.now()).toUTCString();
+    await client.send({ method: 'PUT', url: at('a?comp=tier'), headers: tier });
+    client.surface.clock.advance(5000);
+    assert.deepEqual(await read('2026-10-06'), ['Cool', undefined, changed]);
+    assert.deepEqual(await read('2026-10-06', { 'x-ms-range': 'bytes=0-0' }), ['Cool', undefined, changed]);
+  });
+});
+
+test('a block is answered with both sums, from the version on that has both', async () => {
+  await withClient(async (client) => {
+    const stage = async (version: string, headers = {}) => {
+      const url = at('a?comp=block&blockid=MQ%3D%3D');
+      const answer = await client.put(url, 'text', { 'x-ms-version': version, ...headers });
+      return [answer.headers['Content-MD5'], answer.headers['x-ms-content-crc64']];
+    };
+    const crc = crc64ToBase64(crc64(Buffer.from('text')));
+    const given = { 'content-md5': md5('text') };
+    assert.deepEqual(await stage('2026-06-06'), [undefined, crc]);
+    assert.deepEqual(await stage('2026-06-06', given), [md5('text'), undefined]);
+    assert.deepEqual(await stage('2026-10-06'), [undefined, crc]);
+    assert.deepEqual(await stage('2026-10-06', given), [md5('text'), crc]);
+  });
+});
+
+test('times that are not kept are refused, and nothing is done', async () => {
   await withClient(async (client) => {
     await client.put(at('a'), 'stays');
     const since = 'Thu, 01 Jan 2026 00:00:00 GMT';
-    for (const name of ['x-ms-access-tier-if-modified-since', 'x-ms-access-tier-if-unmodified-since']) {
-      await refused(client, { method: 'DELETE', url: at('a'), headers: { [name]: since } }, 400, 'UnsupportedHeader');
-    }
     const expiring = { 'x-ms-blob-type': 'BlockBlob', 'x-ms-expiry-option': 'Absolute', 'x-ms-expiry-time': since };
     await refused(client, { method: 'PUT', url: at('a'), body: 'goes', headers: expiring }, 400, 'UnsupportedHeader');
     assert.equal((await client.send({ url: at('a') })).text, 'stays');

@@ -15,7 +15,8 @@ for (const operation of operations) {
   const key = keyOf(operation.level, operation.method, operation.restype, operation.comp);
   const found = [...(byKey.get(key) ?? []), operation];
   byKey.set(key, found);
-  if (operation.restype === undefined && operation.comp === undefined) plain[operation.level].set(operation.method, found);
+  if (operation.restype === undefined && operation.comp === undefined)
+    plain[operation.level].set(operation.method, found);
   const anyMethod = keyOf(operation.level, '', operation.restype, operation.comp);
   methods.set(anyMethod, (methods.get(anyMethod) ?? new Set()).add(operation.method));
 }
@@ -32,7 +33,8 @@ export function findOperation(request: ParsedRequest): Operation {
   const comp = query.size === 0 ? undefined : one(query, 'comp')?.toLowerCase();
   const isPlain = restype === undefined && comp === undefined;
   const candidates = isPlain ? plain[level].get(method) : byKey.get(keyOf(level, method, restype, comp));
-  for (const operation of candidates ?? []) if (operation.when === undefined || operation.when(request)) return operation;
+  for (const operation of candidates ?? [])
+    if (operation.when === undefined || operation.when(request)) return operation;
   const allowed = methods.get(keyOf(level, '', restype, comp));
   if (allowed !== undefined) {
     throw new BlobError('UnsupportedHttpVerb', {}, undefined, { Allow: [...allowed].join(',') });

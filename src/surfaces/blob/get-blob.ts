@@ -5,25 +5,27 @@ import { crc64, crc64ToBase64 } from '../../codec/crc64.ts';
 import { formatHttpDate } from '../../codec/http-date.ts';
 import { formatContentRange, requestedRange, resolveRange } from '../../codec/http-range.ts';
 import { encodeStructured, structuredBody, structuredLength } from '../../codec/structured-message.ts';
-import type { Awaitable } from '../../metadata/engine.ts';
 import { changeEntry, getEntry } from '../../namespace/entries.ts';
 import { checkReadable, readContent, readShortContent } from '../../namespace/read.ts';
 import type { Entry, EntryRecord } from '../../namespace/records.ts';
 import type { Unsealer } from '../../namespace/scopes.ts';
+import type { Awaitable } from '../../namespace/store.ts';
 import type { Answer, AnswerChunk } from '../http/answer.ts';
 import type { BlobCall } from './call.ts';
 import { readUnsealer } from './encryption-headers.ts';
 import { BlobError, failureError, notModified } from './errors.ts';
 import { conditions, entryTime, isStructured, leaseId } from './headers-in.ts';
-import { entryHeaders, type OutHeaders, tierHeaders } from './headers-out.ts';
+import { accessTierHeaders, entryHeaders, type OutHeaders, tierHeaders } from './headers-out.ts';
 import { checkBlobName } from './names.ts';
 
 /** A range is summed on request up to this length. */
 const summedBytesMax = 4 * 1024 * 1024;
+/** Earlier only Get Blob Properties told the tier. */
+const tierToldSince = '2026-10-06';
 
 export function getBlob(call: BlobCall): Promise<Answer> {
-  const answer = readBlob(call);
-  return isStructured(call.headers) ? answer.then(structuredAnswer) : answer;
+  // Asked before the read begins: what it throws must not leave a promise that nobody waits for.
+  return isStructured(call.headers) ? readBlob(call).then(structuredAnswer) : readBlob(call);
 }
 
 /** The same answer with its bytes in segments, each with its CRC-64. */
@@ -58,7 +60,8 @@ async function readBlob(call: BlobCall): Promise<Answer> {
     throw new BlobError('OperationNotAllowedOnIncrementalCopyBlob');
   }
   noteAccess(call, entry.record);
-  const headers = { ...entryHeaders(record, call.nowMs), ...overrides(call) };
+  const tier = call.version >= tierToldSince ? accessTierHeaders(record) : {};
+  const headers: OutHeaders = { ...entryHeaders(record, call.nowMs), ...tier, ...overrides(call) };
   const wantMd5 = isTrue(call, 'x-ms-range-get-content-md5');
   const wantCrc64 = isTrue(call, 'x-ms-range-get-content-crc64');
   if (wantMd5 && wantCrc64) throw new BlobError('BothCrc64AndMd5RangeHeaderPresent');

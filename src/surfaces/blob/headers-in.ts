@@ -73,7 +73,7 @@ function etag(value: string | undefined): string | undefined {
   return strong.startsWith('"') && strong.endsWith('"') && strong.length >= 2 ? strong.slice(1, -1) : strong;
 }
 
-function date(headers: Headers, name: string): number | undefined {
+export function date(headers: Headers, name: string): number | undefined {
   const value = headers[name];
   if (value === undefined || value === '') return undefined;
   const parsed = parseHttpDate(value);

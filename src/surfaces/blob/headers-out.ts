@@ -113,12 +113,20 @@ export function archiveStatus({ rehydration }: EntryRecord): string | undefined 
   return rehydration && `rehydrate-pending-to-${rehydration.tier.toLowerCase()}`;
 }
 
-export function tierHeaders(record: EntryRecord): OutHeaders {
+/** The tier alone, which Get Blob tells too. */
+export function accessTierHeaders(record: EntryRecord): OutHeaders {
   if (record.type !== 'block') return {};
   if (record.tier === undefined) return { 'x-ms-access-tier': 'Hot', 'x-ms-access-tier-inferred': 'true' };
   return {
     'x-ms-access-tier': record.tier,
     'x-ms-access-tier-change-time': record.tierChangedMs && formatHttpDate(record.tierChangedMs),
+  };
+}
+
+export function tierHeaders(record: EntryRecord): OutHeaders {
+  if (record.type !== 'block') return {};
+  return {
+    ...accessTierHeaders(record),
     'x-ms-archive-status': archiveStatus(record),
     'x-ms-rehydrate-priority': record.rehydration?.priority,
   };

@@ -2,7 +2,7 @@
 import { formatHttpDate } from '../../codec/http-date.ts';
 import { escapeXml, xmlDeclaration, xmlElement, xmlNameElement } from '../../codec/xml-write.ts';
 import { leaseState } from '../../namespace/leases.ts';
-import { type Listed, listEntries, type PastShown } from '../../namespace/list.ts';
+import { type Listed, type ListPage, listEntries, type PastShown } from '../../namespace/list.ts';
 import type { EntryRecord } from '../../namespace/records.ts';
 import type { Answer } from '../http/answer.ts';
 import type { ContainerCall } from './call.ts';
@@ -31,6 +31,7 @@ const includable: ReadonlySet<string> = new Set([
 /** Until then a name that XML cannot carry had no form of its own. */
 const encodedNamesSince = '2021-02-12';
 const startFromSince = '2026-02-06';
+const endBeforeSince = '2026-10-06';
 
 export async function listBlobs(call: ContainerCall): Promise<Answer> {
   const { query, version } = call;
@@ -38,6 +39,7 @@ export async function listBlobs(call: ContainerCall): Promise<Answer> {
   const delimiter = one(query, 'delimiter');
   const marker = one(query, 'marker');
   const startFrom = version >= startFromSince ? one(query, 'startfrom') : undefined;
+  const endBefore = version >= endBeforeSince ? one(query, 'endbefore') : undefined;
   const { limit, given } = pageLimit(query);
   const include = includes(query, includable);
   const hierarchical = delimiter !== undefined && delimiter !== '';
@@ -72,16 +74,25 @@ export async function listBlobs(call: ContainerCall): Promise<Answer> {
     legalHold: include.has('legalhold'),
     encodedNames: version >= encodedNamesSince,
   };
-  const { next } = page;
+  const { items, next } = endBefore === undefined || endBefore === '' ? page : before(page, endBefore);
   const end = `${xmlElement('NextMarker', next && encodeMarker(next))}</EnumerationResults>`;
-  const body = new TextBytes(bytesOfMost * Math.min(page.items.length, limit) + 4096);
-  if (page.items.length === 0) body.write(`${out}<Blobs />${end}`);
+  const body = new TextBytes(bytesOfMost * Math.min(items.length, limit) + 4096);
+  if (items.length === 0) body.write(`${out}<Blobs />${end}`);
   else {
     body.write(`${out}<Blobs>`);
-    for (const listed of page.items) body.write(listedXml(listed, shown));
+    for (const listed of items) body.write(listedXml(listed, shown));
     body.write(`</Blobs>${end}`);
   }
   return { status: 200, headers: { 'Content-Type': 'application/xml' }, body: body.end() };
+}
+
+/** What of a page lies before a name; from there on nothing is listed. */
+function before({ items, next }: ListPage, name: string): Pick<ListPage, 'items' | 'next'> {
+  const end = Buffer.from(name);
+  const isBefore = (text: string): boolean => Buffer.compare(Buffer.from(text), end) < 0;
+  const first = items.findIndex((listed) => !isBefore(listed.name));
+  if (first !== -1) return { items: items.slice(0, first), next: undefined };
+  return { items, next: next !== undefined && isBefore(next) ? next : undefined };
 }
 
 /** Most blobs' elements are shorter; the bytes grow for those that are not. */

@@ -1,5 +1,4 @@
 // The table of the Blob API's operations: how each is recognised, what it needs permission for, who serves it.
-import type { Action } from '../../identity/authorize.ts';
 import type { Answer } from '../http/answer.ts';
 import { getAccountInfo } from './account-info.ts';
 import { appendBlockOf } from './append-block.ts';
@@ -14,13 +13,21 @@ import { deleteContainer } from './delete-container.ts';
 import { getBlob, getBlobMetadata, getBlobProperties } from './get-blob.ts';
 import { getBlockList } from './get-block-list.ts';
 import { getContainer } from './get-container.ts';
-import { entryTime } from './headers-in.ts';
 import { deleteImmutabilityPolicy, setImmutabilityPolicy, setLegalHold } from './immutability.ts';
 import { incrementalCopy } from './incremental-copy.ts';
 import { leaseBlob } from './lease-blob.ts';
 import { leaseContainer } from './lease-container.ts';
 import { listBlobs } from './list-blobs.ts';
 import { listContainers } from './list-containers.ts';
+import {
+  type Choice,
+  deleteAction,
+  fromUrl,
+  leaseAction,
+  syncFromUrl,
+  typedFromUrl,
+  wholeBlob,
+} from './operation-choice.ts';
 import { getPageRanges } from './page-ranges.ts';
 import { putBlob } from './put-blob.ts';
 import { putBlock } from './put-block.ts';
@@ -29,8 +36,6 @@ import { putBlockList } from './put-block-list.ts';
 import { putPage } from './put-page.ts';
 import { putPageFromUrl } from './put-page-from-url.ts';
 import { queryBlob } from './query-blob.ts';
-import type { ParsedRequest } from './request.ts';
-import type { Sets } from './request-facts.ts';
 import { restoreContainer } from './restore-container.ts';
 import { sealBlob } from './seal-blob.ts';
 import { getServiceProperties, setServiceProperties } from './service-properties.ts';
@@ -42,56 +47,23 @@ import { snapshotBlob } from './snapshot-blob.ts';
 import { findBlobsByTags, getBlobTags, setBlobTags, tagsInBody } from './tags.ts';
 import { getUserDelegationKey } from './user-delegation-key.ts';
 
-interface Common {
-  readonly name: string;
-  readonly method: string;
-  readonly comp?: string;
-  /** What tells operations of one method and `comp` apart; the first that fits is taken. */
-  readonly when?: (request: ParsedRequest) => boolean;
-  readonly action: Action | ((request: ParsedRequest) => Action);
-  /** Tags and tier that it sets, for conditions of roles; what others are sent of them sets nothing. */
-  readonly sets?: Sets | ((request: ParsedRequest) => Sets);
-}
-
-type ServiceOperation = Common & {
+type ServiceOperation = Choice & {
   readonly level: 'service';
   readonly restype?: string;
   readonly handle: (call: Call) => Promise<Answer>;
 };
-type ContainerOperation = Common & {
+type ContainerOperation = Choice & {
   readonly level: 'container';
   readonly restype?: string;
   readonly handle: (call: ContainerCall) => Promise<Answer>;
 };
-type BlobOperation = Common & {
+type BlobOperation = Choice & {
   readonly level: 'blob';
   readonly restype?: string;
   readonly handle: (call: BlobCall) => Promise<Answer>;
 };
 
 export type Operation = ServiceOperation | ContainerOperation | BlobOperation;
-
-const fromUrl = (request: ParsedRequest): boolean => request.headers['x-ms-copy-source'] !== undefined;
-const syncFromUrl = (request: ParsedRequest): boolean =>
-  fromUrl(request) && request.headers['x-ms-requires-sync']?.toLowerCase() === 'true';
-const typedFromUrl = (request: ParsedRequest): boolean =>
-  fromUrl(request) &&
-  request.headers['x-ms-blob-type'] !== undefined &&
-  request.headers['x-ms-requires-sync'] === undefined;
-
-/** To break a lease the right to delete is enough. */
-const leaseAction =
-  (level: 'blob' | 'container') =>
-  (request: ParsedRequest): Action =>
-    request.headers['x-ms-lease-action']?.toLowerCase() === 'break' ? `${level}/break-lease` : `${level}/lease`;
-
-/** A version, and what is deleted for good, need rights of their own. */
-const deleteAction = ({ query }: ParsedRequest): Action => {
-  if (query.has('deletetype')) return 'blob/delete-permanent';
-  return entryTime(query)?.kind === 'version' ? 'blob/delete-version' : 'blob/delete';
-};
-
-const wholeBlob: Sets = { tags: 'by-header', tier: true };
 
 export const operations: readonly Operation[] = [
   {

@@ -1,5 +1,4 @@
 // Put Block From URL: a block that is a range of another blob, shared with it, or brought from another server.
-import { crc64ToBase64 } from '../../codec/crc64.ts';
 import { type HttpRange, parseRange, resolveRange } from '../../codec/http-range.ts';
 import { type CopySource, stageRange } from '../../namespace/copy.ts';
 import { openForWrite } from '../../namespace/entries.ts';
@@ -25,6 +24,7 @@ import {
   sourceUnsealer,
 } from './source.ts';
 import type { RemoteAddress } from './source-address.ts';
+import { askedSumHeaders } from './upload-body.ts';
 
 export async function putBlockFromUrl(call: BlobCall): Promise<Answer> {
   const command = stageCommand(call);
@@ -62,7 +62,7 @@ async function stageLocal(
     const body = { ...sourceBody(call, entry, { offset: start, length }, unsealer, sealing), ...sums };
     const staged = await call.hold(() => stageBlock(call.store, { ...command, body }));
     if (staged.kind !== 'ok') throw failureError(staged);
-    return sumHeaders(sums.md5, staged.crc64);
+    return askedSumHeaders(call, { md5: sums.md5, crc64: staged.crc64 });
   }
   const { md5, crc64 } = await checkSums(call, entry, start, length, sums, unsealer);
   const outcome = await stageRange(call.store, { ...command, source, offset: start, length });
@@ -76,7 +76,7 @@ async function stageLocal(
     const staged = await stageBlock(call.store, { ...command, body });
     if (staged.kind !== 'ok') throw failureError(staged);
   } else if (outcome.kind !== 'ok') throw failureError(outcome);
-  return sumHeaders(md5, crc64);
+  return askedSumHeaders(call, { md5, crc64 });
 }
 
 async function stageRemote(
@@ -99,7 +99,7 @@ async function stageRemote(
     const body = { chunks, length, lengthMax: length, wantMd5: false, ...sums, seal: sealing?.sealer };
     const staged = await stageBlock(call.store, { ...command, body });
     if (staged.kind !== 'ok') throw failureError(staged);
-    return sumHeaders(sums.md5, staged.crc64);
+    return askedSumHeaders(call, { md5: sums.md5, crc64: staged.crc64 });
   });
 }
 
@@ -109,11 +109,4 @@ function sourceRange(call: BlobCall): HttpRange {
   const range = parseRange(text);
   if (range.kind === 'none' && text !== undefined && text !== '') throw headerError('x-ms-source-range', text);
   return range;
-}
-
-/** As for bytes that the client sends itself. */
-function sumHeaders(wantedMd5: Buffer | undefined, crc: bigint): OutHeaders {
-  return wantedMd5 === undefined
-    ? { 'x-ms-content-crc64': crc64ToBase64(crc) }
-    : { 'Content-MD5': wantedMd5.toString('base64') };
 }

@@ -2,7 +2,6 @@
 import { putPages } from '../../namespace/pages.ts';
 import type { Answer } from '../http/answer.ts';
 import { addedSealing, lookAtTarget } from './added-sealing.ts';
-import { sumHeader } from './append-block-from-url.ts';
 import type { BlobCall } from './call.ts';
 import { sealed } from './encryption-headers.ts';
 import { BlobError, failureError } from './errors.ts';
@@ -11,6 +10,7 @@ import { writtenHeaders } from './headers-out.ts';
 import { pageChange, pageHeaders, putPageBytesMax } from './put-page.ts';
 import { copySource, sourceSums } from './source.ts';
 import { withSourceBody } from './source-range.ts';
+import { askedSumHeaders } from './upload-body.ts';
 
 /** So few bytes are brought, also from a blob beside it, rather than shared. */
 export async function putPageFromUrl(call: BlobCall): Promise<Answer> {
@@ -33,7 +33,7 @@ export async function putPageFromUrl(call: BlobCall): Promise<Answer> {
     status: 201,
     headers: {
       ...pageHeaders(outcome.entry.record),
-      ...sumHeader(sums.md5, outcome.crc64),
+      ...askedSumHeaders(call, { md5: sums.md5, crc64: outcome.crc64 }),
       ...writtenHeaders(sealing?.encryption),
     },
   };

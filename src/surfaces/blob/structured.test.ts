@@ -225,6 +225,15 @@ describe('a download as a structured message', () => {
         headers: { 'x-ms-structured-body': 'XSM/1.0; properties=x' },
       });
       assert.equal(code, 'InvalidHeaderValue');
+      const none = await client.send({ url: at('none'), headers: { 'x-ms-structured-body': 'other' } });
+      assert.equal(none.code, 'InvalidHeaderValue');
+      // A read that failed beside it would end the process by now.
+      await new Promise((resolve) => setImmediate(resolve));
+      const missing = await client.send({ url: at('none'), headers: { 'x-ms-structured-body': structuredBody } });
+      assert.deepEqual(
+        [missing.status, missing.code, missing.headers['x-ms-structured-body']],
+        [404, 'BlobNotFound', undefined],
+      );
     });
   });
 });

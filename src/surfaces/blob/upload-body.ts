@@ -99,9 +99,18 @@ export function sumHeaders(sums: Sums): OutHeaders {
   return { 'Content-MD5': sums.md5?.toString('base64'), 'x-ms-content-crc64': crc64ToBase64(sums.crc64) };
 }
 
-/** Of a block Content-MD5 comes back if it was sent, otherwise the CRC-64 ("Put Block", from 2019-02-02 on). */
+/** Earlier an answer had one or the other. */
+const bothSumsSince = '2026-10-06';
+
+/** Content-MD5 comes back if one was sent, otherwise the CRC-64 ("Put Block", from 2019-02-02 on), by now in any case. */
 export function blockSumHeaders(call: Call, sums: Sums): OutHeaders {
-  return call.headers['content-md5'] === undefined
-    ? { 'x-ms-content-crc64': crc64ToBase64(sums.crc64), ...structuredHeaders(call) }
-    : { 'Content-MD5': sums.md5?.toString('base64') };
+  const askedMd5 = call.headers['content-md5'] === undefined ? undefined : sums.md5;
+  return { ...askedSumHeaders(call, { md5: askedMd5, crc64: sums.crc64 }), ...structuredHeaders(call) };
+}
+
+/** The same where `md5` is there only if one was sent. */
+export function askedSumHeaders(call: Call, { md5, crc64 }: Sums): OutHeaders {
+  const crc = { 'x-ms-content-crc64': crc64ToBase64(crc64) };
+  if (md5 === undefined) return crc;
+  return { 'Content-MD5': md5.toString('base64'), ...(call.version >= bothSumsSince && crc) };
 }
