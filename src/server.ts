@@ -27,6 +27,7 @@ import { managementSources, runForCommandLine, runForControl } from './server/ma
 import { Workers } from './server/workers.ts';
 import { adminHandler } from './surfaces/admin/admin.ts';
 import { createHttpListener } from './surfaces/http/listener.ts';
+import { sweepQueries } from './tables/query/scratch.ts';
 
 /** The account and key that the Azure tools know as the development storage: public knowledge, and loopback only. */
 const devAccount = 'devstoreaccount1';
@@ -41,6 +42,9 @@ export async function serve(config: Config): Promise<number> {
   const lock = lockDirectory(paths);
   if (lock === undefined) throw new SettingError('data', `another server is running on ${paths.root}`);
   const logger = createLogger(config);
+  // Of queries that were killed: what they read is in the clear there.
+  const problem = sweepQueries(paths.root);
+  if (problem !== undefined) logger.warn({ err: problem }, 'sealed content cannot be queried');
   const scheme = checkCertificate(config, logger);
   const stopped = Promise.withResolvers<number>();
   const metadata = open(paths, (error) => {

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from kit import CHECKS, STAGES, Kit
 
 AT_ONCE = 4
-ROOMS = ["upload", "blocks", "append", "page", "download", "properties", "listing", "conditions", "leases", "copy", "batch", "containers", "sas", "query", "snapshots", "tags", "versions", "softdelete", "tiers", "immutability", "entra", "service"]
+ROOMS = ["upload", "blocks", "append", "page", "download", "properties", "listing", "conditions", "leases", "copy", "batch", "containers", "sas", "query", "snapshots", "tags", "versions", "softdelete", "tiers", "immutability", "structured", "entra", "service"]
 
 printing = threading.Lock()
 

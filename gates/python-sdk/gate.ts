@@ -11,6 +11,7 @@ import { type Recorder, recorder, withoutSecrets } from '../recorder.ts';
 
 const version = '12.31.1';
 const identityVersion = '1.27.0';
+const extensionsVersion = '0.1.0';
 const checksTimeoutMs = 600_000;
 
 export const gate: Gate = {
@@ -20,6 +21,8 @@ export const gate: Gate = {
     const python = await pythonVenv(context, `python-sdk-${version}`, [
       `azure-storage-blob==${version}`,
       `azure-identity==${identityVersion}`,
+      // Without it the client sums no CRC-64.
+      `azure-storage-extensions==${extensionsVersion}`,
     ]);
     const checks = recorder(context.log);
     await checks.check('quickstart: the README’s example', () => quickstart(context, python));

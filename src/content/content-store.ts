@@ -89,7 +89,7 @@ export class ContentStore {
 
   /** A range of one piece of a small extent (`smallExtentBytes`), as one buffer. Throws `ContentDamageError`. */
   readSmall(piece: LogPiece, offset: number, length: number, unsealer?: Unsealer): Promise<Buffer> {
-    return piece.sealed === true
+    return piece.sealed !== undefined
       ? this.#reader.readSmallSealed(piece, offset, length, unsealer)
       : this.#reader.readSmall(piece, offset, length);
   }

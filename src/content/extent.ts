@@ -14,8 +14,11 @@ export interface LogPiece {
   readonly sum: number;
   readonly start: number;
   readonly length: number;
-  /** The payload is sealed: `start` and `length` count bytes of its plaintext, `extentLength` what is stored. */
-  readonly sealed?: true;
+  /**
+   * The payload is sealed: `start` and `length` count bytes of its plaintext, `extentLength` what is stored. The number is
+   * the mark of its envelope (`envelopeMark`): no other extent, sealed under the same key or not, passes for this one.
+   */
+  readonly sealed?: number;
 }
 
 /** Where an extent lies now. */

@@ -13,7 +13,7 @@ import {
   readExtentHeader,
   segmentFileName,
 } from './extent.ts';
-import { type Envelope, envelopeBytes, openEnvelope, readEnvelope, type Unsealer } from './seal.ts';
+import { type Envelope, envelopeBytes, envelopeMark, openEnvelope, readEnvelope, type Unsealer } from './seal.ts';
 import { type FrameKey, frameAt, frameStart, openedLength, openFrame } from './seal-frames.ts';
 import { type Slot, SlotPool } from './slot-pool.ts';
 
@@ -85,8 +85,8 @@ export class ContentReader {
         continue;
       }
       const take = Math.min(left, piece.length - skip);
-      if (piece.sealed === true) {
-        opener ??= new ExtentOpener(unsealer);
+      if (piece.sealed !== undefined) {
+        opener ??= new ExtentOpener(unsealer, this.#nowMs);
         yield* this.#readSealedPiece(piece, piece.start + skip, take, opener);
       } else yield* this.#readPiece(piece, piece.start + skip, take);
       skip = 0;
@@ -113,7 +113,7 @@ export class ContentReader {
     const id = piece.segment * 2 ** 30 + piece.offset / extentAlignment;
     const kept = this.#small.get(id);
     const payload = kept !== undefined && kept.sum === piece.sum ? kept.bytes : await this.#takeUp(piece, id);
-    const key = await new ExtentOpener(unsealer).open(piece, payload);
+    const key = await new ExtentOpener(unsealer, this.#nowMs).open(piece, payload);
     const bytes = Buffer.allocUnsafeSlow(key.length);
     this.#framesOpened++;
     if (openFrame(key, 0, payload.subarray(envelopeBytes), bytes, 0) === undefined) throw damage(piece, unopened);
@@ -211,8 +211,9 @@ export class ContentReader {
   }
 
   /**
-   * Whole frames into a window, opened there one after the other. A frame's tag vouches for more than its block's sum does,
-   * so the sums are left to those who read without a key.
+   * Whole frames into a window, opened there one after the other. The piece vouches for the envelope, the envelope for the
+   * key and the place of every frame, and a frame's tag for more than its block's sum does: so the sums are left to those
+   * who read without a key.
    */
   async *#readSealedPiece(
     piece: LogPiece,
@@ -224,7 +225,7 @@ export class ContentReader {
     try {
       const file = await cached.file;
       const head = headerBytes(piece.extentLength);
-      let key: FrameKey | undefined;
+      let key: OpenedKey | undefined;
       let at = from;
       const end = from + length;
       while (at < end) {
@@ -240,6 +241,7 @@ export class ContentReader {
             checkHeader(target, piece);
             key = await opener.open(piece, target.subarray(head));
           }
+          if (key !== undefined) key = await opener.again(piece, key);
           const frames = Math.max(1, Math.floor((room - (withHeader ? head : 0)) / blockBytes));
           const last = Math.min(frameAt(end - 1), first + frames - 1);
           const start = withHeader ? place.offset : place.offset + head + first * blockBytes;
@@ -365,30 +367,52 @@ export class ContentReader {
 const shortened = 'its segment ends before it';
 const unopened = 'its seal is broken';
 
-/** Opens the envelopes of a content's extents; those of one data key are unwrapped once. */
+/** How long a read that is under way goes on with a key before it asks for it again: it may be revoked meanwhile. */
+const keyMs = 15_000;
+
+interface OpenedKey extends FrameKey {
+  readonly envelope: Envelope;
+}
+
+/** Opens the envelopes of a content's extents; those of one data key are unwrapped once in `keyMs`. */
 class ExtentOpener {
   readonly #unsealer: Unsealer | undefined;
-  #last: { readonly envelope: Envelope; readonly key: Buffer } | undefined;
+  readonly #nowMs: () => number;
+  #last: { readonly envelope: Envelope; readonly key: Buffer; readonly askedMs: number } | undefined;
 
-  constructor(unsealer: Unsealer | undefined) {
+  constructor(unsealer: Unsealer | undefined, nowMs: () => number) {
     this.#unsealer = unsealer;
+    this.#nowMs = nowMs;
   }
 
-  async open(piece: LogPiece, payload: Buffer): Promise<FrameKey> {
+  async open(piece: LogPiece, payload: Buffer): Promise<OpenedKey> {
+    if (envelopeMark(payload) !== piece.sealed) throw damage(piece, 'another envelope lies there, or it is damaged');
     const envelope = readEnvelope(payload);
     const length = openedLength(piece.extentLength);
     if (envelope === undefined || length === undefined || envelope.length !== length) {
       throw damage(piece, 'its envelope is damaged');
     }
-    const { extentIndex } = envelope;
+    return { key: await this.#keyOf(piece, envelope), extentIndex: envelope.extentIndex, length, envelope };
+  }
+
+  /** The key of an extent whose reading goes on. */
+  async again(piece: LogPiece, opened: OpenedKey): Promise<OpenedKey> {
+    return { ...opened, key: await this.#keyOf(piece, opened.envelope) };
+  }
+
+  async #keyOf(piece: LogPiece, envelope: Envelope): Promise<Buffer> {
     const last = this.#last;
-    if (last !== undefined && isSameKey(last.envelope, envelope)) return { key: last.key, extentIndex, length };
+    const askedMs = this.#nowMs();
+    if (last !== undefined && isSameKey(last.envelope, envelope)) {
+      const age = askedMs - last.askedMs;
+      if (age >= 0 && age < keyMs) return last.key;
+    }
     if (this.#unsealer === undefined) throw new Error('sealed content is read without a key');
     const dataKey = await this.#unsealer.dataKey(envelope);
     const key = dataKey && openEnvelope(envelope, dataKey);
     if (key === undefined) throw damage(piece, 'its key is not the one that it was sealed with');
-    this.#last = { envelope, key };
-    return { key, extentIndex, length };
+    this.#last = { envelope, key, askedMs };
+    return key;
   }
 }
 

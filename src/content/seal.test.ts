@@ -5,11 +5,11 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { systemClock } from '../base/clock.ts';
+import { type Clock, systemClock } from '../base/clock.ts';
 import { seededRandom } from '../base/random.ts';
 import { crc64 } from '../codec/crc64.ts';
 import { ContentStore } from './content-store.ts';
-import { blockBytes, type LogPiece, segmentFileName, slotBytes } from './extent.ts';
+import { blockBytes, headerBytes, type LogPiece, segmentFileName, slotBytes } from './extent.ts';
 import { fileDisk } from './file-disk.ts';
 import { ContentDamageError } from './reader.ts';
 import { SegmentScan } from './scan.ts';
@@ -57,7 +57,7 @@ class Content implements AsyncDisposable {
   }
 
   /** As after a restart: nothing is known from memory. */
-  another(slotsMax = 8): ContentStore {
+  another(slotsMax = 8, clock: Clock = systemClock): ContentStore {
     return new ContentStore({
       disk: fileDisk,
       directory: this.directory,
@@ -66,7 +66,7 @@ class Content implements AsyncDisposable {
         sealed: async () => undefined,
         relocated: async () => undefined,
       },
-      clock: systemClock,
+      clock,
       random,
       segmentBytes: 16 * slotBytes,
       inlineBytesMax: 512,
@@ -123,7 +123,7 @@ test('content of any length is sealed and opened, and its sums are those of the 
       written.pieces.reduce((sum, piece) => sum + piece.length, 0),
       length,
     );
-    assert(written.pieces.every((piece) => piece.sealed === true && openedLength(piece.extentLength) === piece.length));
+    assert(written.pieces.every((piece) => piece.sealed !== undefined && openedLength(piece.extentLength) === piece.length));
     const again = content.another();
     assert((await read(again, written.pieces, 0, length)).equals(bytes), `${length} bytes`);
     const from = Math.floor(length / 3);
@@ -363,4 +363,75 @@ test('damage on the disk is told from a key that is not to be had', async () => 
   const wrong: Unsealer = { dataKey: () => undefined };
   await assert.rejects(read(again, small.pieces, 0, 1000, wrong), ContentDamageError);
   await again.close();
+});
+
+test('whole extents of equal length cannot change places, in one content or between two under one key', async () => {
+  await using content = await Content.open();
+  const one = await content.write(random.bytes(3 * sealedBytesMax));
+  const other = await content.write(random.bytes(sealedBytesMax));
+  const small = [await content.write(random.bytes(5000)), await content.write(random.bytes(5000))] as const;
+  await content.store.close();
+  const path = join(content.directory, segmentFileName(1));
+  const before = await readFile(path);
+  const pairs = [
+    [one.pieces[0], one.pieces[1]],
+    [one.pieces[0], other.pieces[0]],
+    [small[0].pieces[0], small[1].pieces[0]],
+  ] as [LogPiece, LogPiece][];
+  for (const [a, b] of pairs) {
+    assert.equal(a.extentLength, b.extentLength);
+    for (const withHeader of [false, true]) {
+      const segment = Buffer.from(before);
+      const from = withHeader ? 0 : headerBytes(a.extentLength);
+      const to = headerBytes(a.extentLength) + a.extentLength;
+      before.copy(segment, a.offset + from, b.offset + from, b.offset + to);
+      before.copy(segment, b.offset + from, a.offset + from, a.offset + to);
+      await writeFile(path, segment);
+      const again = content.another();
+      for (const piece of [a, b]) {
+        await assert.rejects(read(again, [piece], 0, piece.length), ContentDamageError);
+        await assert.rejects(read(again, [piece], piece.length - 1, 1), ContentDamageError);
+        // A header that was forged to fit the piece does not help either.
+        const other = piece === a ? b : a;
+        const forged = { ...other, sealed: piece.sealed as number, segment: piece.segment, offset: piece.offset };
+        if (withHeader) await assert.rejects(read(again, [forged], 0, piece.length), ContentDamageError);
+      }
+      await again.close();
+    }
+  }
+});
+
+test('a read that is under way asks for the key again: revoked, it goes no further', async () => {
+  await using content = await Content.open();
+  const bytes = random.bytes(4 * sealedBytesMax);
+  const { pieces } = await content.write(bytes);
+  let nowMs = 1_000_000;
+  let asked = 0;
+  let isRevoked = false;
+  const watched: Unsealer = {
+    dataKey: (envelope) => {
+      asked++;
+      if (isRevoked) throw new Error('revoked');
+      return unsealer.dataKey(envelope);
+    },
+  };
+  const store = content.another(8, { ...systemClock, now: () => nowMs });
+  const reading = store.read(pieces, 0, bytes.length, watched);
+  const next = async (): Promise<number> => {
+    const { value } = await reading.next();
+    value?.release();
+    return value?.bytes.length ?? 0;
+  };
+  let got = await next();
+  nowMs += 14_000;
+  got += await next();
+  assert.equal(asked, 1);
+  nowMs += 1000;
+  got += await next();
+  assert.equal(asked, 2);
+  assert(got < 2 * sealedBytesMax);
+  isRevoked = true;
+  nowMs += 15_000;
+  await assert.rejects(next(), /revoked/);
+  await store.close();
 });

@@ -1,5 +1,5 @@
 // Sealed content: how a content's data key is wrapped, derived from and committed to, and the envelope that carries it.
-import { createCipheriv, createDecipheriv, hkdfSync, timingSafeEqual } from 'node:crypto';
+import { createCipheriv, createDecipheriv, hash, hkdfSync, timingSafeEqual } from 'node:crypto';
 import type { Random } from '../base/random.ts';
 
 /*
@@ -99,6 +99,16 @@ export class ContentKey {
     target.writeUInt32BE(extentIndex, at + 4);
     target.writeUInt32BE(length, at + 8);
   }
+}
+
+/**
+ * What a piece knows of the envelope at the head of its extent: 53 bits of its SHA-256. An envelope says by itself which
+ * content and which extent of it follows, so an extent in another's place would open without a fault. Envelopes hold what
+ * the server drew at random: nobody can look for two of one mark but by writing that many.
+ */
+export function envelopeMark(payload: Buffer): number {
+  const digest = hash('sha256', payload.subarray(0, envelopeBytes), 'buffer');
+  return digest.readUInt32BE(0) * 2 ** 21 + (digest.readUInt32BE(4) >>> 11);
 }
 
 /** Undefined where none of this format begins. */

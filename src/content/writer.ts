@@ -5,7 +5,7 @@ import { assert } from '../base/unreachable.ts';
 import { crc64, crc64Combine } from '../codec/crc64.ts';
 import { blockBytes, gatherBytesMax, headerBytes, type LogPiece, payloadBytesMax } from './extent.ts';
 import type { Md5Queue, Md5Stream } from './md5-queue.ts';
-import { ContentKey, envelopeBytes, type Sealer } from './seal.ts';
+import { ContentKey, envelopeBytes, envelopeMark, type Sealer } from './seal.ts';
 import { frameStart, sealExtent, sealedBytesMax, sealedGatherBytesMax, sealedLength } from './seal-frames.ts';
 import type { SegmentLog, Written } from './segment-log.ts';
 import type { Slot, SlotPool } from './slot-pool.ts';
@@ -281,13 +281,16 @@ export class ContentWriter {
     for (let at = 0; at < payload; at += blockBytes) {
       sums.push(this.#pool.crc64.update(0n, slot.base + from + at, Math.min(blockBytes, payload - at)));
     }
-    return asSealed(await this.#log.writeSlot(slot, payload, sums), length);
+    const mark = envelopeMark(slot.bytes.subarray(from));
+    return asSealed(await this.#log.writeSlot(slot, payload, sums), length, mark);
   }
 
   /** A small extent: `bytes` have room for the envelope at `at` and for the tag behind the plaintext. */
   async #appendSealed(key: ContentKey, bytes: Buffer, at: number, length: number, extent: number): Promise<Written> {
     const payload = sealExtent(key, bytes, at, length, extent);
-    return asSealed(await this.#log.appendSmall([bytes.subarray(at, at + payload)], payload), length);
+    const stored = bytes.subarray(at, at + payload);
+    const mark = envelopeMark(stored);
+    return asSealed(await this.#log.appendSmall([stored], payload), length, mark);
   }
 
   async #appendHeldSealed(
@@ -328,8 +331,8 @@ export class ContentWriter {
   }
 }
 
-function asSealed(written: Written, length: number): Written {
-  return { ...written, piece: { ...written.piece, length, sealed: true } };
+function asSealed(written: Written, length: number, mark: number): Written {
+  return { ...written, piece: { ...written.piece, length, sealed: mark } };
 }
 
 /** The CRC-64 of all parts in a row, from those of their blocks. */

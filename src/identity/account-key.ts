@@ -5,7 +5,8 @@ export type AccountKey = KeyObject;
 
 const base64 =
   /^(?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$|^[A-Za-z0-9+/]{2}==$|^[A-Za-z0-9+/]{3}=$/;
-const signatureForm = /^[A-Za-z0-9+/]{43}=$/;
+/** The last digit has two bits that stand for nothing: they are zero, or one signature would have four names. */
+const signatureForm = /^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/;
 
 /** Decodes a key once, for all its later uses; undefined if the text is no base64 (or empty). */
 export function parseAccountKey(text: string): AccountKey | undefined {

@@ -164,6 +164,11 @@ function parseFields(query: ReadonlyMap<string, readonly string[]>): Maybe<AnySa
   return isDelegated ? parseDelegated(fields, common) : parseService(fields, common);
 }
 
+/** The 32 bytes that `sig` stands for. A '+' that was not percent-encoded may have been decoded to a space. */
+export function sasSignature(sig: string): Buffer | undefined {
+  return parseSignature(sig.replaceAll(' ', '+'));
+}
+
 function parseCommon(fields: Readonly<Record<SasParameter, string>>): Maybe<SasCommon> {
   const { sv, sig, sp, st, se, sip, spr, ses } = fields;
   if (sv === '') return missing('sv');
@@ -171,8 +176,7 @@ function parseCommon(fields: Readonly<Record<SasParameter, string>>): Maybe<SasC
   if (!/^\d{4}-\d\d-\d\d$/.test(sv) || parseIsoTime(sv) === undefined || sv < oldestVersion)
     return malformedField('sv');
   if (sig === '') return missing('sig');
-  // A '+' that was not percent-encoded may have been decoded to a space.
-  const signature = parseSignature(sig.replaceAll(' ', '+'));
+  const signature = sasSignature(sig);
   if (signature === undefined) return malformedField('sig');
   const permissions = sp === '' ? undefined : parsePermissions(sp);
   if (sp !== '' && permissions === undefined) return malformedField('sp');

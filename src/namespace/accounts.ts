@@ -88,6 +88,10 @@ export function listAccounts(
 /** Containers that the server keeps for itself; what stands in them is no reason to keep an account. */
 const systemContainers: ReadonlySet<string> = new Set(['$blobchangefeed', '$logs']);
 
+export function isSystemContainer(container: string): boolean {
+  return systemContainers.has(container);
+}
+
 export type DeleteAccountOutcome =
   | { readonly kind: 'ok' }
   | { readonly kind: 'account-not-empty'; readonly container: string; readonly isDeleted: boolean }

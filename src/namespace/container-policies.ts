@@ -1,6 +1,6 @@
 // What Azure's management plane sets on a container: retention, legal holds, encryption scope; and which way each may go.
 import { keys } from '../metadata/keys.ts';
-import { readAccount } from './accounts.ts';
+import { isSystemContainer, readAccount } from './accounts.ts';
 import { type ContainerName, readContainer } from './containers.ts';
 import type { Failure } from './failure.ts';
 import { appendJournal, type Cause } from './journal.ts';
@@ -52,6 +52,8 @@ export async function changePolicies(
     const { account, container } = at;
     const owner = await readAccount(txn, account);
     if (owner === undefined) return { kind: 'account-not-found' };
+    // The server writes, shortens and removes its own files: a hold or a quota on them would be one in name only.
+    if (isSystemContainer(container)) return refused(`${container} is the server's own: it takes no policies`);
     const found = await readContainer(txn, at);
     if (found === undefined) return { kind: 'container-not-found' };
     const scope = changes.encryptionScope;

@@ -277,6 +277,8 @@ export async function replaceContent(
   const { container, settings, existing } = target;
   const { attributes } = command;
   if (needsVersions(attributes, container)) return { kind: 'versioning-needed' };
+  // Chosen before the body was read: by now the container may want another.
+  if (!fitsForcedScope(container, attributes.encryption)) return { kind: 'contended' };
   const nowMs = store.clock.now();
   const old = existing?.record;
   const place = await makePlace(store, txn, Buffer.from(container.id, 'hex'), command.name);
@@ -293,6 +295,7 @@ export async function replaceContent(
     headers,
     metadata,
     ...(isHeld(old?.lease, nowMs) && { lease: old?.lease as Lease }),
+    ...(type !== 'block' && { generation: store.ids.nextHex() }),
     ...given,
     ...(attributes.tier !== undefined && { tierChangedMs: nowMs }),
     ...(settings.versioning === true && { version: time as string }),
@@ -309,6 +312,13 @@ export async function replaceContent(
   putRehydration(store, txn, spot, record);
   putCurrent(store, txn, spot, old, entry, 'entry-written');
   return { kind: 'ok', entry };
+}
+
+/** Whether what is sealed like this may become a blob of a container that forces its scope on all of them. */
+export function fitsForcedScope(container: ContainerRecord, encryption: EntryEncryption | undefined): boolean {
+  const { denyScopeOverride, encryptionScope } = container;
+  if (denyScopeOverride !== true || encryptionScope === undefined) return true;
+  return (encryption?.scope ?? '') === encryptionScope && encryption?.keySha256 === undefined;
 }
 
 function needsVersions({ immutability, legalHold }: EntryAttributes, container: ContainerRecord): boolean {

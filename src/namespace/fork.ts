@@ -16,10 +16,9 @@ import {
 } from './records.ts';
 import { change, type Store } from './store.ts';
 
-/** The copy of a content as it was under an ETag. Until an entry takes it, a row of garbage in the future owns it. */
+/** The copy of a content as it stood at a mark. Until an entry takes it, a row of garbage in the future owns it. */
 interface Fork {
-  readonly from: string;
-  readonly etag: string;
+  readonly mark: string;
   readonly id: string;
   readonly guard: Buffer;
 }
@@ -28,7 +27,15 @@ interface Fork {
 export interface Shared {
   readonly kind: 'content-shared';
   readonly contentId: string;
-  readonly etag: string;
+  readonly mark: string;
+}
+
+/**
+ * Other as soon as the rows may be others. In place only their one owner changes them, and it notes that in its record:
+ * appended blocks and changes of pages are counted. What else changes of the record leaves a copy as good as it was.
+ */
+function markOf({ contentId, generation, pageChanges, appendedBlocks, length }: EntryRecord): string {
+  return [contentId, generation, pageChanges, appendedBlocks, length].join(' ');
 }
 
 /** If the process dies while it copies, the copy goes after this time; and no copying goes on for longer. */
@@ -51,8 +58,9 @@ export class Owning {
     const contentId = record.contentId as string;
     if (await isOnlyOwner(txn, record)) return contentId;
     const fork = this.#fork;
-    if (fork?.from !== contentId || fork.etag !== record.etag || (await txn.get(fork.guard)) === undefined) {
-      return { kind: 'content-shared', contentId, etag: record.etag };
+    const mark = markOf(record);
+    if (fork?.mark !== mark || (await txn.get(fork.guard)) === undefined) {
+      return { kind: 'content-shared', contentId, mark };
     }
     txn.delete(fork.guard);
     dropContent(this.#store, txn, record);
@@ -67,47 +75,74 @@ export async function changeOwned<T extends { readonly kind: string }>(
 ): Promise<T | Failure> {
   let fork: Fork | undefined;
   for (let forks = 0; ; forks++) {
-    const outcome = await change<T | Shared | Failure>(store, (txn) => work(txn, new Owning(store, fork)));
-    if (fork !== undefined) await abandon(store, fork);
+    let outcome: T | Shared | Failure;
+    try {
+      outcome = await change<T | Shared | Failure>(store, (txn) => work(txn, new Owning(store, fork)));
+    } finally {
+      if (fork !== undefined) await abandon(store, fork);
+    }
     if (outcome.kind !== 'content-shared') return outcome as T | Failure;
     if (forks === forksMax) return { kind: 'contended' };
-    const shared = outcome as Shared;
-    fork = await copyRows(store, shared);
+    const copied = await copyRows(store, outcome as Shared);
+    if (copied.kind !== 'ok') return copied;
+    fork = copied.fork;
   }
 }
 
-/** What nobody took is garbage now. */
+/** What nobody took is garbage now; if that cannot be written, when its time comes. What was done stays done. */
 async function abandon(store: Store, fork: Fork): Promise<void> {
-  await store.engine.transact(async (txn) => {
+  const abandoned = change(store, async (txn) => {
     if ((await txn.get(fork.guard)) === undefined) return;
     txn.delete(fork.guard);
     txn.put(keys.garbage(store.ids.next()), encodeRecord({ contentId: fork.id } satisfies GarbageRecord));
   });
+  await abandoned.catch(() => undefined);
 }
 
 /**
  * As many transactions as the content is long. Nobody changes it meanwhile: as long as it is shared, whoever would copies
- * it first. If it is no longer the entry's then, or the entry's ETag is another, the copy is of no use.
+ * it first. If it is no longer the entry's then, or the entry's mark is another, the copy is of no use.
  */
-async function copyRows(store: Store, { contentId, etag }: Shared): Promise<Fork> {
+async function copyRows(
+  store: Store,
+  { contentId, mark }: Shared,
+): Promise<{ readonly kind: 'ok'; readonly fork: Fork } | Failure> {
   const from = Buffer.from(contentId, 'hex');
   const to = store.ids.next();
   const guardId = Buffer.from(store.ids.next());
   guardId.writeUIntBE(store.clock.now() + guardMs, 0, 6);
   const guard = keys.garbage(guardId);
-  await store.engine.transact((txn) => {
-    txn.put(guard, encodeRecord({ contentId: to.toString('hex') } satisfies GarbageRecord));
-  });
-  for (const copy of [copyPieces, copyPages]) {
-    for (let last: Uint8Array | undefined, done = false; !done; ) {
-      const begin: Uint8Array | undefined = last;
-      last = await store.engine.transact(async (txn) => {
-        return (await txn.get(guard)) === undefined ? undefined : await copy(txn, from, to, begin);
-      });
-      done = last === undefined;
+  const fork: Fork = { mark, id: to.toString('hex'), guard };
+  let isWhole = false;
+  try {
+    const guarded = await change<{ readonly kind: 'ok' } | Failure>(store, (txn) => {
+      txn.put(guard, encodeRecord({ contentId: fork.id } satisfies GarbageRecord));
+      return { kind: 'ok' };
+    });
+    if (guarded.kind !== 'ok') return guarded;
+    for (const copy of [copyPieces, copyPages]) {
+      for (let begin: Uint8Array | undefined, done = false; !done; ) {
+        const start = begin;
+        const step = await change<CopyStep | Failure>(store, async (txn) => {
+          const last = (await txn.get(guard)) === undefined ? undefined : await copy(txn, from, to, start);
+          return { kind: 'ok', last };
+        });
+        if (step.kind !== 'ok') return step;
+        begin = step.last;
+        done = begin === undefined;
+      }
     }
+    isWhole = true;
+    return { kind: 'ok', fork };
+  } finally {
+    if (!isWhole) await abandon(store, fork);
   }
-  return { from: contentId, etag, id: to.toString('hex'), guard };
+}
+
+interface CopyStep {
+  readonly kind: 'ok';
+  /** The last row copied; undefined: there are no more. */
+  readonly last: Uint8Array | undefined;
 }
 
 /** Short runs, as appending makes them, become long ones. Answers the last row copied; undefined when there is no more. */

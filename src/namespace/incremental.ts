@@ -7,11 +7,14 @@ import { type CopyOutcome, type CopySource, readSource } from './copy.ts';
 import { type EntryChange, openForWrite, replaceContent } from './entries.ts';
 import { freshTime, note, putPast, type Spot } from './entry-rows.ts';
 import { findPlace, type Place } from './paths.ts';
-import { type CopyState, type Entry, encodeRecord } from './records.ts';
+import { type CopyState, type Entry, type EntryEncryption, encodeRecord } from './records.ts';
+import { isSameEncryption } from './scopes.ts';
 import { change, type Store } from './store.ts';
 
 export interface Increment extends EntryChange {
   readonly source: CopySource;
+  /** How the source was sealed when it was found that its copy may be so too. */
+  readonly encryption: EntryEncryption | undefined;
   /** The address of the blob whose snapshot it is. */
   readonly sourceUrl: string;
   readonly copyId: string;
@@ -25,6 +28,7 @@ export function copyIncrement(store: Store, command: Increment): Promise<CopyOut
     const from = source.entry.record;
     if (from.type !== 'page') return { kind: 'blob-type' };
     if (from.past?.kind !== 'snapshot') return { kind: 'incremental-source' };
+    if (!isSameEncryption(from.encryption, command.encryption)) return { kind: 'contended' };
     const target = await openForWrite(store, txn, command, true);
     if (target.kind !== 'ok') return target;
     const before = target.existing?.record;

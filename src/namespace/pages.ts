@@ -120,9 +120,16 @@ export async function putPages(
   return { kind: 'ok', entry: outcome.entry, md5: content.md5, crc64: content.crc64 };
 }
 
+/** A step of work that takes several transactions. */
+interface GoingOn {
+  /** The blob as the step before saw or left it: what has taken its name since is not touched. */
+  readonly before?: EntryRecord;
+}
+
 /** Put Page without bytes. The conditions hold for the first of the transactions that a range of many pages takes. */
-export async function clearPages(store: Store, command: PageChange): Promise<EntryOutcome> {
+export async function clearPages(store: Store, command: PageChange & GoingOn): Promise<EntryOutcome> {
   const end = command.offset + command.length;
+  let { before } = command;
   for (let from = command.offset; ; ) {
     const to = await store.engine.snapshot((view) => endOfStep(view, command, from, end));
     const length = to - from;
@@ -130,9 +137,10 @@ export async function clearPages(store: Store, command: PageChange): Promise<Ent
     const step: PageWrite =
       from === command.offset
         ? { ...command, length, within: end }
-        : { ...command, conditions: {}, sequence: {}, offset: from, length };
+        : { ...command, conditions: {}, sequence: {}, offset: from, length, ...(before && { before }) };
     const outcome = await changeOwned(store, (txn, owning) => writePages(store, txn, owning, step));
     if (outcome.kind !== 'ok' || to === end) return outcome;
+    before = outcome.entry.record;
     from = to;
   }
 }
@@ -145,7 +153,7 @@ async function endOfStep(view: View, command: PageChange, from: number, end: num
     : end;
 }
 
-interface PageWrite extends PageChange {
+interface PageWrite extends PageChange, GoingOn {
   /** Absent: the pages are cleared. */
   readonly pieces?: readonly LogPiece[];
   readonly encryption?: EntryEncryption;
@@ -159,6 +167,7 @@ async function writePages(store: Store, txn: Txn, owning: Owning, command: PageW
   const { existing, spot } = target;
   const { record } = existing;
   const { offset, length, pieces = [] } = command;
+  if (!isStillThat(record, command.before)) return { kind: 'contended' };
   if (!meets(command.sequence, record.sequence ?? 0)) return { kind: 'sequence-number' };
   if ((command.within ?? offset + length) > record.length) return { kind: 'page-range' };
   if (command.pieces !== undefined && !isSameEncryption(record.encryption, command.encryption)) {
@@ -167,9 +176,17 @@ async function writePages(store: Store, txn: Txn, owning: Owning, command: PageW
   const contentId = await owning.contentId(txn, record);
   if (typeof contentId !== 'string') return contentId;
   await changeRuns(store, txn, Buffer.from(contentId, 'hex'), offset, offset + length, pieces);
-  const entry: Entry = { record: touched(store, { ...record, contentId }), inline: undefined };
+  const entry: Entry = { record: touched(store, changedPages(record, contentId)), inline: undefined };
   putCurrent(store, txn, spot, record, entry, 'entry-changed');
   return { kind: 'ok', entry };
+}
+
+function isStillThat(record: EntryRecord, before: EntryRecord | undefined): boolean {
+  return before === undefined || (record.id === before.id && record.generation === before.generation);
+}
+
+function changedPages(record: EntryRecord, contentId: string): EntryRecord {
+  return { ...record, contentId, pageChanges: (record.pageChanges ?? 0) + 1 };
 }
 
 async function openPages(store: Store, txn: Txn, command: EntryChange): ReturnType<typeof openForChange> {
@@ -216,15 +233,18 @@ export async function changePages(
   edit: (record: EntryRecord) => EntryRecord | Failure,
 ): Promise<EntryOutcome> {
   let { conditions } = command;
+  let before: EntryRecord | undefined;
   if (length !== undefined) {
     const cut = await cutOff(store, command, length, edit);
     if (cut.kind !== 'ok') return cut;
-    if (cut.isChanged) conditions = {};
+    if (cut.left !== undefined) conditions = {};
+    before = cut.left;
   }
   return await changeOwned(store, async (txn, owning): Promise<EntryOutcome | Shared> => {
     const target = await openPages(store, txn, { ...command, conditions });
     if (target.kind !== 'ok') return target;
     const { existing, spot, container } = target;
+    if (!isStillThat(existing.record, before)) return { kind: 'contended' };
     const edited = edit(existing.record);
     if ('kind' in edited) return edited;
     let record = edited;
@@ -232,7 +252,7 @@ export async function changePages(
       const contentId = await owning.contentId(txn, record);
       if (typeof contentId !== 'string') return contentId;
       await changeRuns(store, txn, Buffer.from(contentId, 'hex'), length, record.length, []);
-      record = { ...record, contentId };
+      record = changedPages(record, contentId);
     }
     if (length !== undefined) {
       countUsage(txn, container, length - record.length);
@@ -245,13 +265,16 @@ export async function changePages(
   });
 }
 
-/** Clears what would be too much for the transaction that makes the blob shorter, under its conditions. */
+/**
+ * Clears what would be too much for the transaction that makes the blob shorter, under its conditions; `left`: the blob as
+ * that left it.
+ */
 async function cutOff(
   store: Store,
   command: EntryChange,
   length: number,
   edit: (record: EntryRecord) => EntryRecord | Failure,
-): Promise<{ readonly kind: 'ok'; readonly isChanged: boolean } | Failure> {
+): Promise<{ readonly kind: 'ok'; readonly left: EntryRecord | undefined } | Failure> {
   const looked = await store.engine.snapshot(async (view) => {
     const target = await openForChange(store, view, command, 'change');
     return target.kind === 'ok' && target.existing.record.type !== 'page' ? ({ kind: 'blob-type' } as const) : target;
@@ -261,13 +284,19 @@ async function cutOff(
   const end = record.length;
   const edited = edit(record);
   if ('kind' in edited) return edited;
-  if (length >= end) return { kind: 'ok', isChanged: false };
+  if (length >= end) return { kind: 'ok', left: undefined };
   const offset = await store.engine.snapshot((view) =>
     endOfRegions(view, contentOf(record), length, end, regionsAtOnce),
   );
-  if (offset === end) return { kind: 'ok', isChanged: false };
-  const cleared = await clearPages(store, { ...command, offset, length: end - offset, sequence: {} });
-  return cleared.kind === 'ok' ? { kind: 'ok', isChanged: true } : cleared;
+  if (offset === end) return { kind: 'ok', left: undefined };
+  const cleared = await clearPages(store, {
+    ...command,
+    offset,
+    length: end - offset,
+    sequence: {},
+    before: record,
+  });
+  return cleared.kind === 'ok' ? { kind: 'ok', left: cleared.entry.record } : cleared;
 }
 
 function numbered(now: number, change: NonNullable<PageProperties['sequence']>): number {

@@ -187,6 +187,10 @@ export interface EntryRecord {
   readonly isSealed?: true;
   /** A page blob's sequence number. */
   readonly sequence?: number;
+  /** Of what is changed in place: drawn anew when another blob takes the name, and kept by every change. */
+  readonly generation?: string;
+  /** A page blob: how often its pages were changed in this generation. */
+  readonly pageChanges?: number;
   /** Of a page blob that follows another's snapshots. */
   readonly incremental?: IncrementalCopy;
   readonly immutability?: EntryImmutability;
@@ -362,12 +366,21 @@ export function decodeEntry(bytes: Uint8Array): Entry {
 
 export const numbersAPiece = 6;
 
-/** A sealed piece is told by the sign of its `extentLength`, which no extent has as 0. */
+const two21 = 2 ** 21;
+const two32 = 2 ** 32;
+
+/**
+ * A sealed piece is told by the sign of its `extentLength`, which no extent has as 0. The mark of its envelope lies above
+ * the 21 bits that a length can take and, what is left of it, above the 32 of the sum.
+ */
 export function packPieces(pieces: readonly LogPiece[]): number[] {
   const numbers: number[] = [];
-  for (const p of pieces) {
-    const extentLength = p.sealed === true ? -p.extentLength : p.extentLength;
-    numbers.push(p.segment, p.offset, extentLength, p.sum, p.start, p.length);
+  for (const { segment, offset, extentLength, sum, start, length, sealed } of pieces) {
+    if (sealed === undefined) numbers.push(segment, offset, extentLength, sum, start, length);
+    else {
+      const marked = -(extentLength + (sealed % two32) * two21);
+      numbers.push(segment, offset, marked, sum + Math.floor(sealed / two32) * two32, start, length);
+    }
   }
   return numbers;
 }
@@ -383,9 +396,10 @@ export function unpackPieces(numbers: readonly number[]): LogPiece[] {
       number,
       number,
     ];
-    if (extentLength < 0)
-      pieces.push({ segment, offset, extentLength: -extentLength, sum, start, length, sealed: true });
-    else pieces.push({ segment, offset, extentLength, sum, start, length });
+    if (extentLength < 0) {
+      const sealed = Math.floor(-extentLength / two21) + Math.floor(sum / two32) * two32;
+      pieces.push({ segment, offset, extentLength: -extentLength % two21, sum: sum % two32, start, length, sealed });
+    } else pieces.push({ segment, offset, extentLength, sum, start, length });
   }
   return pieces;
 }

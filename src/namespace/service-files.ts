@@ -133,7 +133,8 @@ async function put(
   entry: Entry,
 ): Promise<void> {
   const place = await makePlace(store, txn, Buffer.from(container.id, 'hex'), file);
-  countUsage(txn, container, entry.record.length - (before?.length ?? 0));
+  // What the server has to write has no limit.
+  countUsage(txn, { ...container, quotaBytes: 0 }, entry.record.length - (before?.length ?? 0));
   const spot: Spot = { name: { ...name, name: file }, container, settings: {}, place, cause };
   putCurrent(store, txn, spot, before, entry, 'entry-written');
 }

@@ -22,6 +22,7 @@ import {
   type EntryTime,
   type EntryWrite,
   entryNotFound,
+  fitsForcedScope,
   openForWrite,
   readEntry,
   replaceContent,
@@ -158,6 +159,8 @@ export function commitBlocks(
     const old = target.existing?.record;
     const sealed = encryptionOf(chosen, upload, old, command.attributes.encryption);
     if ('kind' in sealed) return sealed;
+    // Blocks from before the container forced its scope stay as they are, however often this is tried.
+    if (!fitsForcedScope(target.container, sealed.encryption)) return { kind: 'encryption-mismatch' };
     shareExtents(txn, chosen.again);
     dropPieces(store, txn, chosen.unused);
     if (target.existing?.record.tier === 'Archive' && chosen.kept.length > 0) return { kind: 'archived' };

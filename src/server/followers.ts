@@ -16,7 +16,10 @@ export function runFollowers(
 ): Promise<void> {
   return runFollower(
     store,
-    new ChangeFeed(store),
+    new ChangeFeed(store, {
+      onSetAside: (account, error) =>
+        logger.error({ follower: 'change-feed', account, err: error }, 'the change feed of one account is set aside'),
+    }),
     {
       owner: store.ids.nextHex(),
       pauseMs: config.changeFeedFlushMs,

@@ -64,7 +64,7 @@ export const service: readonly Documented[] = [
     rows: ['FindBlobsByTags'],
     query: 'where marker maxresults include',
     response: 'content-type',
-    marks: { query: { include: ignored('current blobs only; versions and deleted blobs are not found') } },
+    marks: { query: { include: partial('none; versions is refused: current blobs only are found') } },
   },
 ];
 

@@ -47,6 +47,18 @@ describe('an audit log', { timeout: 60_000 }, () => {
     assert.ok(last.endsWith(`"Hash":"${bench.heads.at(-1)?.hash}"}\n`));
   });
 
+  test('keeps what is too long for a line in short, and verifies', async () => {
+    using bench = new Bench();
+    const log = bench.log({ queueBytesMax: 2 ** 25 });
+    log.note(recordOf('before'));
+    log.note({ ...recordOf('long'), UserAgentHeader: 'x'.repeat(3 * 2 ** 20), AuthorizationDetails: [{ a: 'y' }] });
+    log.note({ ...recordOf('fits'), UserAgentHeader: 'x'.repeat(900_000) });
+    log.note(recordOf('after'));
+    await log.close();
+    assert.deepEqual((await bench.verify()).findings, []);
+    assert.deepEqual(await namesIn(bench), ['before', 'long', 'fits', 'after']);
+  });
+
   test('that is full makes requests wait, and drops nothing', async () => {
     using bench = new Bench();
     const held = Promise.withResolvers<void>();

@@ -1,6 +1,8 @@
 // The audit log of one process: a bounded queue off the way of requests, written in groups, that never drops in silence.
 import type { CounterFamily, Metrics } from '../../base/metrics.ts';
+import { sealBytesMax } from './chain.ts';
 import { type ChainOptions, ChainWriter, ownRecord } from './chain-writer.ts';
+import { lineBytesMax } from './files.ts';
 import type { AuditRecord, OwnRecord } from './record.ts';
 import { formatRecord } from './record-json.ts';
 import { chunkOf, type RecordChunk, RecordQueue } from './record-queue.ts';
@@ -21,6 +23,10 @@ export interface AuditLogOptions extends ChainOptions {
 
 /** So many are written before their time, and about so many at once. */
 const groupRecordsMax = 4096;
+/** Of a record's JSON: it fits in a line that is read again. */
+export const recordBytesMax = lineBytesMax - sealBytesMax;
+/** Of a column of a record that would be longer. */
+const columnCharactersMax = 1024;
 /** For the end of a log on a disk that fails. */
 const closeAttemptsMax = 3;
 
@@ -70,7 +76,8 @@ export class AuditLog {
       this.#drop();
       return;
     }
-    this.#push(formatRecord(record));
+    const json = formatRecord(record);
+    this.#push(isFitting(json) ? json : formatRecord(shortened(record)));
   }
 
   /** A record of the log's own, of which there are few. */
@@ -91,6 +98,8 @@ export class AuditLog {
   }
 
   #push(json: string): void {
+    // A line that is longer would be written, and be none when it is read.
+    if (!isFitting(json)) throw new Error('a record of the audit log is longer than a line');
     this.#queue.push(json);
     const { records } = this.#queue;
     if (records === 1 || records === groupRecordsMax) this.#wake?.();
@@ -208,6 +217,19 @@ export class AuditLog {
   #wakeWaiting(): void {
     for (const go of this.#waiting.splice(0)) go();
   }
+}
+
+/** A character is three bytes at the most; where that might not fit, they are counted. */
+const isFitting = (json: string): boolean =>
+  json.length * 3 <= recordBytesMax || Buffer.byteLength(json) <= recordBytesMax;
+
+/** Who makes records keeps them short. One that is not is kept all the same, without most of its longest columns. */
+function shortened(record: AuditRecord): AuditRecord {
+  const columns = Object.entries(record).map(([name, value]: [string, unknown]) => {
+    if (typeof value === 'object') return [name, undefined];
+    return [name, typeof value === 'string' ? value.slice(0, columnCharactersMax) : value];
+  });
+  return Object.fromEntries(columns) as AuditRecord;
 }
 
 type Counter = ReturnType<CounterFamily<never>['of']>;

@@ -110,8 +110,8 @@ export interface FileLine {
 }
 
 const chunkBytes = 256 * 1024;
-/** The headers of a request, escaped, and room for the rest; what is longer is no line. */
-const lineBytesMax = 1024 * 1024;
+/** The columns of a record at their longest, escaped, and room for the rest; what is longer is no line. */
+export const lineBytesMax = 1024 * 1024;
 
 /** The lines of a file from `start` on, one chunk in memory at a time. A line that is too long comes in parts. */
 export async function* readLines(path: string, start = 0): AsyncGenerator<FileLine> {

@@ -134,6 +134,27 @@ export class StorageLogs {
     else this.#timer ??= setTimeout(() => void this.flush(), this.#options.flushMs).unref();
   }
 
+  /** Behind the last log of an hour: found by its name, in twenty reads of one name each at the most. */
+  async #firstFree(account: string, hour: string): Promise<number> {
+    let least = 0;
+    let most = numberMax + 1;
+    for (let asked = 0; least < most; asked = (least + most) >> 1) {
+      const page = await listEntries(this.#options.store, {
+        account,
+        container: logsContainer,
+        prefix: `blob/${hour}/`,
+        delimiter: undefined,
+        from: nameOf(hour, asked),
+        limit: 1,
+        uncommitted: false,
+      });
+      const name = page.kind === 'ok' ? page.items[0]?.name : undefined;
+      if (name === undefined) most = asked;
+      else least = Math.max(asked, Number(/(\d{6})\.log$/.exec(name)?.[1] ?? asked)) + 1;
+    }
+    return least;
+  }
+
   /** Under the first number of its hour that is free: every process writes blobs of its own. */
   async #write({ account, hour, lines, startMs, endMs, types, version }: Pending): Promise<void> {
     const { store } = this.#options;
@@ -147,12 +168,12 @@ export class StorageLogs {
     };
     const id = `${account} ${hour}`;
     if (this.#numbers.size > 1000) this.#numbers.clear();
-    for (let number = this.#numbers.get(id) ?? 0; number <= numberMax; number++) {
+    for (let number = this.#numbers.get(id) ?? (await this.#firstFree(account, hour)); number <= numberMax; number++) {
       this.#numbers.set(id, number + 1);
       const outcome = await putEntry(store, {
         account,
         container: logsContainer,
-        name: `blob/${hour}/${`${number}`.padStart(6, '0')}.log`,
+        name: nameOf(hour, number),
         conditions: { ifNoneMatch: '*' },
         cause,
         attributes: { type: 'block', headers: { contentType: 'text/plain' }, metadata },
@@ -213,6 +234,7 @@ export class StorageLogs {
 }
 
 const hourOf = (isoTime: string): string => `${isoTime.slice(0, 13).replace(/[-T]/g, '/')}00`;
+const nameOf = (hour: string, number: number): string => `blob/${hour}/${`${number}`.padStart(6, '0')}.log`;
 const secondOf = (ms: number): string => `${new Date(ms).toISOString().slice(0, 19)}Z`;
 
 async function* chunksOf(bytes: Buffer): AsyncGenerator<Buffer> {

@@ -30,9 +30,6 @@ export class AdminCredentials {
   }
 
   async identify(request: IncomingMessage): Promise<AdminIdentity> {
-    const from = request.socket.remoteAddress ?? '';
-    if (this.#failures.isSpent(from))
-      return { kind: 'refused', status: 429, code: 'TooManyFailures', message: 'too many failed attempts: wait' };
     // Node joins repeated headers of some names with a comma; of this one it keeps the first. More than one is nobody's.
     const given = request.headersDistinct.authorization ?? [];
     const token = given.length === 1 ? /^Bearer +([\x21-\x7e]{1,256})$/i.exec(given[0] as string)?.[1] : undefined;
@@ -48,6 +45,10 @@ export class AdminCredentials {
       return { kind: 'refused', status: 403, code: 'HttpsRequired', message: 'an admin token needs HTTPS' };
     const name = await this.#verify(token);
     if (name !== undefined) return { kind: 'admin', name };
+    // Only what fails is held off: whoever shares an address with somebody that guesses still gets in.
+    const from = request.socket.remoteAddress ?? '';
+    if (this.#failures.isSpent(from))
+      return { kind: 'refused', status: 429, code: 'TooManyFailures', message: 'too many failed attempts: wait' };
     this.#failures.count(from);
     return { kind: 'refused', status: 401, code: 'CredentialInvalid', message: 'the admin token is not valid' };
   }
@@ -58,7 +59,7 @@ const failuresMax = 10;
 const forgivenMs = 6000;
 const addressesMax = 1000;
 
-/** Wrong tokens an address: guessing 256 bits leads nowhere, but it costs the primary its time. */
+/** Wrong tokens an address: guessing 256 bits leads nowhere, and who does it learns that it is seen. */
 class FailureLimit {
   readonly #clock: Clock;
   readonly #addresses = new Map<string, { failures: number; sinceMs: number }>();

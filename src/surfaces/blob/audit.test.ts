@@ -1,6 +1,8 @@
 // What a request looks like in the audit log: no secrets, and everything that says who did what.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { recordBytesMax } from '../../followers/audit/audit-log.ts';
+import { formatRecord } from '../../followers/audit/record-json.ts';
 import { auditRecord, redacted } from './audit.ts';
 import type { Dispatched, Incoming } from './dispatch.ts';
 
@@ -100,6 +102,28 @@ describe('who', () => {
     assert.deepEqual([RequesterObjectId, RequesterTenantId, RequesterAppId, RequesterUpn], ['o', 't', 'a', 'u@x']);
     assert.match(AuthenticationHash ?? '', /^[0-9A-F]{64}$/);
   });
+});
+
+test('a signature has one hash, however it is written', () => {
+  const signature = Buffer.alloc(32, 0xfb).toString('base64');
+  const hashOf = (query: string) => record({ url: `/acc/c/b?${query}` }).AuthenticationHash;
+  const first = hashOf(`sig=${encodeURIComponent(signature)}`);
+  assert.match(first ?? '', /^SasSignature\([0-9A-F]{64}\)$/);
+  for (const form of [signature, signature.replaceAll('+', '%20'), encodeURIComponent(signature)]) {
+    assert.equal(hashOf(`sv=1&SIG=${form}`), first, form);
+    assert.equal(hashOf(`%73ig=${form}`), first, form);
+  }
+  assert.notEqual(hashOf(`sig=${Buffer.alloc(32, 1).toString('base64')}`), first);
+});
+
+test('no record is longer than a line of the log, whatever comes with the request', () => {
+  const long = 'ü'.repeat(1024 * 1024);
+  const names = ['user-agent', 'referer', 'if-match', 'x-ms-if-tags', 'x-ms-copy-source', 'content-md5', 'host'];
+  const headers = Object.fromEntries([...names, 'x-ms-access-tier', 'x-ms-rehydrate-priority'].map((n) => [n, long]));
+  const seen = { target: { account: 'acc', container: 'c', blob: '\u0001'.repeat(1024 * 1024) }, journalId: long };
+  const found = record({ url: `/acc/c/${long}?sig=${long}`, headers }, dispatched({}, seen));
+  assert.ok(Buffer.byteLength(formatRecord(found)) < recordBytesMax);
+  assert.equal(found.UserAgentHeader, `${'ü'.repeat(16 * 1024)}…`);
 });
 
 test('a record is in the table’s terms', () => {

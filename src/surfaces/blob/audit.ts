@@ -4,7 +4,9 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { AuditRecord } from '../../followers/audit/record.ts';
 import type { Action, Principal } from '../../identity/authorize.ts';
+import { sasSignature } from '../../identity/sas.ts';
 import type { Dispatched, Incoming } from './dispatch.ts';
+import { parseQuery } from './request.ts';
 
 /** The audit log, as far as the surface sees it: see `followers/audit/audit-log.ts`. */
 export interface Auditor {
@@ -45,10 +47,10 @@ export function auditRecord(
   return {
     Type: 'StorageBlobLogs',
     TimeGenerated: isoTime(done.nowMs),
-    AccountName: target?.account,
+    AccountName: cut(target?.account),
     Category: categoryOf(method, seen.action),
     OperationName: done.operation,
-    OperationVersion: seen.version,
+    OperationVersion: cut(seen.version),
     ServiceType: 'blob',
     Protocol: isTls ? 'HTTPS' : 'HTTP',
     TlsVersion: isTls ? tlsVersion(socket) : undefined,
@@ -59,16 +61,16 @@ export function auditRecord(
     RequesterObjectId: entra?.oid ?? delegation?.oid,
     RequesterTenantId: entra?.tid ?? delegation?.tid,
     RequesterAppId: entra?.appId,
-    RequesterUpn: entra?.upn,
+    RequesterUpn: cut(entra?.upn),
     DelegatedUserObjectId: delegation?.boundTo?.oid ?? delegation?.authorizedOid ?? delegation?.unauthorizedOid,
     DelegatedUserTenantId: delegation?.boundTo?.tid,
     CallerIpAddress: port === undefined ? peer.address : `${peer.address}:${port}`,
-    Uri: `${peer.protocol}://${headers.host ?? ''}${path}${query === undefined ? '' : query.redacted}`,
-    ObjectKey: objectKey(target),
-    SourceUri: source === undefined ? undefined : redacted(source),
+    Uri: cut(`${peer.protocol}://${headers.host ?? ''}${path}${query === undefined ? '' : query.redacted}`),
+    ObjectKey: cut(objectKey(target)),
+    SourceUri: source === undefined ? undefined : cut(redacted(source)),
     CorrelationId: done.requestId,
     ClientRequestId: out['x-ms-client-request-id'] as string | undefined,
-    JournalId: seen.journalId,
+    JournalId: cut(seen.journalId),
     DurationMs: rounded(course.durationMs),
     ServerLatencyMs: rounded(course.latencyMs),
     RequestHeaderSize: requestHeaderBytes(incoming),
@@ -76,16 +78,25 @@ export function auditRecord(
     ResponseHeaderSize: responseHeaderBytes(out),
     ResponseBodySize: course.bytesOut,
     ContentLengthHeader: length === undefined ? undefined : Number(length),
-    RequestMd5: headers['content-md5'] ?? headers['x-ms-blob-content-md5'],
-    ResponseMd5: out['Content-MD5'] as string | undefined,
+    RequestMd5: cut(headers['content-md5'] ?? headers['x-ms-blob-content-md5']),
+    ResponseMd5: cut(out['Content-MD5'] as string | undefined),
     Etag: out.ETag as string | undefined,
     LastModifiedTime: out['Last-Modified'] as string | undefined,
-    ConditionsUsed: conditionsOf(headers),
-    UserAgentHeader: headers['user-agent'],
-    ReferrerHeader: referrer === undefined ? undefined : redacted(referrer),
-    AccessTier: headers['x-ms-access-tier'] ?? (out['x-ms-access-tier'] as string | undefined),
-    RehydratePriority: headers['x-ms-rehydrate-priority'],
+    ConditionsUsed: cut(conditionsOf(headers)),
+    UserAgentHeader: cut(headers['user-agent']),
+    ReferrerHeader: referrer === undefined ? undefined : cut(redacted(referrer)),
+    AccessTier: cut(headers['x-ms-access-tier'] ?? (out['x-ms-access-tier'] as string | undefined)),
+    RehydratePriority: cut(headers['x-ms-rehydrate-priority']),
   };
+}
+
+/** Of one column: a line of the log holds the longest of all of them at once. */
+const columnCharactersMax = 16 * 1024;
+
+/** What comes with a request is kept as it came, up to a length; the ellipsis says that there was more. */
+function cut<T extends string | undefined>(text: T): T | string {
+  if (text === undefined || text.length <= columnCharactersMax) return text;
+  return `${text.slice(0, columnCharactersMax)}…`;
 }
 
 /** A signature, wherever in a URL it stands and however its name is written. */
@@ -112,17 +123,30 @@ const queryCharactersMax = 2048;
 function queryFacts(query: string): QueryFacts {
   const known = queries.get(query);
   if (known !== undefined) return known;
-  const isSigned = /[?&]sig=/i.test(query);
+  const { sig, isDelegated } = signatureIn(query);
   const facts = {
     redacted: redacted(query),
-    isSigned,
-    isDelegated: isSigned && /[?&]skoid=/i.test(query),
-    hash: isSigned ? hashOf(/[?&]sig=([^&]*)/i.exec(query)?.[1] ?? '') : undefined,
+    isSigned: sig !== undefined,
+    isDelegated,
+    // Of its bytes, in one form: it is the same signature however it is written.
+    hash: sig === undefined ? undefined : hashOf(sasSignature(sig)?.toString('base64') ?? sig),
   };
   if (query.length > queryCharactersMax) return facts;
   if (queries.size >= queriesMax) queries.clear();
   queries.set(query, facts);
   return facts;
+}
+
+function signatureIn(query: string): { readonly sig: string | undefined; readonly isDelegated: boolean } {
+  try {
+    const fields = parseQuery(query.slice(1));
+    const sig = fields.get('sig')?.[0];
+    return { sig, isDelegated: sig !== undefined && fields.has('skoid') };
+  } catch {
+    // A query that is refused for its form.
+    const sig = /[?&]sig=([^&]*)/i.exec(query)?.[1];
+    return { sig, isDelegated: sig !== undefined && /[?&]skoid=/i.test(query) };
+  }
 }
 
 const hashOf = (secret: string): string => hash('sha256', secret, 'hex').toUpperCase();

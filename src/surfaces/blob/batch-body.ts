@@ -4,6 +4,9 @@ import type { Answer } from '../http/answer.ts';
 import type { BatchPart } from './call.ts';
 
 export const partsMax = 256;
+/** Of the head of a part, as by default of the head of a request. */
+const headCharactersMax = 64 * 1024;
+const headersMax = 200;
 
 export interface ParsedPart extends BatchPart {
   /** As it came; it is given back with the answer. */
@@ -88,9 +91,12 @@ function pathOf(url: string): string {
 
 function readHeaders(lines: readonly string[], from: number): { headers: Record<string, string>; next: number } {
   const headers: Record<string, string> = Object.create(null);
+  let characters = 0;
   let at = from;
   for (; at < lines.length && lines[at] !== ''; at++) {
     const line = lines[at] as string;
+    characters += line.length + 2;
+    if (characters > headCharactersMax || at - from >= headersMax) throw new Malformed('the head of a part is too large');
     const colon = line.indexOf(':');
     const name = line.slice(0, Math.max(colon, 0)).toLowerCase();
     const value = line.slice(colon + 1).trim();

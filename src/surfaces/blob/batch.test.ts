@@ -121,6 +121,16 @@ describe('the body of a batch', () => {
     for (const text of cases) assert.equal(parseBatch(text, boundary).kind, 'malformed', text);
   });
 
+  test('has parts whose heads are no larger than that of a request', () => {
+    const withHeaders = (headers: Request['headers']) => parseBatch(write([{ ...remove('a'), headers }]), boundary).kind;
+    const many = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`x-ms-${i}`, 'x']));
+    assert.equal(withHeaders({ 'user-agent': 'x'.repeat(60_000) }), 'ok');
+    assert.equal(withHeaders({ 'user-agent': 'x'.repeat(70_000) }), 'malformed');
+    assert.equal(withHeaders(many(200)), 'ok');
+    assert.equal(withHeaders(many(201)), 'malformed');
+    assert.equal(parseBatch(write([remove('a', 'x'.repeat(70_000))]), boundary).kind, 'malformed');
+  });
+
   test('holds at most 256 parts', () => {
     const parts = Array.from({ length: 257 }, (_, i) => remove(`b${i}`));
     assert.equal(parseBatch(write(parts.slice(1)), boundary).kind, 'ok');

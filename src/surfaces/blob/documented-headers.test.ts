@@ -174,6 +174,19 @@ test('times that are not kept are refused, and nothing is done', async () => {
   });
 });
 
+test('a search by tags that would leave out versions is refused', async () => {
+  await withClient(async (client) => {
+    await client.put(at('a'), 'x', { 'x-ms-tags': 'a=b' });
+    const find = (include: string): WholeRequest => ({
+      url: `/${testAccount}?comp=blobs&where=${encodeURIComponent("a='b'")}${include}`,
+    });
+    await refused(client, find('&include=versions'), 400, 'InvalidQueryParameterValue');
+    for (const include of ['', '&include=', '&include=none']) {
+      assert.ok((await client.send(find(include))).text.includes('<Name>a</Name>'), include);
+    }
+  });
+});
+
 test('properties are set with the scope that the blob has, or with none', async () => {
   await withClient(async (client) => {
     await client.put(at('a'));

@@ -1,6 +1,7 @@
 // Whether a request is let in now: the share of its account, then the limits of account and principal.
 import type { Random } from '../../base/random.ts';
 import type { Principal } from '../../identity/authorize.ts';
+import { sasSignature } from '../../identity/sas.ts';
 import type { AccountSettings } from '../../namespace/records.ts';
 import { Admission, type Asked, type Ticket } from '../http/admission.ts';
 import { groupOf } from '../http/connections.ts';
@@ -33,6 +34,8 @@ export interface Visitor {
 const strangers = '?';
 const refusalDelayMs = 100;
 const retryAfterMaxS = 30;
+/** How often what moves is charged. */
+const meterMs = 250;
 
 export class Gate {
   readonly #settings: GateSettings;
@@ -42,6 +45,9 @@ export class Gate {
   readonly #accounts = new Rates();
   readonly #principals = new Rates();
   readonly #principalRate: Rate;
+  /** Of those that are limited. */
+  readonly #moving = new Set<Moving>();
+  #meter: NodeJS.Timeout | undefined;
 
   constructor(settings: GateSettings, random: Random, nowMs: () => number = () => performance.now()) {
     this.#settings = settings;
@@ -81,9 +87,42 @@ export class Gate {
     return { account: visitor.account, principal };
   }
 
-  charge({ account, principal }: Charged, requests: number, bytes: number): void {
-    if (account !== undefined) this.#accounts.charge(account, requests, bytes);
-    if (principal !== undefined) this.#principals.charge(principal, requests, bytes);
+  countRequest({ account, principal }: Charged): void {
+    if (account !== undefined) this.#accounts.charge(account, 1, 0);
+    if (principal !== undefined) this.#principals.charge(principal, 1, 0);
+  }
+
+  /** Before they move; `settle` evens it out. */
+  begin(moving: Moving, bytes: number): void {
+    const { account, principal } = moving.charged;
+    if (account !== undefined) moving.ofAccount = this.#accounts.chargeAhead(account, bytes);
+    if (principal !== undefined) moving.ofPrincipal = this.#principals.chargeAhead(principal, bytes);
+    this.#moving.add(moving);
+    this.#meter ??= setInterval(() => {
+      for (const each of this.#moving) this.#settle(each, false);
+    }, meterMs).unref();
+  }
+
+  end(moving: Moving): void {
+    this.#moving.delete(moving);
+    this.#settle(moving, true);
+    if (this.#moving.size > 0) return;
+    clearInterval(this.#meter);
+    this.#meter = undefined;
+  }
+
+  /** Charges what moved; at the end what was charged ahead and did not move is given back. */
+  #settle(moving: Moving, isOver: boolean): void {
+    const { account, principal } = moving.charged;
+    const moved = moving.moved();
+    if (account !== undefined && (isOver || moved > moving.ofAccount)) {
+      this.#accounts.charge(account, 0, moved - moving.ofAccount);
+      moving.ofAccount = moved;
+    }
+    if (principal !== undefined && (isOver || moved > moving.ofPrincipal)) {
+      this.#principals.charge(principal, 0, moved - moving.ofPrincipal);
+      moving.ofPrincipal = moved;
+    }
   }
 
   #busy(over: Extract<RateOutcome, { kind: 'over' }>, isUpload: boolean): BlobError {
@@ -106,6 +145,14 @@ interface Charged {
   readonly principal: string | undefined;
 }
 
+/** Whose bytes are counted as they move, and how many each was charged so far. */
+interface Moving {
+  readonly charged: Charged;
+  readonly moved: () => number;
+  ofAccount: number;
+  ofPrincipal: number;
+}
+
 const nobody: Charged = { account: undefined, principal: undefined };
 
 const isUnlimited = ({ requestsPerS, bytesPerS }: Rate): boolean => requestsPerS === 0 && bytesPerS === 0;
@@ -117,6 +164,7 @@ export class Visit {
   readonly #isUpload: boolean;
   #ticket: Ticket | undefined;
   #charged: Charged = nobody;
+  #moving: Moving | undefined;
 
   constructor(gate: Gate, request: Omit<Asked, 'account'>, isUpload: boolean) {
     this.#gate = gate;
@@ -150,21 +198,23 @@ export class Visit {
 
   /** A request within this one. */
   countPart(): void {
-    this.#gate.charge(this.#charged, 1, 0);
+    this.#gate.countRequest(this.#charged);
   }
 
   leave(): void {
     this.#ticket?.leave();
-    if (this.#charged === nobody) return;
-    this.#gate.charge(this.#charged, 0, this.#request.moved() - this.#request.bytes);
-    this.#charged = nobody;
+    if (this.#moving === undefined) return;
+    this.#gate.end(this.#moving);
+    this.#moving = undefined;
   }
 
   #begin(ticket: Ticket, visitor: Visitor): void {
     this.#ticket = ticket;
     this.#charged = this.#gate.take(visitor, this.#isUpload);
-    // What is announced is charged now, or a hundred large uploads would begin before the first has paid.
-    this.#gate.charge(this.#charged, 0, this.#request.bytes);
+    if (this.#charged === nobody) return;
+    this.#moving = { charged: this.#charged, moved: this.#request.moved, ofAccount: 0, ofPrincipal: 0 };
+    // Some of what is announced is charged now, or a hundred large uploads would begin before the first has paid.
+    this.#gate.begin(this.#moving, this.#request.bytes);
   }
 }
 
@@ -179,7 +229,8 @@ function nameOf({ account, principal, signature, address }: Visitor): string {
     case 'account-key':
       return `key ${principal.account}`;
     case 'sas':
-      return `sas ${account} ${signature}`;
+      // By its bytes: a text may be written in several ways.
+      return `sas ${account} ${sasSignature(signature ?? '')?.toString('base64')}`;
     case 'entra':
       return `entra ${principal.tid} ${principal.oid}`;
     case 'anonymous':

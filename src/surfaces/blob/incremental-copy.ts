@@ -4,6 +4,7 @@ import { copyIncrement } from '../../namespace/incremental.ts';
 import type { Answer } from '../http/answer.ts';
 import { blobChange } from './blob-change.ts';
 import type { BlobCall } from './call.ts';
+import { writeSealing } from './encryption-headers.ts';
 import { BlobError, failureError } from './errors.ts';
 import { required } from './headers-in.ts';
 import { stamp } from './headers-out.ts';
@@ -18,14 +19,22 @@ export async function incrementalCopy(call: BlobCall): Promise<Answer> {
   const { source } = found;
   if (source.at?.kind !== 'snapshot') throw new BlobError('IncrementalCopySourceMustBeSnapshot');
   const { record } = await sourceOf(call, source);
-  if (!sharesSeal(call, source, record.encryption, undefined)) {
-    throw new BlobError('NotImplemented', {}, 'The source is encrypted with a key that its copy cannot have.');
+  // The pages are shared as they lie there: nothing is sealed anew, and nothing goes in the clear where it must not.
+  if (!sharesSeal(call, source, record.encryption, await writeSealing(call))) {
+    const message = 'The source is encrypted otherwise than its copy has to be: an incremental copy shares its pages.';
+    throw new BlobError('NotImplemented', {}, message);
   }
   const copyId = randomUUID();
   const url = required(call.headers, 'x-ms-copy-source');
   const question = url.indexOf('?');
   const sourceUrl = question === -1 ? url : url.slice(0, question);
-  const outcome = await copyIncrement(call.store, { ...blobChange(call), source, sourceUrl, copyId });
+  const outcome = await copyIncrement(call.store, {
+    ...blobChange(call),
+    source,
+    encryption: record.encryption,
+    sourceUrl,
+    copyId,
+  });
   if (outcome.kind === 'source-failed') throw sourceError(outcome.failure);
   if (outcome.kind === 'condition-not-met') throw new BlobError('TargetConditionNotMet');
   if (outcome.kind !== 'ok') throw failureError(outcome);

@@ -1,8 +1,6 @@
 // Query Blob Contents: the records of a blob that a query selects, in frames of an Avro file.
 import { existsSync } from 'node:fs';
-import { open as openFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import type { FileHandle } from 'node:fs/promises';
 import type { AvroSchema } from '../../codec/avro.ts';
 import { AvroFileWriter } from '../../codec/avro-file.ts';
 import { checkReadable, readContent } from '../../namespace/read.ts';
@@ -10,6 +8,7 @@ import type { Entry } from '../../namespace/records.ts';
 import type { Store } from '../../namespace/store.ts';
 import { EngineLostError, QueryPool, type QuerySlot } from '../../tables/query/pool.ts';
 import type { QueryEvent, QueryFault } from '../../tables/query/protocol.ts';
+import { memoryRoot, queryDirectories } from '../../tables/query/scratch.ts';
 import type { Answer, AnswerChunk } from '../http/answer.ts';
 import type { BlobCall } from './call.ts';
 import { BlobError } from './errors.ts';
@@ -62,18 +61,16 @@ interface Pools {
 
 const pools = new WeakMap<Store, Pools>();
 
-/** Content under a customer's key is not written to a disk in the clear: it lies in memory while it is queried. */
-const memoryDirectory = '/dev/shm';
-
 /** A gateway that is asked for no query has no process for one. */
 function poolsOf({ store, settings }: BlobCall): Pools {
   let found = pools.get(store);
   if (found === undefined) {
-    const own = `causeway-query-${process.getuid?.() ?? 0}`;
-    const directory = settings.data === '' ? join(tmpdir(), own) : join(settings.data, 'query');
+    const { queriesMax, queryQueueMax } = settings;
+    const places = { queriesMax, queryQueueMax };
+    const { disk, memory } = queryDirectories(settings.data);
     found = {
-      disk: new QueryPool({ ...settings, directory }),
-      memory: new QueryPool({ ...settings, directory: join(memoryDirectory, own) }),
+      disk: new QueryPool({ ...places, bytesMax: settings.queryBytesMax, directory: disk, isPrivate: false }),
+      memory: new QueryPool({ ...places, bytesMax: settings.queryMemoryBytes, directory: memory, isPrivate: true }),
     };
     pools.set(store, found);
   }
@@ -109,7 +106,7 @@ export async function queryBlob(call: BlobCall): Promise<Answer> {
 function poolFor(call: BlobCall, { record }: Entry): QueryPool {
   const { disk, memory } = poolsOf(call);
   const isSealed = record.encryption !== undefined;
-  if (isSealed && !existsSync(memoryDirectory)) {
+  if (isSealed && !existsSync(memoryRoot)) {
     throw new BlobError('InvalidOperation', {}, 'Content under a key of its own cannot be queried on this server.');
   }
   const bytesMax = isSealed ? call.settings.queryMemoryBytes : call.settings.queryBytesMax;
@@ -137,13 +134,14 @@ async function startQuery(
 ): Promise<Running> {
   const { settings } = call;
   const deadline = AbortSignal.timeout(settings.queryTimeoutMs);
-  const slot = await pool.acquire(AbortSignal.any([gone, deadline]));
+  const claim = { account: call.target.account, bytes: found.entry.record.length };
+  const slot = await pool.acquire(claim, AbortSignal.any([gone, deadline]));
   if (slot === undefined) throw new BlobError('ServerBusy');
   // Whatever becomes of the answer, the place is free again when the time is up.
   deadline.addEventListener('abort', () => void slot[Symbol.asyncDispose](), { once: true });
   try {
-    const path = join(slot.scratch, 'content');
-    await spool(call, found, path, AbortSignal.any([gone, deadline]));
+    const { file, path } = await slot.content();
+    await spool(call, found, file, AbortSignal.any([gone, deadline]));
     const job = {
       path,
       bytes: found.entry.record.length,
@@ -153,7 +151,7 @@ async function startQuery(
       output,
       nowMs: call.nowMs,
       memoryBytes: settings.queryMemoryBytes,
-      scratchBytesMax: settings.queryBytesMax,
+      scratchBytesMax: slot.scratchBytesMax,
     };
     const leave = (): void => void slot[Symbol.asyncDispose]();
     gone.addEventListener('abort', leave, { once: true });
@@ -177,11 +175,10 @@ async function startQuery(
 async function spool(
   { store, target }: BlobCall,
   { entry, unsealer }: Extract<OpenedBlob, { kind: 'entry' }>,
-  path: string,
+  file: FileHandle,
   stop: AbortSignal,
 ): Promise<void> {
   if (entry.record.encryption !== undefined) await checkReadable(store, target.account, entry);
-  await using file = await openFile(path, 'wx', 0o600);
   for await (const chunk of readContent(store, entry, 0, entry.record.length, unsealer)) {
     try {
       stop.throwIfAborted();

@@ -123,10 +123,12 @@ function bodyOf(request: IncomingMessage, response: ServerResponse): RequestBody
   return new RequestBody(request, expected ? () => response.writeContinue() : undefined);
 }
 
-function visitOf({ socket, headers }: IncomingMessage, response: ServerResponse, body: RequestBody) {
+function visitOf({ socket, method, headers }: IncomingMessage, response: ServerResponse, body: RequestBody) {
   const writtenBefore = socket.bytesWritten;
+  // What others announce nobody would read.
+  const hasBody = method === 'PUT' || method === 'POST';
   return {
-    bytes: Number(headers['content-length'] ?? 0),
+    bytes: hasBody ? Number(headers['content-length'] ?? 0) : 0,
     moved: () => body.bytes + socket.bytesWritten - writtenBefore,
     isGone: () => response.destroyed || socket.destroyed,
   };

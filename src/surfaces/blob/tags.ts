@@ -10,12 +10,13 @@ import { blobChange } from './blob-change.ts';
 import type { BlobCall, Call } from './call.ts';
 import { BlobError, failureError } from './errors.ts';
 import { conditions, tagSet } from './headers-in.ts';
-import { pageLimit, queryError } from './list-parameters.ts';
+import { includes, pageLimit, queryError } from './list-parameters.ts';
 import { one, type ParsedRequest } from './request.ts';
 import { serviceEndpoint } from './service-endpoint.ts';
 import { checkSums } from './upload-body.ts';
 
 const bodyBytesMax = 16 * 1024;
+const findable: ReadonlySet<string> = new Set(['none']);
 
 type Tags = Readonly<Record<string, string>>;
 const readBodies = new WeakMap<RequestBody, Promise<Tags>>();
@@ -95,6 +96,8 @@ export async function findBlobsByTags(call: Call): Promise<Answer> {
   }
   const parsed = parseTagQuery(where);
   if (parsed.kind === 'invalid') throw queryError('where', where, `At character ${parsed.at}: ${parsed.problem}.`);
+  // Versions are not in the index: a search that left them out would look whole.
+  includes(query, findable);
   const { limit, given } = pageLimit(query);
   const marker = one(query, 'marker');
   if (marker !== undefined && !/^[\w-]*$/.test(marker)) throw queryError('marker', marker);

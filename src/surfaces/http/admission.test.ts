@@ -72,6 +72,31 @@ describe('one account alone', () => {
     assert.notEqual(await third, undefined);
   });
 
+  test('those that went away while they waited keep nobody out, and are told at once', async () => {
+    const { admission, asked } = world({ inServiceMax: 1, queuedMax: 20 });
+    const first = admission.enter(asked('a'));
+    let isGone = false;
+    const gone = Array.from({ length: 20 }, () => admission.enter(asked('a', { isGone: () => isGone })));
+    isGone = true;
+    const live = admission.enter(asked('a'));
+    assert.deepEqual(
+      await Promise.all(gone),
+      gone.map(() => undefined),
+    );
+    assert.equal(admission.queued, 1);
+    assert.ok(isNow(first));
+    first.leave();
+    assert.notEqual(await live, undefined);
+  });
+
+  test('those that went away are forgotten also when nobody else comes', async () => {
+    const { admission, asked } = world({ inServiceMax: 1 });
+    const first = admission.enter(asked('a', { moved: () => 1e12 }));
+    assert.equal(await admission.enter(asked('a', { isGone: () => true })), undefined);
+    assert.equal(admission.queued, 0);
+    assert.ok(isNow(first));
+  });
+
   test('however heavy, one always has a place', () => {
     const { admission, asked } = world({ inServiceMax: 2 });
     assert.ok(isNow(admission.enter(asked('a', { bytes: 2 ** 40 }))));

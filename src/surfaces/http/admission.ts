@@ -113,6 +113,8 @@ export class Admission {
       this.#begin(entry, nowMs, 0);
       return entry;
     }
+    // Whoever went away keeps nobody out.
+    if (share.queue.length >= this.#limits.queuedMax) this.#forgetGone(share);
     if (share.queue.length >= this.#limits.queuedMax) return this.#refuse();
     share.queue.push(entry);
     this.#waiting.add(share);
@@ -192,9 +194,21 @@ export class Admission {
     }
   }
 
+  #forgetGone(share: Share): void {
+    const staying = share.queue.filter(({ asked, resolve }) => {
+      const isGone = asked.isGone();
+      if (isGone) resolve?.(undefined);
+      return !isGone;
+    });
+    if (staying.length === share.queue.length) return;
+    share.queue.splice(0, share.queue.length, ...staying);
+    if (staying.length === 0) this.#waiting.delete(share);
+  }
+
   /** Requests that wait for their clients give their places to those that wait for places. */
   #sweep(): void {
     const nowMs = this.#nowMs();
+    for (const share of this.#waiting) this.#forgetGone(share);
     for (const entry of this.#counted) {
       const elapsedMs = nowMs - entry.startedMs;
       if (elapsedMs < slowAfterMs) break;

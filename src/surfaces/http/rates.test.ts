@@ -74,6 +74,16 @@ describe('bytes a second', () => {
     assert.equal(rates.take('a', bytes(1000), 7002).kind, 'ok');
   });
 
+  test('of what is announced a bucket is charged at the most', () => {
+    const rates = new Rates();
+    assert.equal(rates.take('a', bytes(1000), 0).kind, 'ok');
+    assert.equal(rates.chargeAhead('a', 2000), 2000);
+    assert.equal(rates.chargeAhead('a', 9e15), 3000);
+    assert.equal(rates.take('a', bytes(1000), 2000).kind, 'over');
+    assert.equal(rates.take('a', bytes(1000), 2002).kind, 'ok');
+    assert.equal(rates.chargeAhead('nobody', 5), 0);
+  });
+
   test('what was announced and did not come is given back', () => {
     const rates = new Rates();
     assert.equal(rates.take('a', bytes(1000), 0).kind, 'ok');

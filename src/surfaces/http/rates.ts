@@ -97,6 +97,15 @@ export class Rates {
     if (holder.rate.bytesPerS !== 0) holder.bytes.take(bytes);
   }
 
+  /** Takes what somebody announces, but no more than a full bucket: nobody can owe for bytes that never move. */
+  chargeAhead(name: string, bytes: number): number {
+    const holder = this.#holders.get(name);
+    if (holder === undefined || holder.rate.bytesPerS === 0) return 0;
+    const charged = Math.min(bytes, Bucket.room(holder.rate.bytesPerS));
+    holder.bytes.take(charged);
+    return charged;
+  }
+
   get size(): number {
     return this.#holders.size;
   }

@@ -69,7 +69,7 @@ export async function fuzz(random: FuzzRandom, deadlineMs: number): Promise<void
         cut.map(({ fields }) => fields.map((field) => field.toString())),
         expected,
       );
-      const file = prepareCsv(path, scratch, format, all);
+      const file = prepareCsv(path, { scratch, scratchBytesMax: 2 ** 26 }, format, all);
       const source = csvSource(file);
       const options = { path: file.path, scratch, memoryBytes: 2 ** 27, scratchBytesMax: 2 ** 26 };
       await using database = await Database.open(options);

@@ -1,5 +1,5 @@
 // The process that runs queries, one after another: nothing that a query does can reach the gateway but by messages.
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import type { Database } from './database.ts';
 import { eventsAheadMax, type QueryEvent, type QueryJob, type ToEngine } from './protocol.ts';
 import { runQuery } from './run.ts';
@@ -10,6 +10,8 @@ const besideBytes = 512 * 1024 * 1024;
 
 let room = eventsAheadMax;
 let wake: (() => void) | undefined;
+/** Of the query that runs. */
+let scratch: string | undefined;
 
 process.on('message', (message: ToEngine) => {
   if (message.kind === 'run') void run(message.job);
@@ -18,14 +20,18 @@ process.on('message', (message: ToEngine) => {
     wake?.();
   }
 });
-// Without the gateway nobody waits for anything.
-process.on('disconnect', () => process.exit(0));
+// Without the gateway nobody waits for anything, and nobody else removes what the query wrote.
+process.on('disconnect', () => {
+  if (scratch !== undefined) rmSync(scratch, { recursive: true, force: true });
+  process.exit(0);
+});
 process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => undefined);
 preferToBeKilled();
 
 async function run(job: QueryJob): Promise<void> {
   room = eventsAheadMax;
+  scratch = job.scratch;
   let database: Database | undefined;
   let scanned = 0;
   const progress = setInterval(() => {

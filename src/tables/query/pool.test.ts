@@ -1,23 +1,29 @@
 // The processes of the engine: one that dies or that nobody wants takes nothing with it.
 
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtemp, readdir, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { defaultCsv } from './formats.ts';
 import { parseQuery } from './parser.ts';
-import { EngineLostError, QueryPool, type QuerySlot } from './pool.ts';
+import { EngineLostError, type QueryLimits, QueryPool, type QuerySlot } from './pool.ts';
 import type { QueryEvent } from './protocol.ts';
+import { queryDirectories, sweepQueries } from './scratch.ts';
 
 const never = new AbortController().signal;
 
-async function withPool(work: (pool: QueryPool, directory: string) => Promise<void>): Promise<void> {
+const claim = { account: 'one', bytes: 0 };
+
+async function withPool(
+  work: (pool: QueryPool, directory: string) => Promise<void>,
+  more: Partial<QueryLimits> = {},
+): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'causeway-pool-'));
-  const limits = { queriesMax: 1, queryQueueMax: 1, queryMemoryBytes: 2 ** 27, queryTimeoutMs: 10_000, directory };
+  const limits = { queriesMax: 1, queryQueueMax: 1, bytesMax: 2 ** 27, directory, isPrivate: true };
   try {
-    await work(new QueryPool(limits), directory);
+    await work(new QueryPool({ ...limits, ...more }), directory);
     assert.deepEqual(await readdir(directory), []);
   } finally {
     await rm(directory, { recursive: true, force: true });
@@ -25,8 +31,8 @@ async function withPool(work: (pool: QueryPool, directory: string) => Promise<vo
 }
 
 async function start(slot: QuerySlot, sql: string, content: string): Promise<AsyncGenerator<QueryEvent>> {
-  const path = join(slot.scratch, 'content');
-  await writeFile(path, content);
+  const { file, path } = await slot.content();
+  await file.writeFile(content);
   const job = {
     path,
     bytes: content.length,
@@ -52,13 +58,13 @@ const children = `/proc/${process.pid}/task/${process.pid}/children`;
 test('a process that dies in a query loses that query only', { skip: !existsSync(children) }, async () => {
   await withPool(async (pool) => {
     {
-      await using slot = (await pool.acquire(never)) as QuerySlot;
+      await using slot = (await pool.acquire(claim, never)) as QuerySlot;
       const events = await start(slot, 'SELECT * FROM BlobStorage', 'abcdefgh\n'.repeat(1_000_000));
       assert.equal((await events.next()).value?.kind, 'started');
       for (const pid of readFileSync(children, 'utf8').trim().split(' ')) process.kill(Number(pid), 'SIGKILL');
       await assert.rejects(allOf(events), EngineLostError);
     }
-    await using slot = (await pool.acquire(never)) as QuerySlot;
+    await using slot = (await pool.acquire(claim, never)) as QuerySlot;
     assert.equal(await allOf(await start(slot, 'SELECT _1 FROM BlobStorage', 'a,b\n')), 'a\n');
   });
 });
@@ -73,7 +79,7 @@ test('a process is used again, and files of servers that are gone are removed', 
     // No process has this number.
     mkdirSync(join(directory, '4194305-0-x'));
     for (let turn = 0; turn < 3; turn++) {
-      await using slot = (await pool.acquire(never)) as QuerySlot;
+      await using slot = (await pool.acquire(claim, never)) as QuerySlot;
       assert.equal((await readdir(directory)).length, 1);
       assert.equal(await allOf(await start(slot, 'SELECT COUNT(*) FROM BlobStorage', 'a\n'.repeat(turn))), `${turn}\n`);
     }
@@ -83,17 +89,138 @@ test('a process is used again, and files of servers that are gone are removed', 
 
 test('who waits gets the place in turn, may leave, and is turned away where too many wait', async () => {
   await withPool(async (pool) => {
-    const first = (await pool.acquire(never)) as QuerySlot;
+    const first = (await pool.acquire(claim, never)) as QuerySlot;
     const leaving = new AbortController();
-    const second = pool.acquire(leaving.signal);
-    assert.equal(await pool.acquire(never), undefined);
+    const second = pool.acquire(claim, leaving.signal);
+    assert.equal(await pool.acquire(claim, never), undefined);
     leaving.abort();
     assert.equal(await second, undefined);
-    const third = pool.acquire(never);
+    const third = pool.acquire(claim, never);
     await first[Symbol.asyncDispose]();
     await (await third)?.[Symbol.asyncDispose]();
-    const fourth = await pool.acquire(never);
+    const fourth = await pool.acquire(claim, never);
     assert.ok(fourth);
     await fourth[Symbol.asyncDispose]();
   });
+});
+
+const give = async (slot: QuerySlot | undefined): Promise<void> => await slot?.[Symbol.asyncDispose]();
+
+test('one account takes half of the places and of the queue, and accounts that wait take turns', async () => {
+  const of = (account: string, bytes = 0) => ({ account, bytes });
+  await withPool(
+    async (pool) => {
+      const running = [await pool.acquire(of('one'), never), await pool.acquire(of('one'), never)];
+      const order: string[] = [];
+      const waits = (account: string): Promise<QuerySlot | undefined> => {
+        const slot = pool.acquire(of(account), never);
+        void slot.then((given) => order.push(given === undefined ? `${account} refused` : account));
+        return slot;
+      };
+      const ones = [waits('one'), waits('one'), waits('one')];
+      const twos = [await pool.acquire(of('two'), never), await pool.acquire(of('two'), never)];
+      assert.ok(twos.every((slot) => slot !== undefined));
+      assert.deepEqual(order, ['one refused']);
+      const last = waits('two');
+      await give(twos[0]);
+      await give(running[0]);
+      await give(running[1]);
+      await give(await last);
+      for (const slot of ones) await give(await slot);
+      await give(twos[1]);
+      assert.deepEqual(order, ['one refused', 'two', 'one', 'one']);
+    },
+    { queriesMax: 4, queryQueueMax: 4 },
+  );
+});
+
+test('with one place, an account that asks for much does not go before one that asks for little', async () => {
+  await withPool(
+    async (pool) => {
+      const order: string[] = [];
+      const waits = (account: string): Promise<void> =>
+        pool.acquire({ account, bytes: 0 }, never).then((slot) => {
+          order.push(account);
+          return give(slot);
+        });
+      const first = await pool.acquire({ account: 'one', bytes: 0 }, never);
+      const all = [waits('one'), waits('one'), waits('one'), waits('two'), waits('two')];
+      await give(first);
+      await Promise.all(all);
+      assert.deepEqual(order, ['two', 'one', 'two', 'one', 'one']);
+    },
+    { queryQueueMax: 8 },
+  );
+});
+
+test('contents that are queried at once have no more bytes together than there is room for', async () => {
+  await withPool(
+    async (pool) => {
+      assert.equal(await pool.acquire({ account: 'one', bytes: 101 }, never), undefined);
+      const large = await pool.acquire({ account: 'one', bytes: 80 }, never);
+      let isIn = false;
+      const waiting = pool.acquire({ account: 'two', bytes: 21 }, never).then((slot) => {
+        isIn = true;
+        return slot;
+      });
+      const small = await pool.acquire({ account: 'two', bytes: 20 }, never);
+      assert.ok(small);
+      await give(small);
+      assert.equal(isIn, false);
+      await give(large);
+      await give(await waiting);
+    },
+    { queriesMax: 4, queryQueueMax: 4, bytesMax: 100 },
+  );
+});
+
+test('content has no name while it is queried', { skip: !existsSync(children) }, async () => {
+  await withPool(async (pool) => {
+    await using slot = (await pool.acquire(claim, never)) as QuerySlot;
+    const events = await start(slot, 'SELECT * FROM BlobStorage', 'a,b\n');
+    assert.deepEqual(await readdir(slot.scratch), []);
+    assert.equal(await allOf(events), 'a,b\n');
+  });
+});
+
+test('a directory in memory that is a link, or open to others, is refused', async () => {
+  await withPool(async (pool, directory) => {
+    chmodSync(directory, 0o755);
+    await assert.rejects(pool.acquire(claim, never), /not this user's own/);
+    chmodSync(directory, 0o700);
+    await give(await pool.acquire(claim, never));
+  });
+  const target = await mkdtemp(join(tmpdir(), 'causeway-pool-'));
+  const link = `${target}-link`;
+  await symlink(target, link);
+  try {
+    const limits = { queriesMax: 1, queryQueueMax: 1, bytesMax: 1, directory: link, isPrivate: true };
+    await assert.rejects(new QueryPool(limits).acquire(claim, never), /not this user's own/);
+  } finally {
+    await rm(link);
+    await rm(target, { recursive: true });
+  }
+});
+
+test('what queries of an earlier run left is removed when a server starts, and of its data directory only', {
+  skip: !existsSync('/dev/shm'),
+}, async () => {
+  const [data, other] = [await mkdtemp(join(tmpdir(), 'causeway-a-')), await mkdtemp(join(tmpdir(), 'causeway-b-'))];
+  const [own, others] = [queryDirectories(data), queryDirectories(other)];
+  try {
+    for (const directory of [own.disk, own.memory, others.memory]) {
+      // A process of this number is there: it is another one.
+      const left = join(directory, `${process.pid}-0-x`);
+      mkdirSync(left, { recursive: true, mode: 0o700 });
+      writeFileSync(join(left, 'plain.csv'), 'secret');
+    }
+    assert.equal(sweepQueries(data), undefined);
+    assert.deepEqual(await readdir(own.disk), []);
+    assert.deepEqual(await readdir(own.memory), []);
+    assert.equal((await readdir(others.memory)).length, 1);
+    chmodSync(own.memory, 0o777);
+    assert.match(`${sweepQueries(data)}`, /not this user's own/);
+  } finally {
+    for (const path of [data, other, own.memory, others.memory]) await rm(path, { recursive: true, force: true });
+  }
 });

@@ -1,21 +1,41 @@
 // The processes of the query engine that a gateway keeps: few, started when asked for, ended when idle, killed when they must.
 import { type ChildProcess, fork } from 'node:child_process';
-import { mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { statSync } from 'node:fs';
+import { type FileHandle, mkdir, open, readdir, rm, stat, unlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { QueryEvent, QueryJob, ToEngine } from './protocol.ts';
+import { privateDirectory } from './scratch.ts';
 
 export interface QueryLimits {
   /** Queries at once. */
   readonly queriesMax: number;
   /** Queries that wait for others to end. */
   readonly queryQueueMax: number;
-  readonly queryMemoryBytes: number;
-  readonly queryTimeoutMs: number;
+  /** Contents that are queried at the same time have so many bytes together. */
+  readonly bytesMax: number;
   /** Where content lies while it is queried. */
   readonly directory: string;
+  /** It lies where everybody can write. */
+  readonly isPrivate: boolean;
 }
+
+/** Who asks for a place, and the bytes of the content that is to be queried. */
+export interface QueryClaim {
+  readonly account: string;
+  readonly bytes: number;
+}
+
+interface Waiting extends QueryClaim {
+  enter(): void;
+}
+
+/** Of places, and of the queue: one account gets no more, so that others find some. */
+const shareOf = (count: number): number => Math.ceil(count / 2);
+const scratchBytesMin = 1024 * 1024;
+/** Accounts whose last turn is remembered. */
+const turnsMax = 4096;
 
 /** How long a process waits for its next query. */
 const idleMs = 15_000;
@@ -34,8 +54,13 @@ export class EngineLostError extends Error {
 export class QueryPool {
   readonly limits: QueryLimits;
   readonly #idle: Engine[] = [];
-  readonly #waiting: (() => void)[] = [];
+  readonly #waiting: Waiting[] = [];
+  /** Queries that run, by account. */
+  readonly #running = new Map<string, number>();
+  /** The accounts that had a turn, who had it last at the end. */
+  readonly #turns = new Set<string>();
   #busy = 0;
+  #bytes = 0;
   #next = 0;
   #swept = false;
 
@@ -44,46 +69,98 @@ export class QueryPool {
   }
 
   /** A place to run one query in; undefined if too many wait already, or the signal aborts. */
-  async acquire(gone: AbortSignal): Promise<QuerySlot | undefined> {
-    if (gone.aborted) return undefined;
-    if (this.#busy >= this.limits.queriesMax) {
-      if (this.#waiting.length >= this.limits.queryQueueMax) return undefined;
-      if (!(await this.#turn(gone))) return undefined;
-    } else this.#busy++;
+  async acquire(claim: QueryClaim, gone: AbortSignal): Promise<QuerySlot | undefined> {
+    if (gone.aborted || claim.bytes > this.limits.bytesMax) return undefined;
+    if (this.#fits(claim)) this.#enter(claim);
+    else if (!this.#mayWait(claim) || !(await this.#turn(claim, gone))) return undefined;
     try {
       const scratch = await this.#scratch();
-      return new QuerySlot(scratch, this.#idle, () => this.#release());
+      return new QuerySlot(scratch, this.#scratchBytes(claim), this.#idle, () => this.#release(claim));
     } catch (error) {
-      this.#release();
+      this.#release(claim);
       throw error;
     }
   }
 
-  #turn(gone: AbortSignal): Promise<boolean> {
+  #fits({ account, bytes }: QueryClaim): boolean {
+    const { queriesMax, bytesMax } = this.limits;
+    if (this.#busy >= queriesMax || this.#bytes + bytes > bytesMax) return false;
+    return (this.#running.get(account) ?? 0) < shareOf(queriesMax);
+  }
+
+  #mayWait({ account }: QueryClaim): boolean {
+    const { queryQueueMax } = this.limits;
+    if (this.#waiting.length >= queryQueueMax) return false;
+    return this.#waiting.filter((other) => other.account === account).length < shareOf(queryQueueMax);
+  }
+
+  /** What the engine may write: the content may grow when it is written anew. All queries together stay within bounds. */
+  #scratchBytes({ bytes }: QueryClaim): number {
+    const { bytesMax, queriesMax } = this.limits;
+    return Math.max(scratchBytesMin, Math.min(bytesMax, Math.max(Math.floor(bytesMax / queriesMax), 3 * bytes)));
+  }
+
+  #enter({ account, bytes }: QueryClaim): void {
+    this.#busy++;
+    this.#bytes += bytes;
+    this.#running.set(account, (this.#running.get(account) ?? 0) + 1);
+    this.#turns.delete(account);
+    this.#turns.add(account);
+    for (const oldest of this.#turns) {
+      if (this.#turns.size <= turnsMax) break;
+      this.#turns.delete(oldest);
+    }
+  }
+
+  #turn(claim: QueryClaim, gone: AbortSignal): Promise<boolean> {
     return new Promise((resolve) => {
+      const waiting: Waiting = {
+        ...claim,
+        enter: () => {
+          gone.removeEventListener('abort', leave);
+          resolve(true);
+        },
+      };
       const leave = (): void => {
-        this.#waiting.splice(this.#waiting.indexOf(enter), 1);
+        this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
         resolve(false);
       };
-      const enter = (): void => {
-        gone.removeEventListener('abort', leave);
-        resolve(true);
-      };
       gone.addEventListener('abort', leave, { once: true });
-      this.#waiting.push(enter);
+      this.#waiting.push(waiting);
     });
   }
 
-  #release(): void {
-    // The place goes on to whoever waits longest.
-    const enter = this.#waiting.shift();
-    if (enter === undefined) this.#busy--;
-    else enter();
+  #release({ account, bytes }: QueryClaim): void {
+    this.#busy--;
+    this.#bytes -= bytes;
+    const running = (this.#running.get(account) ?? 1) - 1;
+    if (running > 0) this.#running.set(account, running);
+    else this.#running.delete(account);
+    for (let next = this.#nextTurn(); next !== undefined; next = this.#nextTurn()) {
+      this.#waiting.splice(this.#waiting.indexOf(next), 1);
+      this.#enter(next);
+      next.enter();
+    }
+  }
+
+  /** Whose account's last turn is longest ago; of one account, who waits longest. Large content holds up nobody behind it. */
+  #nextTurn(): Waiting | undefined {
+    const turns = [...this.#turns];
+    let first: Waiting | undefined;
+    let firstTurn = Number.POSITIVE_INFINITY;
+    for (const waiting of this.#waiting) {
+      const turn = turns.indexOf(waiting.account);
+      if (turn >= firstTurn || !this.#fits(waiting)) continue;
+      first = waiting;
+      firstTurn = turn;
+    }
+    return first;
   }
 
   async #scratch(): Promise<string> {
     const { directory } = this.limits;
-    await mkdir(directory, { recursive: true, mode: 0o700 });
+    if (this.limits.isPrivate) privateDirectory(directory);
+    else await mkdir(directory, { recursive: true, mode: 0o700 });
     if (!this.#swept) {
       this.#swept = true;
       await sweep(directory);
@@ -94,7 +171,7 @@ export class QueryPool {
   }
 }
 
-/** Directories of processes that are gone. */
+/** Directories of workers that are gone, of this run: those of earlier ones went when the server started. */
 async function sweep(directory: string): Promise<void> {
   for (const name of await readdir(directory)) {
     const owner = Number(/^(\d+)-/.exec(name)?.[1] ?? Number.NaN);
@@ -121,16 +198,37 @@ function isAlive(pid: number): boolean {
 export class QuerySlot implements AsyncDisposable {
   /** For the query's files; it goes with the slot. */
   readonly scratch: string;
+  /** So many bytes may be written there beside the content. */
+  readonly scratchBytesMax: number;
+  #content: FileHandle | undefined;
   readonly #idle: Engine[];
   readonly #release: () => void;
   #engine: Engine | undefined;
   #isDone = false;
   #given: Promise<void> | undefined;
 
-  constructor(scratch: string, idle: Engine[], release: () => void) {
+  constructor(scratch: string, scratchBytesMax: number, idle: Engine[], release: () => void) {
     this.scratch = scratch;
+    this.scratchBytesMax = scratchBytesMax;
     this.#idle = idle;
     this.#release = release;
+  }
+
+  /**
+   * A file for the content, and the path under which the engine reads it. Where that can be, it has no name: whatever ends
+   * this process, nothing of the content is left. It is open until the place is given back.
+   */
+  async content(): Promise<{ readonly file: FileHandle; readonly path: string }> {
+    const named = join(this.scratch, 'content');
+    const file = await open(named, 'wx+', 0o600);
+    if (this.#given !== undefined) {
+      await file.close();
+      throw new EngineLostError('the place of the query was given back');
+    }
+    this.#content = file;
+    if (!isLookedInto()) return { file, path: named };
+    await unlink(named);
+    return { file, path: `/proc/${process.pid}/fd/${file.fd}` };
   }
 
   /**
@@ -176,8 +274,21 @@ export class QuerySlot implements AsyncDisposable {
         await engine.ended;
       }
     }
-    await rm(this.scratch, { recursive: true, force: true });
-    this.#release();
+    try {
+      await this.#content?.close();
+      await rm(this.scratch, { recursive: true, force: true });
+    } finally {
+      this.#release();
+    }
+  }
+}
+
+/** Whether processes of the same user reach this one's open files: not if it runs with a right that they have not. */
+function isLookedInto(): boolean {
+  try {
+    return statSync(`/proc/${process.pid}`).uid === process.getuid?.();
+  } catch {
+    return false;
   }
 }
 

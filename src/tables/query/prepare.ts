@@ -1,7 +1,7 @@
 // A blob's content made ready for the engine: read as it is where that is right, written anew where it is not.
 
 import { isUtf8 } from 'node:buffer';
-import { closeSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Expression, Query } from './ast.ts';
 import { QueryError } from './ast.ts';
@@ -28,12 +28,33 @@ export function* fileChunks(path: string): Generator<Buffer> {
   }
 }
 
+/** Where to write, and how much. */
+export interface Scratch {
+  readonly scratch: string;
+  readonly scratchBytesMax: number;
+}
+
+/** Content is longer than it may be when it is written anew. */
+export class ScratchFullError extends Error {
+  readonly code = 'SCRATCH_FULL';
+}
+
+/** What is left to write when the content has been prepared as `path`. */
+export function scratchLeft({ scratchBytesMax }: Scratch, path: string, content: string): number {
+  return path === content ? scratchBytesMax : Math.max(0, scratchBytesMax - statSync(path).size);
+}
+
 /** More columns are no table. */
 const columnsMax = 16_384;
 /** So many are declared to the engine without a look at how many there are. */
 const columnsUncounted = 64;
 
-export function prepareCsv(path: string, scratch: string, format: CsvFormat, query: Query): CsvFile {
+export function prepareCsv(
+  path: string,
+  { scratch, scratchBytesMax }: Scratch,
+  format: CsvFormat,
+  query: Query,
+): CsvFile {
   const header = format.hasHeaders ? firstRecord(path, format) : undefined;
   // Extra fields of a record are not read: for fields that are named it is enough to know the last of them.
   const named = query.select.kind === 'all' ? Number.POSITIVE_INFINITY : lastColumn(query, header);
@@ -51,7 +72,7 @@ export function prepareCsv(path: string, scratch: string, format: CsvFormat, que
     };
   }
   const plain = join(scratch, 'plain.csv');
-  const columns = rewriteCsv(path, plain, format);
+  const columns = rewriteCsv(path, new PlainFile(plain, scratchBytesMax), format);
   return { path: plain, separator: ',', quote: '"', escape: '"', columns: bounded(columns), header };
 }
 
@@ -90,9 +111,8 @@ function lastColumn(query: Query, header: readonly string[] | undefined): number
   return last;
 }
 
-function rewriteCsv(path: string, plain: string, format: CsvFormat): number {
+function rewriteCsv(path: string, file: PlainFile, format: CsvFormat): number {
   let columns = 1;
-  const file = new PlainFile(plain);
   try {
     for (const { fields } of csvRecords(fileChunks(path), format)) {
       columns = Math.max(columns, fields.length);
@@ -106,10 +126,10 @@ function rewriteCsv(path: string, plain: string, format: CsvFormat): number {
 }
 
 /** The path of the records, one on a line. */
-export function prepareJson(path: string, scratch: string, format: JsonFormat): string {
+export function prepareJson(path: string, { scratch, scratchBytesMax }: Scratch, format: JsonFormat): string {
   if (format.recordSeparator === '\n' && isPlainText(path)) return path;
   const plain = join(scratch, 'plain.json');
-  const file = new PlainFile(plain);
+  const file = new PlainFile(plain, scratchBytesMax);
   try {
     for (const { bytes } of jsonRecords(fileChunks(path), format.recordSeparator)) file.add(plainJsonRecord(bytes));
     file.flush();
@@ -135,10 +155,12 @@ function isPlainText(path: string): boolean {
 
 class PlainFile {
   readonly #file: number;
+  #bytesLeft: number;
   #texts: string[] = [];
   #characters = 0;
 
-  constructor(path: string) {
+  constructor(path: string, bytesMax: number) {
+    this.#bytesLeft = bytesMax;
     this.#file = openSync(path, 'wx', 0o600);
   }
 
@@ -150,6 +172,8 @@ class PlainFile {
 
   flush(): void {
     const bytes = Buffer.from(this.#texts.join(''));
+    this.#bytesLeft -= bytes.length;
+    if (this.#bytesLeft < 0) throw new ScratchFullError('the content is too long when it is written anew');
     for (let at = 0; at < bytes.length; ) at += writeSync(this.#file, bytes, at);
     this.#texts = [];
     this.#characters = 0;

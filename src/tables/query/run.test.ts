@@ -200,3 +200,19 @@ function bodyLength(message: Buffer): number {
   const place = message.readUInt16LE(places + 4 + 3 * 2);
   return place === 0 ? 0 : Number(message.readBigInt64LE(table + place));
 }
+
+test('content that grows beyond its bounds when it is written anew is not queried', async () => {
+  // Each of these bytes is no character: it becomes three. And each of the empty fields becomes two quotes.
+  const noText = Buffer.concat([Buffer.alloc(100_000, 0x80), Buffer.from('\n')]);
+  const empty = `${';'.repeat(10_000)}\n`.repeat(10);
+  for (const [content, input] of [
+    [noText, json],
+    [empty, csv({ columnSeparator: ';', fieldQuote: "'" })],
+  ] as const) {
+    const sql = 'SELECT COUNT(*) FROM BlobStorage';
+    const { faults, refused } = await query(sql, content, input, csv(), 250_000);
+    assert.deepEqual([refused, faults.map(({ name }) => name)], [undefined, ['ResourcesExceeded']]);
+    const enough = await query(sql, content, input, csv(), 400_000);
+    assert(enough.faults.every(({ name }) => name !== 'ResourcesExceeded'));
+  }
+});

@@ -22,6 +22,7 @@ export async function query(
   content: string | Buffer,
   input: InputFormat = csv(),
   output: OutputFormat = csv(),
+  scratchBytesMax = 256 * 1024 * 1024,
 ): Promise<QueryOutcome> {
   const scratch = await mkdtemp(join(tmpdir(), 'causeway-query-'));
   try {
@@ -39,7 +40,7 @@ export async function query(
       output,
       nowMs: Date.UTC(2026, 0, 2, 3, 4, 5, 678),
       memoryBytes: 256 * 1024 * 1024,
-      scratchBytesMax: 256 * 1024 * 1024,
+      scratchBytesMax,
     };
     for await (const event of runQuery(job, () => undefined)) {
       if (event.kind === 'data') chunks.push(event.bytes);

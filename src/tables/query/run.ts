@@ -7,9 +7,9 @@ import { Database } from './database.ts';
 import type { ArrowFormat, CsvFormat } from './formats.ts';
 import { describeJsonFault, jsonRecords } from './json-records.ts';
 import { type Plan, planQuery } from './plan.ts';
-import { fileChunks, prepareCsv, prepareJson } from './prepare.ts';
+import { fileChunks, prepareCsv, prepareJson, ScratchFullError, scratchLeft } from './prepare.ts';
 import type { QueryEvent, QueryFault, QueryJob } from './protocol.ts';
-import { csvSource, jsonSource, parquetSource, type Source } from './source.ts';
+import { type CsvFile, csvSource, jsonSource, parquetSource, type Source } from './source.ts';
 import { splitSizes } from './split.ts';
 import { fault, text } from './sql.ts';
 
@@ -24,9 +24,11 @@ export async function* runQuery(job: QueryJob, watch: (database: Database) => vo
       yield* runSplit(job, job.query.select.bytes);
       return;
     }
-    await using database = await Database.open(job);
+    const prepared = prepare(job);
+    const scratchBytesMax = scratchLeft(job, pathOf(prepared), job.path);
+    await using database = await Database.open({ ...job, scratchBytesMax });
     watch(database);
-    const source = await openSource(job, database);
+    const source = await openSource(job, prepared, database);
     const plan = planQuery(job.query, source, job.output, job.nowMs);
     yield { kind: 'started' };
     isStarted = true;
@@ -43,15 +45,33 @@ export async function* runQuery(job: QueryJob, watch: (database: Database) => vo
   }
 }
 
-async function openSource(job: QueryJob, database: Database): Promise<Source> {
-  const { input, path, scratch, query } = job;
+type Prepared =
+  | { readonly kind: 'csv'; readonly file: CsvFile }
+  | { readonly kind: 'json' | 'parquet'; readonly path: string };
+
+const pathOf = (prepared: Prepared): string => (prepared.kind === 'csv' ? prepared.file.path : prepared.path);
+
+function prepare(job: QueryJob): Prepared {
+  const { input, path, query } = job;
   if (input.kind !== 'json' && query.from.length > 0) throw new QueryError('only JSON data has a path in FROM');
   switch (input.kind) {
     case 'csv':
-      return csvSource(prepareCsv(path, scratch, input, query));
+      return { kind: 'csv', file: prepareCsv(path, job, input, query) };
     case 'json':
-      return jsonSource(prepareJson(path, scratch, input), query.from);
+      return { kind: 'json', path: prepareJson(path, job, input) };
+    case 'parquet':
+      return { kind: 'parquet', path };
+  }
+}
+
+async function openSource(job: QueryJob, prepared: Prepared, database: Database): Promise<Source> {
+  switch (prepared.kind) {
+    case 'csv':
+      return csvSource(prepared.file);
+    case 'json':
+      return jsonSource(prepared.path, job.query.from);
     case 'parquet': {
+      const { path } = prepared;
       const rows = await database.rows(`DESCRIBE SELECT * FROM read_parquet(${text(path)})`);
       return parquetSource(
         path,
@@ -245,7 +265,7 @@ function fatal(error: unknown, job: QueryJob): QueryFault {
   if (error instanceof RecordTooLongError) return of('RecordTooLong', 'A record is too long.', error.at);
   if (error instanceof QueryError) return of('InvalidQuery', error.message);
   const { message } = error as Error;
-  if (/out of memory|max_temp_directory_size/i.test(message)) {
+  if (error instanceof ScratchFullError || /out of memory|max_temp_directory_size/i.test(message)) {
     return of('ResourcesExceeded', 'The query needs more memory than it may take.');
   }
   if (/maximum line size|line_size/i.test(message)) return of('RecordTooLong', 'A record is too long.');
