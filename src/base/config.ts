@@ -137,15 +137,19 @@ const schema = z
     keyVaultAnyHost: flag()
       .default(false)
       .describe('get tokens for key vaults whose host does not end as their challenge says'),
-    queriesMax: whole(1, 64).default(4).describe('queries of blob contents that a worker runs at once'),
-    queryQueueMax: whole(0, 1000).default(16).describe('queries that wait for others in a worker'),
+    queriesMax: whole(1, 64)
+      .default(4)
+      .describe('queries of blob contents that a worker runs at once, half of them for one account'),
+    queryQueueMax: whole(0, 1000)
+      .default(16)
+      .describe('queries that wait for others in a worker, half of them for one account'),
     queryTimeoutMs: durationMs(100).default(300_000).describe('time for a query of blob contents to end'),
     queryBytesMax: bytes(mebibyte, 2 ** 44)
       .default(16 * gibibyte)
-      .describe('largest blob that is queried; a query takes its size, or twice that, of the disk of data'),
+      .describe('largest blob that is queried, and the most that blobs queried at once by a worker have together'),
     queryMemoryBytes: bytes(64 * mebibyte, 2 ** 40)
       .default(256 * mebibyte)
-      .describe('memory that the engine of a query may take'),
+      .describe('memory that the engine of a query may take, and that sealed blobs queried at once have together'),
     clockSkewMs: durationMs(0).default(900_000).describe('how far the clock of a signed request may be off'),
     scanIntervalMs: durationMs(10).default(5000).describe('pause between rounds of background work'),
     reclaimGraceMs: durationMs(0).default(60_000).describe('how long dropped content stays, for reads under way'),

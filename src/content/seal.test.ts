@@ -123,7 +123,9 @@ test('content of any length is sealed and opened, and its sums are those of the 
       written.pieces.reduce((sum, piece) => sum + piece.length, 0),
       length,
     );
-    assert(written.pieces.every((piece) => piece.sealed !== undefined && openedLength(piece.extentLength) === piece.length));
+    assert(
+      written.pieces.every((piece) => piece.sealed !== undefined && openedLength(piece.extentLength) === piece.length),
+    );
     const again = content.another();
     assert((await read(again, written.pieces, 0, length)).equals(bytes), `${length} bytes`);
     const from = Math.floor(length / 3);

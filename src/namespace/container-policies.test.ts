@@ -1,8 +1,11 @@
 // Which way the policies of a container may go: everything for an unlocked retention, only longer for a locked one.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { applyPolicies, type PolicyChanges } from './container-policies.ts';
+import { createAccount } from './accounts.ts';
+import { applyPolicies, changePolicies, type PolicyChanges } from './container-policies.ts';
 import type { ContainerRecord } from './records.ts';
+import { openServiceContainer } from './service-files.ts';
+import { account, cause, TestStore } from './store.testing.ts';
 
 const fresh: ContainerRecord = {
   id: '00',
@@ -101,4 +104,17 @@ test('to deny other scopes there must be one', () => {
   const set = after(fresh, { encryptionScope: 'one', denyScopeOverride: true });
   assert.match(refusal(set, { encryptionScope: null }), /needs an encryption-scope/);
   assert.deepEqual(after(set, { encryptionScope: null, denyScopeOverride: false }), fresh);
+});
+
+test('the server’s own containers take none', async () => {
+  await using held = await TestStore.open();
+  const { store } = held;
+  await createAccount(store, account, ['a2V5', 'a2V5'], cause);
+  for (const container of ['$logs', '$blobchangefeed']) {
+    const name = { account, container };
+    await store.engine.transact((txn) => openServiceContainer(store, txn, name, cause));
+    const all: PolicyChanges[] = [{ quotaBytes: 1 }, { addLegalHolds: ['case'] }, { retentionDays: 1 }];
+    for (const changes of all) assert.equal((await changePolicies(store, name, changes, cause)).kind, 'policy-refused');
+  }
+  assert.equal((await changePolicies(store, { account, container: 'box' }, { quotaBytes: 1 }, cause)).kind, 'ok');
 });

@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { seededRandom } from '../base/random.ts';
+import { keys } from '../metadata/keys.ts';
 import { copyEntry } from './copy.ts';
-import { type EntryTime, getEntry } from './entries.ts';
+import { changeEntry, type EntryTime, getEntry } from './entries.ts';
 import { fsck } from './fsck.ts';
 import { processGarbage } from './garbage.ts';
 import { listPages, type PageList } from './page-list.ts';
@@ -263,5 +264,111 @@ test('a blob of 8 TiB of zeros costs nothing, and its end can be written, cleare
   assert.equal(shorter.kind, 'ok');
   assert.deepEqual((await list(held, 'a')).written, [{ start: 0, end: 512 }]);
   await collectGarbage(held);
+  await checkBooks(held);
+});
+
+const regions = 300;
+
+/** So long that its pages take several transactions to clear; each mebibyte has one page. */
+async function createLong(held: TestStore, name: string): Promise<void> {
+  await create(held, name, regions * mebibyte);
+  for (let i = 0; i < regions; i++) {
+    assert.equal(await put(held, name, i * mebibyte, Buffer.alloc(pageBytes, 65)), 'ok');
+  }
+}
+
+/** Does something once, right behind the n-th transaction from now on. */
+function behindTransaction(held: TestStore, n: number, work: () => Promise<void>): void {
+  const { engine } = held;
+  const transact = engine.transact.bind(engine);
+  let count = 0;
+  engine.transact = async (body) => {
+    const result = await transact(body);
+    if (++count === n) {
+      engine.transact = transact;
+      await work();
+    }
+    return result;
+  };
+}
+
+test('clearing and cutting off in several steps leave alone what has taken the name in between', async () => {
+  await using held = await TestStore.open();
+  for (const work of ['clear', 'resize', 'resize by a step'] as const) {
+    await createLong(held, 'long');
+    const found = await getEntry(held.store, { ...place, name: 'long' });
+    assert.ok(found.kind === 'ok');
+    const command = { ...place, name: 'long', conditions: { ifMatch: found.entry.record.etag } };
+    behindTransaction(held, 1, () => createLong(held, 'long'));
+    const outcome =
+      work === 'clear'
+        ? await clearPages(held.store, { ...command, offset: 0, length: regions * mebibyte, sequence: {} })
+        : await changePages(held.store, command, { length: work === 'resize' ? 0 : 10 * mebibyte }, (record) => record);
+    assert.equal(outcome.kind, 'contended', work);
+    const { written, entry } = await list(held, 'long');
+    assert.equal(written.length, regions, work);
+    assert.equal(entry.record.length, regions * mebibyte, work);
+  }
+  await checkBooks(held);
+});
+
+test('clearing in several steps goes on in its blob, also when others write it and snapshot it in between', async () => {
+  await using held = await TestStore.open();
+  await createLong(held, 'long');
+  behindTransaction(held, 1, async () => {
+    await snapshot(held, 'long');
+    assert.equal(await put(held, 'long', 0, Buffer.alloc(pageBytes, 66)), 'ok');
+  });
+  const range = { offset: 0, length: regions * mebibyte, sequence: {} };
+  assert.equal((await clearPages(held.store, { ...place, name: 'long', ...range })).kind, 'ok');
+  assert.equal((await list(held, 'long')).written.length, 1);
+  await checkBooks(held);
+});
+
+test('a full disk while shared pages are copied is a refusal that leaves nothing', async () => {
+  await using held = await TestStore.open();
+  await createLong(held, 'long');
+  await snapshot(held, 'long');
+  await collectGarbage(held);
+  const { engine } = held;
+  const transact = engine.transact.bind(engine);
+  let count = 0;
+  engine.transact = async (body) => {
+    // The look, the guard, the pieces and their end; the pages' first rows; then nothing fits, but for what cleans up.
+    if (++count === 6) throw Object.assign(new Error('full'), { code: 'ENOSPC' });
+    return await transact(body);
+  };
+  assert.equal(await put(held, 'long', 0, Buffer.alloc(pageBytes, 66)), 'no-space');
+  assert.ok(count >= 6);
+  engine.transact = transact;
+  await collectGarbage(held);
+  const left = await engine.snapshot((view) => view.scan(keys.allGarbage(), { limit: 10 }));
+  assert.deepEqual(left, []);
+  assert.equal((await list(held, 'long')).written.length, regions);
+  await checkBooks(held);
+});
+
+test('whoever sets metadata all the time does not keep a write from its copy of shared pages', async () => {
+  await using held = await TestStore.open();
+  await createLong(held, 'long');
+  await snapshot(held, 'long');
+  const { engine } = held;
+  const transact = engine.transact.bind(engine);
+  let count = 0;
+  engine.transact = async (body) => {
+    const result = await transact(body);
+    if (++count % 4 === 0) {
+      const metadata = { count: `${count}` };
+      engine.transact = transact;
+      await changeEntry(held.store, { ...place, name: 'long' }, (record) => ({ ...record, metadata }));
+      engine.transact = stirred;
+    }
+    return result;
+  };
+  const stirred = engine.transact;
+  assert.equal(await put(held, 'long', 0, Buffer.alloc(pageBytes, 66)), 'ok');
+  engine.transact = transact;
+  assert.ok(count < 60, `${count} transactions`);
+  assert.equal((await read(held, 'long', undefined, 0, 1))[0], 66);
   await checkBooks(held);
 });

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { test } from 'node:test';
 import { type Envelope, unwrapKey, wrapKey } from '../content/seal.ts';
 import { keys } from '../metadata/keys.ts';
@@ -11,6 +12,7 @@ import { getEntry, putEntry } from './entries.ts';
 import { fsck } from './fsck.ts';
 import { processGarbage } from './garbage.ts';
 import { KeyError, type KeyProblem, type KeyProvider, Keyring, type WrappedKey } from './keyring.ts';
+import { createPages } from './pages.ts';
 import { checkReadable, readContent, readShortContent } from './read.ts';
 import { reclaimOnce } from './reclaim.ts';
 import { decodeRecord, type Entry, encodeRecord, unpackPieces } from './records.ts';
@@ -26,6 +28,7 @@ import {
 } from './scopes.ts';
 import { account, cause, TestStore } from './store.testing.ts';
 import type { Store } from './store.ts';
+import { commitBlocks, stageBlock } from './uploads.ts';
 
 /** A vault in memory that a test can revoke, restore and rotate. */
 class TestVault implements KeyProvider {
@@ -199,6 +202,34 @@ test('the scope is the one that the request names, else the container’s, else 
   assert.equal(await chosen('of-container'), 'of-container');
   assert.equal(await chosen(scope), 'scope-forbidden');
   assert.equal(await chosen(accountKeyScope), 'scope-forbidden');
+});
+
+test('a scope that the container forces while a body is read is not passed over', async () => {
+  await using scoped = await Scoped.open();
+  const { store } = scoped;
+  const box = { account, container: 'box' };
+  const command = { ...box, name: 'late', conditions: {}, cause, attributes: { headers: {}, metadata: {} } };
+  const limits = { length: undefined, lengthMax: 1e6, wantMd5: false };
+  const stage = (id: string) => {
+    const body = { ...limits, chunks: Readable.from([Buffer.alloc(5000, 65)]) };
+    return stageBlock(store, { ...command, name: 'blocks', blockId: Buffer.from(id, 'base64'), body });
+  };
+  assert.equal((await stage('MQ==')).kind, 'ok');
+  async function* chunks(): AsyncGenerator<Uint8Array, void, undefined> {
+    yield Buffer.alloc(1000, 65);
+    const forced = { encryptionScope: scope, denyScopeOverride: true };
+    assert.equal((await changePolicies(store, box, forced, cause)).kind, 'ok');
+    yield Buffer.alloc(1000, 66);
+  }
+  const outcome = await putEntry(store, { ...command, body: { ...limits, chunks: chunks() } });
+  assert.equal(outcome.kind, 'contended');
+  assert.equal((await getEntry(store, { ...box, name: 'late', conditions: {} })).kind, 'entry-not-found');
+  // Tried again, it is sealed.
+  assert.deepEqual((await scoped.put('late', Buffer.alloc(2000, 65), {})).record.encryption, { scope });
+  const listed = { ...command, name: 'blocks', blocks: [{ id: 'MQ==', from: 'latest' as const }] };
+  assert.equal((await commitBlocks(store, listed)).kind, 'encryption-mismatch');
+  const pages = { ...command, name: 'pages', length: 512 };
+  assert.equal((await createPages(store, pages)).kind, 'contended');
 });
 
 test('rotation wraps anew and leaves every byte of content as it is', async () => {

@@ -1,5 +1,6 @@
 // The audit log of the program: what a worker starts, what the primary settles, what `causeway audit` reads.
 import { existsSync } from 'node:fs';
+import { systemClock } from '../base/clock.ts';
 import type { Config } from '../base/config.ts';
 import { SettingError } from '../base/config.ts';
 import type { Logger } from '../base/log.ts';
@@ -113,7 +114,7 @@ function startLog(store: Store, config: Config, metrics: Metrics, logger: Logger
 export async function settleAudit(engine: Engine, config: Config, logger: Logger): Promise<void> {
   const { audit: root } = dataPaths(config);
   if (!existsSync(root)) return;
-  await settleChains(engine, root).catch((error: unknown) => {
+  await settleChains(engine, root, systemClock.now()).catch((error: unknown) => {
     logger.error({ err: error }, 'the audit chains of an earlier run could not be closed');
   });
 }

@@ -33,7 +33,7 @@ export async function fuzz(random: FuzzRandom, deadlineMs: number): Promise<void
     for await (const line of exportAudit(bench.root, { format: random.below(2) === 0 ? 'csv' : 'jsonl' })) {
       assert.equal(typeof line, 'string');
     }
-    await settleChains(bench.engine, bench.root);
+    await settleChains(bench.engine, bench.root, Date.now());
     writeFileSync(path, whole);
     assert.deepEqual((await bench.verify()).findings, []);
   } while (Date.now() < deadlineMs);

@@ -1,13 +1,15 @@
 // What the audit log promises: a record of everything, in order, without gaps that nobody sees, on disks that fail too.
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '../../base/clock.ts';
+import { moveAnchor } from './anchors.ts';
+import type { AuditLog } from './audit-log.ts';
 import { Bench, recordOf } from './audit.testing.ts';
 import { exportAudit } from './export.ts';
-import { trimFiles } from './retention.ts';
+import { type RetentionOptions, trimFiles } from './retention.ts';
 import { settleChains } from './settle.ts';
 
 async function until(holds: () => boolean, what: string): Promise<void> {
@@ -27,6 +29,31 @@ async function namesIn(bench: Bench): Promise<string[]> {
 }
 
 const numbered = (count: number): string[] => Array.from({ length: count }, (_, n) => `r${n}`);
+
+/** Several small files of a chain that is over. */
+async function filled(bench: Bench): Promise<void> {
+  const log = bench.log({ fileBytesMax: 2000 });
+  for (const name of numbered(40)) {
+    log.note(recordOf(name));
+    if (name.endsWith('3')) await sleep(5);
+  }
+  await log.close();
+}
+
+function retentionOf(bench: Bench, log: AuditLog, changed: Partial<RetentionOptions> = {}): RetentionOptions {
+  return {
+    engine: bench.engine,
+    clock: systemClock,
+    root: bench.root,
+    owner: 'one',
+    ageMs: 3_600_000,
+    bytesMax: 2 ** 40,
+    pauseMs: 1,
+    note: (record) => log.noteOwn(record),
+    onError: assert.ifError,
+    ...changed,
+  };
+}
 
 describe('an audit log', { timeout: 60_000 }, () => {
   test('keeps every record in order, over several files', async () => {
@@ -130,7 +157,7 @@ describe('an audit log', { timeout: 60_000 }, () => {
     const log = bench.log();
     log.note(recordOf('a'));
     await until(() => bench.heads.length === 1, 'the first write');
-    await settleChains(bench.engine, bench.root);
+    await settleChains(bench.engine, bench.root, Date.now());
     const next = bench.log();
     next.note(recordOf('b'));
     await next.close();
@@ -153,18 +180,9 @@ describe('an audit log', { timeout: 60_000 }, () => {
       if (name.endsWith('3')) await sleep(5);
     }
     await old.close();
-    const log = bench.log({ fileBytesMax: 2000 });
-    const retention = {
-      engine: bench.engine,
-      clock: systemClock,
-      root: bench.root,
-      owner: 'one',
-      ageMs: 3_600_000,
-      bytesMax: 6000,
-      pauseMs: 1,
-      note: (record: Parameters<typeof log.noteOwn>[0]) => log.noteOwn(record),
-      onError: assert.ifError,
-    };
+    const owner = 'f'.repeat(32);
+    const log = bench.log({ fileBytesMax: 2000, chain: owner });
+    const retention = retentionOf(bench, log, { owner, bytesMax: 6000 });
     const chain = readdirSync(bench.root)[0] as string;
     const files = () => readdirSync(join(bench.root, chain)).sort();
     const before = files().length;
@@ -179,8 +197,125 @@ describe('an audit log', { timeout: 60_000 }, () => {
     rmSync(join(bench.root, chain, files()[0] as string));
     assert.match((await bench.verify()).findings[0]?.what ?? '', /is missing|are missing/);
     // All of a chain that is over may go.
-    await trimFiles({ ...retention, ageMs: -1, note: () => undefined });
-    assert.deepEqual(readdirSync(bench.root), []);
+    assert.equal(await trimFiles({ ...retention, ageMs: -1, onError: () => undefined }), 0);
+  });
+
+  test('goes whole where all of it is old, and its words with it', async () => {
+    using bench = new Bench();
+    await filled(bench);
+    const owner = 'f'.repeat(32);
+    const log = bench.log({ chain: owner });
+    const files = readdirSync(bench.root).flatMap((chain) => readdirSync(join(bench.root, chain))).length;
+    assert.equal(await trimFiles(retentionOf(bench, log, { owner, ageMs: -1 })), files);
+    assert.deepEqual(readdirSync(bench.root), [owner]);
+    await log.close();
+    assert.deepEqual((await bench.verify()).findings, []);
+    const next = bench.log({ chain: 'e'.repeat(32) });
+    assert.equal(await trimFiles(retentionOf(bench, next, { owner: 'e'.repeat(32), ageMs: -1 })), 1);
+    assert.equal(await trimFiles(retentionOf(bench, next, { owner: 'e'.repeat(32) })), 0);
+    await next.close();
+    assert.deepEqual(readdirSync(bench.root), ['e'.repeat(32)]);
     assert.deepEqual((await bench.verify()).findings, []);
   });
+
+  test('loses nothing for what the directory says of ages and sizes', async () => {
+    using bench = new Bench();
+    await filled(bench);
+    const chain = readdirSync(bench.root)[0] as string;
+    const paths = readdirSync(join(bench.root, chain)).map((name) => join(bench.root, chain, name));
+    for (const path of paths) utimesSync(path, new Date(0), new Date(0));
+    const sparse = join(bench.root, chain, '99999999.log');
+    writeFileSync(sparse, '');
+    truncateSync(sparse, 2 ** 40);
+    const log = bench.log();
+    assert.equal(await trimFiles(retentionOf(bench, log)), 0);
+    rmSync(sparse);
+    await log.close();
+    assert.deepEqual((await bench.verify()).findings, []);
+  });
+
+  test('keeps what was changed, however old it is, and makes no room for it with others', async () => {
+    using bench = new Bench();
+    await filled(bench);
+    const chain = readdirSync(bench.root)[0] as string;
+    const [, second] = readdirSync(join(bench.root, chain)).sort();
+    const path = join(bench.root, chain, second as string);
+    writeFileSync(path, readFileSync(path, 'utf8').replace('"AccountName":"acc"', '"AccountName":"abc"'));
+    await filled(bench);
+    const owner = 'f'.repeat(32);
+    const log = bench.log({ chain: owner });
+    const errors: Error[] = [];
+    const retention = retentionOf(bench, log, { owner, bytesMax: 7000, onError: (error) => errors.push(error) });
+    // The first file, which is as it was; then none of this chain, and of the others no more than there is no room for.
+    const trimmed = await trimFiles(retention);
+    assert.ok(readdirSync(join(bench.root, chain)).includes(second as string));
+    assert.match(errors[0]?.message ?? '', /is not as it was written/);
+    assert.ok(trimmed >= 1, `${trimmed}`);
+    const others = readdirSync(bench.root).filter((other) => other !== chain && other !== owner);
+    assert.ok(readdirSync(join(bench.root, others[0] as string)).length >= 2);
+    await log.close();
+    const { findings } = await bench.verify();
+    assert.deepEqual([findings.length, /was changed/.test(findings[0]?.what ?? '')], [1, true]);
+  });
+
+  test('that lost files without a word of it is found', async () => {
+    using bench = new Bench();
+    await filled(bench);
+    const log = bench.log();
+    await trimFiles(retentionOf(bench, log, { bytesMax: 4000, note: async () => 0 }));
+    await log.close();
+    const { findings } = await bench.verify();
+    assert.ok(findings.length >= 1);
+    for (const { what } of findings) assert.match(what, /was deleted for its age or for room, and the log does not say/);
+  });
+
+  test('that lost files by a moved anchor is found', async () => {
+    using bench = new Bench();
+    await filled(bench);
+    const chain = readdirSync(bench.root)[0] as string;
+    const [first, second] = readdirSync(join(bench.root, chain)).sort();
+    const head = readFileSync(join(bench.root, chain, second as string), 'utf8').split('\n')[0] as string;
+    const { Seq: seq, Previous: hash } = JSON.parse(head) as { Seq: number; Previous: string };
+    await moveAnchor(bench.engine, chain, { from: { seq, hash, file: 2 } });
+    rmSync(join(bench.root, chain, first as string));
+    const { findings } = await bench.verify();
+    assert.match(findings[0]?.what ?? '', /files before file 2 are gone, which retention did not delete/);
+  });
+
+  test('whose file was left open by a crash loses it too when its time has come', async () => {
+    using bench = new Bench();
+    const log = bench.log();
+    log.note(recordOf('a'));
+    await until(() => bench.heads.length === 1, 'the first write');
+    await settleChains(bench.engine, bench.root, Date.now() - 1000);
+    const owner = 'f'.repeat(32);
+    const next = bench.log({ chain: owner });
+    assert.equal(await trimFiles(retentionOf(bench, next, { owner, ageMs: 500 })), 1);
+    await next.close();
+    assert.deepEqual((await bench.verify()).findings, []);
+    await log.close();
+  });
+});
+
+test('a word of the log is told only when it is on the disk', async () => {
+  using bench = new Bench();
+  const held = Promise.withResolvers<void>();
+  const log = bench.log();
+  log.note(recordOf('a'));
+  await until(() => bench.heads.length === 1, 'the first write');
+  bench.hold = held.promise;
+  let after: number | undefined;
+  const word = { Type: 'AuditGap', TimeGenerated: '', Records: 1, From: '', To: '' } as const;
+  const told = log.noteOwn(word).then((seq) => {
+    after = seq;
+  });
+  await sleep(30);
+  assert.equal(after, undefined);
+  held.resolve();
+  await told;
+  assert.equal(after, 2);
+  bench.failure = new Error('no space');
+  const never = log.noteOwn(word);
+  await log.close();
+  assert.equal(await never, undefined);
 });

@@ -45,6 +45,11 @@ export class AuditLog {
   /** Taken from the queue, and not yet known to be on the disk. */
   #taken: readonly RecordChunk[] = [];
   #waiting: (() => void)[] = [];
+  /** Records that went into the queue, and that came out of it. */
+  #pushed = 0;
+  #popped = 0;
+  /** Those who wait for a record to be on the disk, in the order of their records. */
+  readonly #own: { readonly at: number; readonly settle: (isWritten: boolean) => void }[] = [];
   #gap: Gap | undefined;
   #failing = false;
   #anchoredMs = 0;
@@ -80,9 +85,17 @@ export class AuditLog {
     this.#push(isFitting(json) ? json : formatRecord(shortened(record)));
   }
 
-  /** A record of the log's own, of which there are few. */
-  noteOwn(record: OwnRecord): void {
+  /**
+   * A record of the log's own, of which there are few. Answers, when it is on the disk, a record of the chain that it
+   * came behind; undefined if the log ends before.
+   */
+  noteOwn(record: OwnRecord): Promise<number | undefined> {
+    const after = this.#writer.seq;
     this.#push(ownRecord(record));
+    const at = this.#pushed;
+    return new Promise((resolve) => {
+      this.#own.push({ at, settle: (isWritten) => resolve(isWritten ? after : undefined) });
+    });
   }
 
   /** Writes what waits, ends the chain and anchors it; what a disk that fails does not take is lost, and told. */
@@ -91,6 +104,7 @@ export class AuditLog {
     this.#wake?.();
     this.#wakeAtStop?.();
     await this.#ended;
+    for (const { settle } of this.#own.splice(0)) settle(false);
   }
 
   get #isFull(): boolean {
@@ -101,6 +115,7 @@ export class AuditLog {
     // A line that is longer would be written, and be none when it is read.
     if (!isFitting(json)) throw new Error('a record of the audit log is longer than a line');
     this.#queue.push(json);
+    this.#pushed++;
     const { records } = this.#queue;
     if (records === 1 || records === groupRecordsMax) this.#wake?.();
   }
@@ -135,6 +150,7 @@ export class AuditLog {
         // Sealed in memory of the writer's own: what was taken may be used again.
         this.#queue.giveBack(this.#taken);
         this.#taken = [];
+        while ((this.#own[0]?.at ?? Number.POSITIVE_INFINITY) <= this.#popped) this.#own.shift()?.settle(true);
         this.#recovered();
         await this.#anchor();
         if (this.#stopping && this.#queue.records === 0) {
@@ -194,6 +210,7 @@ export class AuditLog {
     const before = this.#queue.records;
     const taken = this.#queue.take(groupRecordsMax);
     this.#counters.records.add(before - this.#queue.records);
+    this.#popped += before - this.#queue.records;
     this.#taken = taken;
     const gap = this.#gap;
     if (gap === undefined) return taken;

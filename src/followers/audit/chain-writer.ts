@@ -1,7 +1,7 @@
 // Writes one chain: seals records, appends them to its files, and moves its anchor behind them.
 import type { Clock } from '../../base/clock.ts';
 import type { Engine } from '../../metadata/engine.ts';
-import { moveAnchor, openAnchor } from './anchors.ts';
+import { finishFile, moveAnchor, openAnchor } from './anchors.ts';
 import { type ChainPoint, LineSealer, noHash, sealBytesMax } from './chain.ts';
 import { type AuditDisk, type AuditFile, filePath } from './files.ts';
 import type { Head, OwnRecord } from './record.ts';
@@ -57,6 +57,11 @@ export class ChainWriter {
   constructor(chain: string, options: ChainOptions) {
     this.chain = chain;
     this.#options = options;
+  }
+
+  /** The last record that is on the disk. */
+  get seq(): number {
+    return this.#head.seq;
   }
 
   /** Whether records are on the disk that the anchor does not cover. */
@@ -123,9 +128,16 @@ export class ChainWriter {
   async close(): Promise<void> {
     if (this.#file === undefined) return;
     await this.write(() => [chunkOf(ownRecord({ Type: 'AuditClosed', TimeGenerated: this.#now() }))]);
+    await this.#finish(this.#file);
     await this.anchor(true);
     this.#options.onHead({ chain: this.chain, ...this.#head });
     await this.#file.handle.close();
+  }
+
+  /** Before the next is begun: there is no file behind one that is not known to be finished. */
+  #finish({ number: file, bytes }: OpenFile): Promise<void> {
+    const { engine, clock } = this.#options;
+    return finishFile(engine, { chain: this.chain, file, ...this.#head, bytes, lastMs: clock.now() });
   }
 
   /** The first record of a file that is begun for it. */
@@ -135,6 +147,7 @@ export class ChainWriter {
     const before = this.#file;
     if (before !== undefined && before.bytes < fileBytesMax && nowMs - before.openedMs < fileAgeMs) return undefined;
     this.#others ??= headsOf(await openAnchor(engine, this.chain, nowMs));
+    if (before !== undefined) await this.#finish(before);
     const number = (before?.number ?? 0) + 1;
     const handle = await disk.create(filePath(root, this.chain, number));
     await before?.handle.close();

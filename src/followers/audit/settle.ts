@@ -1,15 +1,17 @@
 // Ends the chains that a crash left open: what their processes wrote behind the last anchor is anchored too.
 import type { Engine } from '../../metadata/engine.ts';
-import { type Anchor, moveAnchor, readAnchors } from './anchors.ts';
+import { type Anchor, finishFile, moveAnchor, readAnchors } from './anchors.ts';
 import { isSealed, parseLine } from './chain.ts';
 import { filePath, readLines } from './files.ts';
 
 /** For a server that starts: nobody writes a chain now. A tail that was torn by the crash stays as it is. */
-export async function settleChains(engine: Engine, root: string): Promise<void> {
+export async function settleChains(engine: Engine, root: string, nowMs: number): Promise<void> {
   const anchors = await engine.snapshot(readAnchors);
   for (const anchor of anchors) {
     if (anchor.closed === true) continue;
     const { chain, ...found } = await endOf(root, anchor);
+    // Its last record is no younger than that.
+    if (found.bytes > 0) await finishFile(engine, { chain, ...found, lastMs: nowMs });
     await moveAnchor(engine, chain, { ...found, closed: true });
   }
 }

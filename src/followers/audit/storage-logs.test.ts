@@ -1,6 +1,7 @@
 // The logs that an account asks for: which requests, in which blobs, and for how long.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { putEntry } from '../../namespace/entries.ts';
 import { listEntries } from '../../namespace/list.ts';
 import { TestStore } from '../../namespace/store.testing.ts';
 import { recordOf } from './audit.testing.ts';
@@ -57,4 +58,37 @@ test('logs are blobs of their hour, numbered on, and deleted after the days that
   two.note(recordOf('and later', later));
   await two.flush();
   assert.deepEqual(await names(), [`blob/${hour(later)}00/000000.log`]);
+});
+
+test('a process that begins goes on behind the last log of the hour, without trying those before it', async () => {
+  await using held = await TestStore.open();
+  const { store, clock } = held;
+  const retention = { enabled: false };
+  const wanted: LoggingWanted = { version: '1.0', read: true, write: false, delete: false, retention };
+  const logs = () =>
+    new StorageLogs({ store, loggingOf: async () => wanted, flushMs: 1_000_000, onError: assert.ifError });
+  const hour = `blob/${new Date(clock.now()).toISOString().slice(0, 13).replace(/[-T]/g, '/')}00`;
+  const names = async () => {
+    const at = { account: 'acc', container: logsContainer, prefix: '', delimiter: undefined, from: '' };
+    const page = await listEntries(store, { ...at, limit: 100, uncommitted: false });
+    return page.kind === 'ok' ? page.items.map(({ name }) => name) : [page.kind];
+  };
+  const write = async () => {
+    const process = logs();
+    process.note(recordOf('one', clock.now()));
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    await process.flush();
+  };
+  await write();
+  const chunks = async function* () {
+    yield Buffer.from('x');
+  };
+  const body = { chunks: chunks(), length: 1, lengthMax: 1, wantMd5: false };
+  const attributes = { type: 'block', headers: {}, metadata: {} } as const;
+  const cause = { by: 'test', requestId: '' };
+  const name = `${hour}/000417.log`;
+  const put = { account: 'acc', container: logsContainer, name, conditions: {}, cause, attributes, body };
+  assert.equal((await putEntry(store, put)).kind, 'ok');
+  await write();
+  assert.deepEqual(await names(), [`${hour}/000000.log`, name, `${hour}/000418.log`]);
 });

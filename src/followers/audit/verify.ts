@@ -1,9 +1,10 @@
 // Finds what was removed from the audit log or changed in it: every hash, every file, every chain, against the anchors.
 import type { Engine } from '../../metadata/engine.ts';
-import { type Anchor, readAnchors } from './anchors.ts';
+import { type Anchor, readAnchors, readFinished } from './anchors.ts';
 import { isSealed, membersOf, type ParsedLine, parseLine } from './chain.ts';
 import { type ListedFile, listFiles, readLines } from './files.ts';
 import type { Head } from './record.ts';
+import { isWordKept } from './retention.ts';
 
 export interface Finding {
   readonly chain?: string;
@@ -27,6 +28,8 @@ interface Watch {
   readonly report: (finding: Finding) => void;
   /** By chain: records that are to have a certain hash, as others remember them. */
   readonly remembered: Map<string, Head[]>;
+  /** What the log says that retention deleted: see `wordOf`. */
+  readonly words: Set<string>;
 }
 
 /** Reads only. `heads` are points of chains that were noted elsewhere, such as in the server's log. */
@@ -37,10 +40,10 @@ export async function verifyAudit(
   report: (finding: Finding) => void,
 ): Promise<Verified> {
   // Anchors first: files that grow meanwhile are ahead of them, and never behind.
-  const anchors = new Map((await engine.snapshot(readAnchors)).map((anchor) => [anchor.chain, anchor]));
+  const { anchors, finished } = await placesOf(engine);
   const listed = await listFiles(root);
   for (const path of listed.foreign) report({ file: path, what: 'the log did not make this' });
-  const watch: Watch = { report, remembered: new Map() };
+  const watch: Watch = { report, remembered: new Map(), words: new Set() };
   for (const anchor of anchors.values()) remember(watch, anchor);
   for (const head of heads) remember(watch, head);
   await collectOthers(listed.chains, watch);
@@ -62,7 +65,42 @@ export async function verifyAudit(
     sum.gapRecords += checked.gapRecords;
     if (checked.isTorn) sum.torn++;
   }
+  await verifyTrims(engine, { anchors, finished }, watch);
   return sum;
+}
+
+interface Places {
+  readonly anchors: ReadonlyMap<string, Anchor>;
+  readonly finished: Awaited<ReturnType<typeof readFinished>>;
+}
+
+function placesOf(engine: Pick<Engine, 'snapshot'>): Promise<Places> {
+  return engine.snapshot(async (view) => ({
+    anchors: new Map((await readAnchors(view)).map((anchor) => [anchor.chain, anchor])),
+    finished: await readFinished(view),
+  }));
+}
+
+const wordOf = (chain: unknown, file: unknown, seq: unknown, hash: unknown): string =>
+  JSON.stringify([chain, file, seq, hash]);
+
+/** What went for age or room went with a word, which is there for as long as the file that it stands in. */
+async function verifyTrims(
+  engine: Pick<Engine, 'snapshot'>,
+  { anchors, finished }: Places,
+  { words, report }: Watch,
+): Promise<void> {
+  // A word that was deleted while files were read is not missed.
+  const now = await placesOf(engine);
+  for (const { chain, file, seq, hash, trimmed } of finished) {
+    if (trimmed === undefined || !isWordKept(now.anchors, trimmed) || words.has(wordOf(chain, file, seq, hash))) continue;
+    report({ chain, seq, what: `file ${file} was deleted for its age or for room, and the log does not say so` });
+  }
+  const ends = new Set(finished.filter(({ trimmed }) => trimmed).map((f) => wordOf(f.chain, f.file, f.seq, f.hash)));
+  for (const { chain, from } of anchors.values()) {
+    if (from.file === 1 || ends.has(wordOf(chain, from.file - 1, from.seq - 1, from.hash))) continue;
+    report({ chain, seq: from.seq - 1, what: `files before file ${from.file} are gone, which retention did not delete` });
+  }
 }
 
 async function anchorOf(engine: Pick<Engine, 'snapshot'>, chain: string): Promise<Anchor | undefined> {
@@ -140,6 +178,7 @@ async function verifyChain(
 class ChainWalk {
   readonly #anchor: Anchor;
   readonly #remembered: ReadonlyMap<number, readonly string[]>;
+  readonly #words: Set<string>;
   readonly findings: (Finding & { readonly seq: number })[] = [];
   /** The last record that was read, and its hash as it stands there; unknown behind a hole. */
   seq: number;
@@ -150,8 +189,9 @@ class ChainWalk {
   gapRecords = 0;
   isTorn = false;
 
-  constructor(anchor: Anchor, { remembered }: Watch) {
+  constructor(anchor: Anchor, { remembered, words }: Watch) {
     this.#anchor = anchor;
+    this.#words = words;
     this.seq = anchor.from.seq - 1;
     this.#hash = anchor.from.hash;
     this.#fileNumber = anchor.from.file - 1;
@@ -177,6 +217,9 @@ class ChainWalk {
       const members = isFirst || line.bytes.includes('"Type":"Audit') ? membersOf(line.bytes) : undefined;
       if (isFirst) this.#header(members, file);
       else if (members?.Type === 'AuditFile') this.#find(parsed.seq, 'the head of a file within another');
+      if (members?.Type === 'AuditTrimmed') {
+        this.#words.add(wordOf(members.Chain, members.File, members.LastSeq, members.LastHash));
+      }
       if (members?.Type === 'AuditGap' && typeof members.Records === 'number') this.gapRecords += members.Records;
       this.#record(parsed);
       isFirst = false;

@@ -4,23 +4,27 @@ import { test } from 'node:test';
 import { seededRandom } from '../../base/random.ts';
 import { readAvroFile } from '../../codec/avro-file.ts';
 import type { Engine, Txn, View } from '../../metadata/engine.ts';
+import { keys } from '../../metadata/keys.ts';
 import { changeSettings } from '../../namespace/account-settings.ts';
 import { createAccount, deleteAccount } from '../../namespace/accounts.ts';
-import { createContainer, deleteContainer } from '../../namespace/containers.ts';
+import { createContainer, deleteContainer, readContainer } from '../../namespace/containers.ts';
 import { getEntry, putEntry } from '../../namespace/entries.ts';
-import { openFollower, readBehind } from '../../namespace/followers.ts';
+import { trimJournal } from '../../namespace/expiry.ts';
+import { openFollower, readBehind, readFollower } from '../../namespace/followers.ts';
 import { fsck } from '../../namespace/fsck.ts';
 import { journalIdOf } from '../../namespace/journal.ts';
 import { listEntries } from '../../namespace/list.ts';
 import { readContent } from '../../namespace/read.ts';
+import { type ContainerRecord, encodeRecord } from '../../namespace/records.ts';
 import { account, cause, TestStore } from '../../namespace/store.testing.ts';
 import type { Store } from '../../namespace/store.ts';
 import { deleteEntry, snapshotEntry } from '../../namespace/times.ts';
 import { runFollower, type Taken } from '../follow.ts';
 import { ChangeFeed, type ChangeFeedOptions } from './change-feed.ts';
-import { segmentFor } from './feed-state.ts';
+import { segmentFor, stateKey } from './feed-state.ts';
 import { feedContainer, segmentMs } from './layout.ts';
 import type { ChangeEvent } from './schema.ts';
+import { asideName, readAside } from './set-aside.ts';
 
 async function feedOn(held: TestStore, name = account): Promise<void> {
   await createAccount(held.store, name, ['a', 'b'], cause);
@@ -345,4 +349,98 @@ test('a follower runs in one worker, and in the next when that one is gone', asy
 
 test('the id of a record is where the journal has it', () => {
   assert.equal(journalIdOf(Buffer.from(`4a${'0'.repeat(22)}12`, 'hex')), `${'0'.repeat(22)}12`);
+});
+
+/** The engine of a worker for whom the work of one account's feed goes wrong while `isBroken`. */
+function broken(held: TestStore, of: string, isBroken: () => boolean): Store {
+  const store = held.another();
+  const bad = stateKey(of);
+  const engine: Engine = {
+    ...store.engine,
+    snapshot: (work) => held.engine.snapshot(work),
+    transact: (work) =>
+      held.engine.transact((txn) => {
+        const put = txn.put.bind(txn);
+        txn.put = (key, value) => {
+          if (isBroken() && key instanceof Uint8Array && bad.equals(key)) throw new Error('broken');
+          put(key, value);
+        };
+        return work(txn);
+      }),
+  };
+  return { ...store, engine };
+}
+
+for (const how of ['writing', 'reading'] as const) {
+  test(`an account whose feed fails in ${how} holds up no other, and misses nothing`, async () => {
+    await using held = await TestStore.open();
+    for (const name of [account, 'other']) await feedOn(held, name);
+    const box = { account: 'other', container: 'box', metadata: {}, publicAccess: 'none', cause } as const;
+    await createContainer(held.store, box);
+    let isBroken = false;
+    const told: string[] = [];
+    const store = how === 'writing' ? broken(held, account, () => isBroken) : held.store;
+    const feed = new ChangeFeed(store, { onSetAside: (name) => told.push(name) });
+    const ids: Record<string, string[]> = { [account]: [], other: [] };
+    const write = async (): Promise<void> => {
+      for (const name of [account, 'other', account, 'other']) {
+        ids[name]?.push(await put(held, `n${ids[name].length}`, name));
+        held.clock.advance(1);
+      }
+    };
+    const check = async (of: string): Promise<void> => {
+      const seen = (await eventsIn(held, of)).filter(({ eventType }) => eventType === 'BlobCreated').map(idOf);
+      assert.deepEqual(seen, ids[of], of);
+    };
+    await write();
+    assert.equal(await round(store, feed), 'stored');
+    const before = [...(ids[account] as string[])];
+    const state = await held.engine.snapshot((view) => view.get(stateKey(account)));
+    assert(state !== undefined);
+    if (how === 'writing') isBroken = true;
+    else await held.engine.transact((txn) => txn.put(stateKey(account), Buffer.from('not a record')));
+    for (let i = 0; i < 3; i++) {
+      await write();
+      held.clock.advance(segmentMs / 2);
+      assert.equal(await round(store, feed), 'stored');
+      await check('other');
+    }
+    const seen = (await eventsIn(held)).filter(({ eventType }) => eventType === 'BlobCreated').map(idOf);
+    assert.deepEqual(seen, before);
+    assert(told.length > 0 && told.every((name) => name === account), told.join());
+    assert.deepEqual(await held.engine.snapshot(readAside), [account]);
+    // The journal is kept for it.
+    held.clock.advance(1000);
+    const kept = await held.engine.snapshot((view) => readFollower(view, asideName(account)));
+    assert.equal((await trimJournal(held.store, { ageMs: 0, followerAgeMs: 1e12, rowsMax: 10_000 })).records > 0, true);
+    assert.deepEqual(await held.engine.snapshot((view) => readFollower(view, asideName(account))), kept);
+
+    isBroken = false;
+    await held.engine.transact((txn) => txn.put(stateKey(account), state));
+    held.clock.advance(60_000);
+    // By another worker, which finds it set aside.
+    const next = new ChangeFeed(held.store);
+    assert.equal(await round(held.store, next), 'stored');
+    assert.deepEqual(await held.engine.snapshot(readAside), []);
+    await write();
+    await round(held.store, next);
+    for (const name of [account, 'other']) await check(name);
+    await isSound(held);
+  });
+}
+
+test('a quota on the container of the feed, however it came there, does not stop it', async () => {
+  await using held = await TestStore.open();
+  await feedOn(held);
+  const feed = new ChangeFeed(held.store);
+  const ids = [await put(held, 'first')];
+  await round(held.store, feed);
+  await held.engine.transact(async (txn) => {
+    const record = await readContainer(txn, { account, container: feedContainer });
+    txn.put(keys.container(account, feedContainer), encodeRecord({ ...(record as ContainerRecord), quotaBytes: 1 }));
+  });
+  ids.push(await put(held, 'second'));
+  assert.equal(await round(held.store, feed), 'stored');
+  assert.deepEqual(await held.engine.snapshot(readAside), []);
+  assert.deepEqual((await eventsIn(held)).map(idOf), ids);
 });

@@ -237,7 +237,9 @@ export class ChangeFeed implements Follower {
       if (own === undefined || main === undefined || own.cursor > main.cursor) return;
       if (own.lost !== undefined) {
         this.#onSetAside(account, new Error(`${own.lost.records} records were trimmed`));
-        await change(this.#store, (txn) => setAside(txn, account, own.lost?.until ?? own.cursor));
+        const { until } = own.lost;
+        const refused = await change(this.#store, (txn) => setAside(txn, account, until));
+        if (refused !== undefined) throw new Error(`the change feed could not be written: ${refused.kind}`);
         continue;
       }
       const passed = rows.filter(({ id }) => id <= main.cursor);
@@ -452,6 +454,7 @@ async function findDue(view: View, overMs: number): Promise<Due[]> {
   const due: Due[] = [];
   const aside = await readAside(view);
   for await (const { account, state } of allStates(view)) {
+    if (state === undefined) continue;
     const isOver = state.open !== undefined && endOf(state.open) <= overMs;
     // Without changes too, so that readers know that there were none.
     const isBehind = state.open === undefined && state.closedMs < overMs;

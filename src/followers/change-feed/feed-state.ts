@@ -38,16 +38,25 @@ export async function isStill(view: View, account: string, state: FeedState): Pr
   return found !== undefined && encodeRecord(state).equals(found);
 }
 
-export async function* allStates(view: View): AsyncGenerator<{ account: string; state: FeedState }> {
+/** One that cannot be read is undefined: it is its account's trouble, and no other's. */
+export async function* allStates(view: View): AsyncGenerator<{ account: string; state: FeedState | undefined }> {
   let { start, end } = keys.settings(prefix);
   for (;;) {
     const rows = await view.scan({ start, end }, { limit: pageRows });
     for (const { key, value } of rows) {
-      yield { account: keys.settingNameOf(key).slice(prefix.length), state: decodeRecord<FeedState>(value) };
+      yield { account: keys.settingNameOf(key).slice(prefix.length), state: readable(value) };
     }
     const last = rows.at(-1);
     if (last === undefined || rows.length < pageRows) return;
     start = after(last.key);
+  }
+}
+
+function readable(value: Uint8Array): FeedState | undefined {
+  try {
+    return decodeRecord<FeedState>(value);
+  } catch {
+    return undefined;
   }
 }
 

@@ -114,7 +114,7 @@ async function answer(
   }
   const { row, input } = read;
   const about = { requestId, from, admin, command: row.name, ...accountOf(input) };
-  const outcome = await sources.run(row, input, { by: 'causeway admin', requestId });
+  const outcome = await sources.run(row, input, { by: `admin ${admin}`, requestId });
   if (outcome.kind === 'refused') {
     const status = statusOf(outcome.code);
     sources.note({ ...about, status, errorCode: outcome.code });

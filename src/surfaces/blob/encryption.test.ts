@@ -5,7 +5,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { unwrapKey, wrapKey } from '../../content/seal.ts';
-import { changePolicies } from '../../namespace/container-policies.ts';
+import { changePolicies, type PolicyChanges } from '../../namespace/container-policies.ts';
 import { KeyError, Keyring } from '../../namespace/keyring.ts';
 import { changeScope, createScope } from '../../namespace/scopes.ts';
 import { openTestSurface, type TestSurface, testAccount } from './call.testing.ts';
@@ -280,6 +280,37 @@ function list(name: string, ids: readonly string[], headers: Record<string, stri
   const body = `<BlockList>${ids.map((id) => `<Latest>${id}</Latest>`).join('')}</BlockList>`;
   return { method: 'PUT', url: at(`docs/${name}?comp=blocklist`), body, headers };
 }
+
+test('an incremental copy has the seal of its source, or is not made', async () => {
+  await withScopes(async ({ client, surface }) => {
+    const { store } = surface;
+    await client.container('box');
+    const change = (container: string, changes: PolicyChanges) =>
+      changePolicies(store, { account: testAccount, container }, changes, cause);
+    const snapshotOf = async (name: string, headers: Record<string, string> = {}): Promise<string> => {
+      const make = { 'x-ms-blob-type': 'PageBlob', 'x-ms-blob-content-length': '512', ...headers };
+      assert.equal((await client.send({ method: 'PUT', url: at(name), headers: make })).status, 201);
+      const taken = await client.send({ method: 'PUT', url: at(`${name}?comp=snapshot`) });
+      return `http://127.0.0.1:10000${at(name)}?snapshot=${taken.headers['x-ms-snapshot']}`;
+    };
+    const copy = (name: string, source: string) => {
+      const headers = { 'x-ms-copy-source': source };
+      return client.send({ method: 'PUT', url: at(`box/${name}?comp=incrementalcopy`), headers });
+    };
+    const clear = await snapshotOf('docs/clear');
+    const sealed = await snapshotOf('docs/sealed', { 'x-ms-encryption-scope': 'one' });
+    assert.equal((await copy('before', clear)).status, 202);
+    for (const denyScopeOverride of [true, false]) {
+      assert.equal((await change('box', { encryptionScope: 'one', denyScopeOverride })).kind, 'ok');
+      const refusal = await copy('clear', clear);
+      assert.deepEqual([refusal.status, refusal.code], [501, 'NotImplemented']);
+      assert.equal((await client.send({ method: 'HEAD', url: at('box/clear') })).status, 404);
+      assert.equal((await copy(`sealed-${denyScopeOverride}`, sealed)).status, 202);
+      const { headers } = await client.send({ method: 'HEAD', url: at(`box/sealed-${denyScopeOverride}`) });
+      assert.equal(headers['x-ms-encryption-scope'], 'one');
+    }
+  });
+});
 
 describe('a customer-provided key', () => {
   test('is one for all blocks of a blob', async () => {

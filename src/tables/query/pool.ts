@@ -1,7 +1,7 @@
 // The processes of the query engine that a gateway keeps: few, started when asked for, ended when idle, killed when they must.
 import { type ChildProcess, fork } from 'node:child_process';
 import { statSync } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, rm, stat, unlink } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, rm, unlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -41,8 +41,6 @@ const turnsMax = 4096;
 const idleMs = 15_000;
 /** Of the process beside the database: the rows on their way, and the program itself. */
 const heapMebibytes = 192;
-/** What a server that was killed left behind is removed when it is older than any query. */
-const leftoverAgeMs = 24 * 60 * 60 * 1000;
 
 const entry = fileURLToPath(new URL('./engine.ts', import.meta.url));
 
@@ -62,7 +60,6 @@ export class QueryPool {
   #busy = 0;
   #bytes = 0;
   #next = 0;
-  #swept = false;
 
   constructor(limits: QueryLimits) {
     this.limits = limits;
@@ -161,10 +158,7 @@ export class QueryPool {
     const { directory } = this.limits;
     if (this.limits.isPrivate) privateDirectory(directory);
     else await mkdir(directory, { recursive: true, mode: 0o700 });
-    if (!this.#swept) {
-      this.#swept = true;
-      await sweep(directory);
-    }
+    await sweep(directory);
     const scratch = join(directory, `${process.pid}-${this.#next++}-${Date.now().toString(36)}`);
     await mkdir(scratch, { mode: 0o700 });
     return scratch;
@@ -176,13 +170,8 @@ async function sweep(directory: string): Promise<void> {
   for (const name of await readdir(directory)) {
     const owner = Number(/^(\d+)-/.exec(name)?.[1] ?? Number.NaN);
     if (Number.isNaN(owner)) continue;
-    const path = join(directory, name);
-    try {
-      const isOld = Date.now() - (await stat(path)).mtimeMs > leftoverAgeMs;
-      if (isOld || !isAlive(owner)) await rm(path, { recursive: true, force: true });
-    } catch {
-      // Somebody else removed it.
-    }
+    // Somebody else may remove it as well.
+    if (!isAlive(owner)) await rm(join(directory, name), { recursive: true, force: true }).catch(() => undefined);
   }
 }
 

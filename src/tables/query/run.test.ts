@@ -204,10 +204,10 @@ function bodyLength(message: Buffer): number {
 test('content that grows beyond its bounds when it is written anew is not queried', async () => {
   // Each of these bytes is no character: it becomes three. And each of the empty fields becomes two quotes.
   const noText = Buffer.concat([Buffer.alloc(100_000, 0x80), Buffer.from('\n')]);
-  const empty = `${';'.repeat(10_000)}\n`.repeat(10);
+  const empty = `${`${','.repeat(10_000)}\r\n`.repeat(10)}"\n`;
   for (const [content, input] of [
     [noText, json],
-    [empty, csv({ columnSeparator: ';', fieldQuote: "'" })],
+    [empty, csv({ recordSeparator: '\r\n', escapeCharacter: '\\' })],
   ] as const) {
     const sql = 'SELECT COUNT(*) FROM BlobStorage';
     const { faults, refused } = await query(sql, content, input, csv(), 250_000);
