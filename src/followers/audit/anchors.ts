@@ -77,11 +77,23 @@ export function trimFile(
   });
 }
 
+/** Whether the word of a file that was trimmed must still be there. */
+export function isWordKept(
+  anchors: ReadonlyMap<string, Anchor>,
+  { by, after }: NonNullable<FinishedFile['trimmed']>,
+): boolean {
+  const anchor = anchors.get(by);
+  return anchor === undefined || anchor.from.seq <= after + 1;
+}
+
 export function forgetFile(engine: Engine, { chain, file }: FinishedFile): Promise<void> {
   return engine.transact(async (txn) => txn.delete(finishedKey(chain, file)));
 }
 
-async function* rowsOf(view: View, start: string): AsyncGenerator<{ readonly name: string; readonly value: Uint8Array }> {
+async function* rowsOf(
+  view: View,
+  start: string,
+): AsyncGenerator<{ readonly name: string; readonly value: Uint8Array }> {
   let range = keys.settings(start);
   for (;;) {
     const items = await view.scan(range, { limit: pageMax });

@@ -6,8 +6,8 @@ import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '../../base/clock.ts';
 import { moveAnchor } from './anchors.ts';
-import type { AuditLog } from './audit-log.ts';
 import { Bench, recordOf } from './audit.testing.ts';
+import type { AuditLog } from './audit-log.ts';
 import { exportAudit } from './export.ts';
 import { type RetentionOptions, trimFiles } from './retention.ts';
 import { settleChains } from './settle.ts';
@@ -230,6 +230,9 @@ describe('an audit log', { timeout: 60_000 }, () => {
     const log = bench.log();
     assert.equal(await trimFiles(retentionOf(bench, log)), 0);
     rmSync(sparse);
+    let exported = 0;
+    for await (const _ of exportAudit(bench.root, { format: 'jsonl', fromMs: Date.now() - 60_000 })) exported++;
+    assert.equal(exported, 40);
     await log.close();
     assert.deepEqual((await bench.verify()).findings, []);
   });
@@ -266,7 +269,8 @@ describe('an audit log', { timeout: 60_000 }, () => {
     await log.close();
     const { findings } = await bench.verify();
     assert.ok(findings.length >= 1);
-    for (const { what } of findings) assert.match(what, /was deleted for its age or for room, and the log does not say/);
+    for (const { what } of findings)
+      assert.match(what, /was deleted for its age or for room, and the log does not say/);
   });
 
   test('that lost files by a moved anchor is found', async () => {
@@ -318,4 +322,5 @@ test('a word of the log is told only when it is on the disk', async () => {
   const never = log.noteOwn(word);
   await log.close();
   assert.equal(await never, undefined);
+  assert.equal(await log.noteOwn(word), undefined);
 });

@@ -54,6 +54,7 @@ export class AuditLog {
   #failing = false;
   #anchoredMs = 0;
   #stopping = false;
+  #isOver = false;
   #wake: (() => void) | undefined;
   #wakeAtStop: (() => void) | undefined;
 
@@ -90,6 +91,7 @@ export class AuditLog {
    * came behind; undefined if the log ends before.
    */
   noteOwn(record: OwnRecord): Promise<number | undefined> {
+    if (this.#isOver) return Promise.resolve(undefined);
     const after = this.#writer.seq;
     this.#push(ownRecord(record));
     const at = this.#pushed;
@@ -104,6 +106,7 @@ export class AuditLog {
     this.#wake?.();
     this.#wakeAtStop?.();
     await this.#ended;
+    this.#isOver = true;
     for (const { settle } of this.#own.splice(0)) settle(false);
   }
 

@@ -17,9 +17,10 @@ export interface ExportWanted {
 export async function* exportAudit(root: string, wanted: ExportWanted): AsyncGenerator<string> {
   if (wanted.format === 'csv') yield csvHead;
   for (const [chain, files] of (await listFiles(root)).chains) {
-    for (const file of files) {
-      // A record is written after its request came: a file that ended before has none.
-      if (wanted.fromMs !== undefined && file.modifiedMs < wanted.fromMs) continue;
+    for (const [at, file] of files.entries()) {
+      // A record is written after its request came: a file that was followed by another before then has none.
+      const next = files[at + 1];
+      if (wanted.fromMs !== undefined && next !== undefined && (await beganMs(next)) < wanted.fromMs) continue;
       yield* exportFile(chain, file, wanted);
     }
   }
@@ -27,6 +28,16 @@ export async function* exportAudit(root: string, wanted: ExportWanted): AsyncGen
 
 const csvColumns = ['Chain', 'Seq', ...auditColumns] as const;
 const csvHead = csvColumns.join(',');
+
+/** As its head says, and not the directory; NaN where it has none. */
+async function beganMs({ path }: ListedFile): Promise<number> {
+  try {
+    for await (const line of readLines(path)) return Date.parse(String(membersOf(line.bytes)?.TimeGenerated));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+  return Number.NaN;
+}
 
 async function* exportFile(chain: string, { path }: ListedFile, wanted: ExportWanted): AsyncGenerator<string> {
   try {

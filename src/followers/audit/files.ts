@@ -57,8 +57,6 @@ async function writeAll(handle: FileHandle, bytes: Buffer, position: number): Pr
 export interface ListedFile {
   readonly file: number;
   readonly path: string;
-  readonly bytes: number;
-  readonly modifiedMs: number;
 }
 
 export interface Listed {
@@ -83,7 +81,7 @@ export async function listFiles(root: string): Promise<Listed> {
       const matched = filePattern.exec(name);
       const found = matched && (await stat(path).catch(() => undefined));
       if (matched === null) foreign.push(path);
-      else if (found) files.push({ file: Number(matched[1]), path, bytes: found.size, modifiedMs: found.mtimeMs });
+      else if (found) files.push({ file: Number(matched[1]), path });
     }
     chains.set(chain, files);
   }

@@ -24,13 +24,19 @@ test('a record with any text in it is written as JSON.stringify writes it', () =
   const anything = Object.fromEntries(
     columns.map((column) => [
       column,
-      fc.oneof<fc.Arbitrary<string | number | undefined>[]>(fc.constant(undefined), numbers.has(column) ? number : fc.oneof(hostile, lone)),
+      fc.oneof<fc.Arbitrary<string | number | undefined>[]>(
+        fc.constant(undefined),
+        numbers.has(column) ? number : fc.oneof(hostile, lone),
+      ),
     ]),
   );
   fc.assert(
     fc.property(fc.record(anything), (fields) => {
       // In the order of the columns, with what is always there from a record as the server makes it.
-      const given = { ...recordOf('name'), ...Object.fromEntries(Object.entries(fields).filter(([, v]) => v !== undefined)) };
+      const given = {
+        ...recordOf('name'),
+        ...Object.fromEntries(Object.entries(fields).filter(([, v]) => v !== undefined)),
+      };
       const ordered: Record<string, unknown> = { Type: given.Type };
       for (const column of auditColumns) ordered[column] = (given as Record<string, unknown>)[column];
       const record = ordered as unknown as AuditRecord;

@@ -6,7 +6,15 @@ import { rmdir, unlink } from 'node:fs/promises';
 import type { Clock } from '../../base/clock.ts';
 import type { Engine } from '../../metadata/engine.ts';
 import { holdTask } from '../../namespace/tasks.ts';
-import { type Anchor, type FinishedFile, forgetFile, readAnchors, readFinished, trimFile } from './anchors.ts';
+import {
+  type Anchor,
+  type FinishedFile,
+  forgetFile,
+  isWordKept,
+  readAnchors,
+  readFinished,
+  trimFile,
+} from './anchors.ts';
 import { isSealed, parseLine } from './chain.ts';
 import { chainDirectory, filePath, readLines } from './files.ts';
 import type { OwnRecord } from './record.ts';
@@ -100,15 +108,6 @@ async function clearTrimmed(
   }
 }
 
-/** Whether the word of a file that was trimmed must still be there. */
-export function isWordKept(
-  anchors: ReadonlyMap<string, Anchor>,
-  { by, after }: NonNullable<FinishedFile['trimmed']>,
-): boolean {
-  const anchor = anchors.get(by);
-  return anchor === undefined || anchor.from.seq <= after + 1;
-}
-
 async function trim(
   { engine, clock, root, owner, note }: RetentionOptions,
   finished: FinishedFile,
@@ -120,7 +119,14 @@ async function trim(
   if (!(await isAsFinished(path, finished, from))) return 'changed';
   const TimeGenerated = new Date(clock.now()).toISOString();
   // The word first, then the anchor, then the file: a crash in between leaves a word or a file too many, and no hole.
-  const after = await note({ Type: 'AuditTrimmed', TimeGenerated, Chain: chain, File: file, LastSeq: seq, LastHash: hash });
+  const after = await note({
+    Type: 'AuditTrimmed',
+    TimeGenerated,
+    Chain: chain,
+    File: file,
+    LastSeq: seq,
+    LastHash: hash,
+  });
   if (after === undefined || !(await trimFile(engine, finished, { by: owner, after }))) return 'later';
   await unlinkIfThere(path);
   // A torn file may be left in it.

@@ -1,10 +1,9 @@
 // Finds what was removed from the audit log or changed in it: every hash, every file, every chain, against the anchors.
 import type { Engine } from '../../metadata/engine.ts';
-import { type Anchor, readAnchors, readFinished } from './anchors.ts';
+import { type Anchor, isWordKept, readAnchors, readFinished } from './anchors.ts';
 import { isSealed, membersOf, type ParsedLine, parseLine } from './chain.ts';
 import { type ListedFile, listFiles, readLines } from './files.ts';
 import type { Head } from './record.ts';
-import { isWordKept } from './retention.ts';
 
 export interface Finding {
   readonly chain?: string;
@@ -93,13 +92,18 @@ async function verifyTrims(
   // A word that was deleted while files were read is not missed.
   const now = await placesOf(engine);
   for (const { chain, file, seq, hash, trimmed } of finished) {
-    if (trimmed === undefined || !isWordKept(now.anchors, trimmed) || words.has(wordOf(chain, file, seq, hash))) continue;
+    if (trimmed === undefined || !isWordKept(now.anchors, trimmed) || words.has(wordOf(chain, file, seq, hash)))
+      continue;
     report({ chain, seq, what: `file ${file} was deleted for its age or for room, and the log does not say so` });
   }
   const ends = new Set(finished.filter(({ trimmed }) => trimmed).map((f) => wordOf(f.chain, f.file, f.seq, f.hash)));
   for (const { chain, from } of anchors.values()) {
     if (from.file === 1 || ends.has(wordOf(chain, from.file - 1, from.seq - 1, from.hash))) continue;
-    report({ chain, seq: from.seq - 1, what: `files before file ${from.file} are gone, which retention did not delete` });
+    report({
+      chain,
+      seq: from.seq - 1,
+      what: `files before file ${from.file} are gone, which retention did not delete`,
+    });
   }
 }
 

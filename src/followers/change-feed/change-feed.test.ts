@@ -260,13 +260,24 @@ test('an account that is deleted takes its feed along, and one of the same name 
 });
 
 /** Transactions that end in an error, before or behind their commit: to whoever waits, both look the same. */
-function unreliable(engine: Engine, failing: () => 'before' | 'behind' | undefined): Engine {
+function unreliable(
+  engine: Engine,
+  failing: () => 'before' | 'behind' | undefined,
+  isBroken: (key: Uint8Array) => boolean = () => false,
+): Engine {
   return {
     snapshot: <T>(work: (view: View) => T | Promise<T>) => engine.snapshot(work),
     transact: async <T>(work: (txn: Txn) => T | Promise<T>) => {
       const fails = failing();
       if (fails === 'before') throw new Error('cut off');
-      const done = await engine.transact(work);
+      const done = await engine.transact((txn) => {
+        const put = txn.put.bind(txn);
+        txn.put = (key, value) => {
+          if (key instanceof Uint8Array && isBroken(key)) throw new Error('broken');
+          put(key, value);
+        };
+        return work(txn);
+      });
       if (fails === 'behind') throw new Error('cut off');
       return done;
     },
@@ -279,10 +290,13 @@ for (const seed of [1, 2, 3, 4]) {
     await using held = await TestStore.open();
     const random = seededRandom(seed);
     await feedOn(held);
-    const options: ChangeFeedOptions = { fileBytesMax: 20_000 };
+    const broken = stateKey(account);
+    let asides = 0;
+    const options: ChangeFeedOptions = { fileBytesMax: 20_000, onSetAside: () => asides++ };
     const failing = () => (['before', 'behind', undefined, undefined, undefined] as const)[random.below(5)];
+    const isBroken = (key: Uint8Array): boolean => broken.equals(key) && random.below(6) === 0;
     const stores = [held.store, held.another()].map(
-      (store): Store => ({ ...store, engine: unreliable(held.engine, failing) }),
+      (store): Store => ({ ...store, engine: unreliable(held.engine, failing, isBroken) }),
     );
     const feeds = stores.map((store) => new ChangeFeed(store, options));
     const ids: string[] = [];
@@ -299,6 +313,8 @@ for (const seed of [1, 2, 3, 4]) {
     await round(held.store, new ChangeFeed(held.store, options));
     assert.deepEqual((await eventsIn(held)).map(idOf), ids);
     assert.ok(overtaken > 0, 'the two never met');
+    assert.ok(asides > 0, 'the account was never set aside');
+    assert.deepEqual(await held.engine.snapshot(readAside), []);
     const times = (await eventsIn(held)).map(({ eventTime }) => eventTime);
     assert.ok(times.length > 50);
     await isSound(held);
@@ -355,20 +371,8 @@ test('the id of a record is where the journal has it', () => {
 function broken(held: TestStore, of: string, isBroken: () => boolean): Store {
   const store = held.another();
   const bad = stateKey(of);
-  const engine: Engine = {
-    ...store.engine,
-    snapshot: (work) => held.engine.snapshot(work),
-    transact: (work) =>
-      held.engine.transact((txn) => {
-        const put = txn.put.bind(txn);
-        txn.put = (key, value) => {
-          if (isBroken() && key instanceof Uint8Array && bad.equals(key)) throw new Error('broken');
-          put(key, value);
-        };
-        return work(txn);
-      }),
-  };
-  return { ...store, engine };
+  const isBad = (key: Uint8Array): boolean => isBroken() && bad.equals(key);
+  return { ...store, engine: unreliable(held.engine, () => undefined, isBad) };
 }
 
 for (const how of ['writing', 'reading'] as const) {

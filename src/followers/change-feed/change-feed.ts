@@ -370,6 +370,7 @@ export class ChangeFeed implements Follower {
       if (!this.#retries.isDue(one.account, nowMs)) continue;
       try {
         await change(this.#store, (txn) => this.#close(txn, one, overMs));
+        this.#retries.done(one.account);
       } catch (error) {
         if (!isOfAccount(error)) throw error;
         this.#retries.failed(one.account, nowMs);

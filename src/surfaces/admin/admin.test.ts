@@ -20,6 +20,7 @@ let port: number;
 let token: string;
 let handle: ReturnType<typeof adminHandler>;
 let noted: AdminRequest[];
+let causes: string[];
 let failures: unknown[];
 let ready: boolean;
 
@@ -33,6 +34,7 @@ after(() => listener.drain(1000));
 beforeEach(async () => {
   ({ store, clock } = createManagementStore());
   noted = [];
+  causes = [];
   failures = [];
   ready = true;
   handle = adminHandler({
@@ -40,7 +42,10 @@ beforeEach(async () => {
     metrics: async () => 'some_metric 1\n',
     clock,
     verifyToken: (text) => verifyAdminToken(store, text),
-    run: (row, input, cause) => runRow({ store, cause, actionOf: async () => undefined }, row, input),
+    run: (row, input, cause) => {
+      causes.push(cause.by);
+      return runRow({ store, cause, actionOf: async () => undefined }, row, input);
+    },
     note: (line) => noted.push(line),
     failed: (error) => failures.push(error),
   });
@@ -360,6 +365,13 @@ describe('a request', () => {
     assert.doesNotMatch(text, /secret/);
     assert.equal(failures.length, 1);
   });
+});
+
+test('a change is made in the name of its token', async () => {
+  const authorization = `Bearer ${await newToken('night-shift')}`;
+  await send('PUT', '/v1/accounts/pictures', { authorization, body: {} });
+  await send('GET', '/v1/accounts');
+  assert.deepEqual(causes, ['admin night-shift', 'admin test']);
 });
 
 test('a connection goes on after an answer', async () => {

@@ -96,7 +96,8 @@ function readHeaders(lines: readonly string[], from: number): { headers: Record<
   for (; at < lines.length && lines[at] !== ''; at++) {
     const line = lines[at] as string;
     characters += line.length + 2;
-    if (characters > headCharactersMax || at - from >= headersMax) throw new Malformed('the head of a part is too large');
+    if (characters > headCharactersMax || at - from >= headersMax)
+      throw new Malformed('the head of a part is too large');
     const colon = line.indexOf(':');
     const name = line.slice(0, Math.max(colon, 0)).toLowerCase();
     const value = line.slice(colon + 1).trim();

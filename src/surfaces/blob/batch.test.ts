@@ -122,7 +122,8 @@ describe('the body of a batch', () => {
   });
 
   test('has parts whose heads are no larger than that of a request', () => {
-    const withHeaders = (headers: Request['headers']) => parseBatch(write([{ ...remove('a'), headers }]), boundary).kind;
+    const withHeaders = (headers: Request['headers']) =>
+      parseBatch(write([{ ...remove('a'), headers }]), boundary).kind;
     const many = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`x-ms-${i}`, 'x']));
     assert.equal(withHeaders({ 'user-agent': 'x'.repeat(60_000) }), 'ok');
     assert.equal(withHeaders({ 'user-agent': 'x'.repeat(70_000) }), 'malformed');

@@ -23,7 +23,12 @@ function world(limits: Partial<GateSettings>) {
     ...limits,
   };
   const gate = new Gate(settings, systemRandom, () => clock.nowMs);
-  const enter = (bytes = 0, moved = () => 0, principal = { kind: 'anonymous' } as Principal, signature?: string): Visit => {
+  const enter = (
+    bytes = 0,
+    moved = () => 0,
+    principal = { kind: 'anonymous' } as Principal,
+    signature?: string,
+  ): Visit => {
     const visit = gate.visit({ bytes, moved, isGone: () => false }, true);
     const visitor = { account: 'acc', settings: undefined, principal, signature, address: '192.0.2.1' };
     assert.equal(visit.enter(visitor), undefined);
