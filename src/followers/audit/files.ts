@@ -1,6 +1,6 @@
 // The files of the audit log: what they are called, how they are written, and how their lines are read.
 import { closeSync, fsyncSync, openSync } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, stat } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 export const chainPattern = /^[0-9a-f]{32}$/;
@@ -66,7 +66,7 @@ export interface Listed {
   readonly foreign: readonly string[];
 }
 
-/** What is there; a file that goes away meanwhile is left out. */
+/** What is there by name: times and sizes are whatever whoever may touch files likes. */
 export async function listFiles(root: string): Promise<Listed> {
   const chains = new Map<string, ListedFile[]>();
   const foreign: string[] = [];
@@ -79,9 +79,8 @@ export async function listFiles(root: string): Promise<Listed> {
     for (const name of (await namesIn(join(root, chain))).sort()) {
       const path = join(root, chain, name);
       const matched = filePattern.exec(name);
-      const found = matched && (await stat(path).catch(() => undefined));
       if (matched === null) foreign.push(path);
-      else if (found) files.push({ file: Number(matched[1]), path });
+      else files.push({ file: Number(matched[1]), path });
     }
     chains.set(chain, files);
   }

@@ -2,6 +2,7 @@
 import type { AuditRecord } from './record.ts';
 
 /** What may not stand in a string of JSON as it is, and halves of surrogate pairs, which JSON escapes. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
 const special = /["\\\u0000-\u001f\ud800-\udfff]/;
 
 const text = (value: string): string => (special.test(value) ? JSON.stringify(value) : `"${value}"`);
