@@ -30,6 +30,8 @@ const quickCases = new Set([
   'put-64k-c16',
   'get-8m-c16',
   'put-8m-c16',
+  'get-8m-c16-sealed',
+  'put-8m-c16-sealed',
   'mixed-4k-c16',
   'list-c1',
   'put-block-list-c1',
@@ -74,7 +76,11 @@ export interface Case {
   readonly kind: CaseKind;
   readonly sizeBytes: number;
   readonly connections: number;
+  /** In a container with an encryption scope: of Causeway alone, beside the plain case of that name. */
+  readonly sealed?: true;
 }
+
+export const sealedSuffix = '-sealed';
 
 export const pageSize = 5000;
 export const blocks = 1000;
@@ -105,13 +111,17 @@ function sized(kind: 'put' | 'get', connections: readonly number[]): Case[] {
     ['8m', 8 * MiB],
   ] as const;
   return sizes.flatMap(([label, sizeBytes]) =>
-    connections.map((count) => ({ name: `${kind}-${label}-c${count}`, kind, sizeBytes, connections: count })),
+    connections.flatMap((count): Case[] => {
+      const plain = { name: `${kind}-${label}-c${count}`, kind, sizeBytes, connections: count };
+      if (label !== '8m' || count !== 16) return [plain];
+      return [plain, { ...plain, name: `${plain.name}${sealedSuffix}`, sealed: true }];
+    }),
   );
 }
 
 /** The blobs that GETs of a size read. */
-export function preloaded(scale: Scale, sizeBytes: number): NameSet {
-  return { container: `get-${sizeBytes}`, first: 0, count: scale.blobs[sizeBytes] ?? 0, stride: 1 };
+export function preloaded(scale: Scale, sizeBytes: number, sealed = false): NameSet {
+  return { container: `get-${sizeBytes}${sealed ? sealedSuffix : ''}`, first: 0, count: scale.blobs[sizeBytes] ?? 0, stride: 1 };
 }
 
 /** Many names of little content, with room between them. */
@@ -175,6 +185,8 @@ export const aims: readonly Aim[] = [
   ...['list-c1', 'list-c4'].map((name) => aim(name, 'azurite', 20)),
 ];
 export const growthFactorMax = 1.5;
+/** What encryption leaves of the throughput. */
+export const sealedShareMin = 0.75;
 
 function aim(name: string, against: 'azurite' | 'bare', factor: number): Aim {
   return { case: name, against, factor };

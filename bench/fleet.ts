@@ -13,11 +13,12 @@ import {
   planOf,
   preloaded,
   type Scale,
+  sealedSuffix,
 } from './cases.ts';
 import type { NameSet } from './job.ts';
 import type { Load, Measurement } from './load.ts';
 import { alive } from './process-tree.ts';
-import { type Server, type ServerName, type StartOptions, settle, startServer } from './servers.ts';
+import { makeScope, type Server, type ServerName, type StartOptions, settle, startServer } from './servers.ts';
 
 export interface FleetOptions {
   readonly names: readonly ServerName[];
@@ -27,6 +28,8 @@ export interface FleetOptions {
   readonly environment?: Readonly<Record<string, string>>;
 }
 
+/** The encryption scope of containers whose names have the suffix. */
+const scope = 'bench';
 const settleMs = 10_000;
 const fillMs = 600_000;
 
@@ -37,6 +40,7 @@ export class Fleet {
   readonly #servers = new Map<ServerName, Server>();
   readonly #held = new Map<ServerName, number>();
   readonly #filled = new Set<string>();
+  #hasScope = false;
 
   constructor(options: FleetOptions, load: Load, scale: Scale) {
     this.#options = options;
@@ -86,12 +90,12 @@ export class Fleet {
   /** Loads what the case reads, the first time that it is needed. */
   async preload(name: ServerName, one: Case): Promise<void> {
     if (name === 'bare') return;
-    const key = `${name} ${one.kind === 'mixed' ? 'get' : one.kind} ${one.sizeBytes}`;
+    const key = `${name} ${one.kind === 'mixed' ? 'get' : one.kind} ${one.sizeBytes}${one.sealed ? sealedSuffix : ''}`;
     if (this.#filled.has(key)) return;
     if (one.kind === 'list') {
       await this.fillNames(name);
     } else if (one.kind === 'get' || one.kind === 'mixed') {
-      const names = preloaded(this.#scale, one.sizeBytes);
+      const names = preloaded(this.#scale, one.sizeBytes, one.sealed);
       await this.#fill(name, names, one.sizeBytes, fillMs);
     }
     this.#filled.add(key);
@@ -109,8 +113,8 @@ export class Fleet {
     await this.preload(name, one);
     const container = `${one.name}-r${round}`;
     const writes = one.kind !== 'get' && one.kind !== 'list';
-    if (writes) await this.#load.createContainer(server, container);
-    let names = one.kind === 'list' ? this.heldNames(name) : preloaded(this.#scale, one.sizeBytes);
+    if (writes) await this.#createContainer(server, container);
+    let names = one.kind === 'list' ? this.heldNames(name) : preloaded(this.#scale, one.sizeBytes, one.sealed);
     if (one.kind === 'delete') {
       const count =
         name === 'azurite' ? Math.min(azuriteDeleteNames, this.#scale.deleteNames) : this.#scale.deleteNames;
@@ -135,6 +139,15 @@ export class Fleet {
     return result;
   }
 
+  async #createContainer(server: Server, container: string): Promise<void> {
+    const isSealed = container.includes(sealedSuffix);
+    if (isSealed && !this.#hasScope) {
+      makeScope(this.startOptions(server.name), scope);
+      this.#hasScope = true;
+    }
+    await this.#load.createContainer(server, container, isSealed ? scope : undefined);
+  }
+
   async stop(name: ServerName): Promise<void> {
     const server = this.#servers.get(name);
     this.#servers.delete(name);
@@ -149,7 +162,7 @@ export class Fleet {
 
   async #fill(name: ServerName, names: NameSet, sizeBytes: number, timeMs: number): Promise<number> {
     const server = await this.turn(name);
-    await this.#load.createContainer(server, names.container);
+    await this.#createContainer(server, names.container);
     const result = expectRight(await this.#load.run(server, fillPlan(names, sizeBytes, 0, timeMs)));
     return Math.min(names.count, Math.floor(result.operations));
   }

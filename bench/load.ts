@@ -79,20 +79,28 @@ export class Load implements Disposable {
     }
   }
 
-  async createContainer(server: Server, container: string): Promise<void> {
-    await this.#container(server, container, 'PUT', [201, 409]);
+  /** With a scope, all that is written to the container is sealed. */
+  async createContainer(server: Server, container: string, scope?: string): Promise<void> {
+    const headers = scope === undefined ? {} : { 'x-ms-default-encryption-scope': scope };
+    await this.#container(server, container, 'PUT', [201, 409], headers);
   }
 
   async deleteContainer(server: Server, container: string): Promise<void> {
     await this.#container(server, container, 'DELETE', [202, 404]);
   }
 
-  async #container(server: Server, container: string, method: string, expected: readonly number[]): Promise<void> {
+  async #container(
+    server: Server,
+    container: string,
+    method: string,
+    expected: readonly number[],
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<void> {
     const target = { port: server.port, sas: this.#sas };
     const [, path] = head(target, method, `/${container}`, 'restype=container', '').toString('latin1').split(' ');
     const answer = await fetch(`http://127.0.0.1:${server.port}${path}`, {
       method,
-      headers: { 'x-ms-version': '2023-11-03' },
+      headers: { 'x-ms-version': '2023-11-03', ...headers },
       signal: AbortSignal.timeout(graceMs),
     });
     await answer.arrayBuffer();

@@ -52,6 +52,23 @@ test('an aim is met at its factor and missed below it', () => {
   assert.equal(aimOf(runOf(19_999, 2000))?.met, false);
 });
 
+test('encryption is judged by what it leaves of the throughput', () => {
+  const sealedOf = (perSecond: number) => {
+    const names = ['put-8m-c16', 'put-8m-c16-sealed'];
+    const cases = names.map((name, at) => ({
+      name,
+      sizeBytes: 8 << 20,
+      median: { causeway: measured(at === 0 ? 100 : perSecond) },
+      rounds: {},
+    }));
+    return { ...runOf(1, 1), cases };
+  };
+  const verdict = (perSecond: number) => judge(sealedOf(perSecond)).find((one) => one.aim.includes('encrypted'));
+  assert.equal(verdict(75)?.met, true);
+  assert.equal(verdict(74)?.met, false);
+  assert.match(markdown(sealedOf(80)), /\| put-8m-c16 \|.*\| 0\.80 \|/);
+});
+
 test('growth is judged by how much slower the larger container is', () => {
   const verdicts = judge(runOf(1, 1)).filter((one) => one.aim.startsWith('growth'));
   assert.deepEqual(

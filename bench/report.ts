@@ -1,5 +1,5 @@
 // Writes a run's figures as tables of ratios: which aims are met, and every case on every server.
-import { type Aim, aims, growthFactorMax } from './cases.ts';
+import { type Aim, aims, growthFactorMax, sealedShareMin, sealedSuffix } from './cases.ts';
 import type { DiskRate } from './disk.ts';
 import type { GrowthStage } from './growth.ts';
 import type { Measurement } from './load.ts';
@@ -48,6 +48,11 @@ export function judge(run: RunResult): Verdict[] {
     const measured = perSecond(ours) / perSecond(theirs);
     verdicts.push({ aim: aimText(aim), wanted: aim.factor, measured, met: measured >= aim.factor });
   }
+  for (const { plain, sealed } of sealedPairs(run)) {
+    const measured = perSecond(sealed) / perSecond(plain);
+    const aim = `${plain.name}, encrypted: share of the throughput without`;
+    verdicts.push({ aim, wanted: sealedShareMin, measured, met: measured >= sealedShareMin });
+  }
   const first = run.growth[0];
   for (const stage of run.growth.slice(1)) {
     for (const kind of ['put', 'get', 'list'] as const) {
@@ -57,6 +62,37 @@ export function judge(run: RunResult): Verdict[] {
     }
   }
   return verdicts;
+}
+
+interface SealedPair {
+  readonly plain: Measurement & { readonly name: string };
+  readonly sealed: Measurement;
+}
+
+/** Cases that ran with encryption and without, one after the other. */
+function sealedPairs(run: RunResult): SealedPair[] {
+  const pairs: SealedPair[] = [];
+  for (const one of run.cases) {
+    if (!one.name.endsWith(sealedSuffix)) continue;
+    const name = one.name.slice(0, -sealedSuffix.length);
+    const plain = run.cases.find((other) => other.name === name)?.median.causeway;
+    const sealed = one.median.causeway;
+    if (plain !== undefined && sealed !== undefined) pairs.push({ plain: { ...plain, name }, sealed });
+  }
+  return pairs;
+}
+
+function encryptionTable(pairs: readonly SealedPair[]): string {
+  const rate = (one: Measurement): number => one.bytes / 1000 / one.elapsedMs;
+  const rows = pairs.map(({ plain, sealed }) => [
+    plain.name,
+    `${count(rate(plain))} MB/s`,
+    `${count(rate(sealed))} MB/s`,
+    figure(perSecond(sealed) / perSecond(plain)),
+    cpuCell(plain.serverCpuMs, plain),
+    cpuCell(sealed.serverCpuMs, sealed),
+  ]);
+  return table(['Case', 'plain', 'in a scope', 'share', 'µs an operation, plain', 'in a scope'], rows);
 }
 
 export function markdown(run: RunResult): string {
@@ -117,6 +153,8 @@ export function markdown(run: RunResult): string {
       ),
     );
   }
+  const pairs = sealedPairs(run);
+  if (pairs.length > 0) sections.push('## Encryption', encryptionTable(pairs));
   if (run.disk.length > 0) sections.push('## Disk', diskText(run.disk, run.cases));
   if (Object.keys(run.restart).length > 0) sections.push('## Restart', restartTable(run));
   if (run.growth.length > 0) sections.push('## Growth', growthTable(run.growth));

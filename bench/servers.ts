@@ -4,6 +4,7 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { account } from './account-sas.ts';
 import { alive, cpuMs, processTree } from './process-tree.ts';
 
 export const ServerName = { causeway: 'causeway', azurite: 'azurite', bare: 'bare' } as const;
@@ -82,6 +83,14 @@ export async function startServer(name: ServerName, options: StartOptions): Prom
       return launch(name, node, [program, String(workers)], options, /ready http:\/\/[^\s]*?:(\d+)/);
     }
   }
+}
+
+/** Makes an encryption scope with a key of the server's own, for all that its containers say is to be sealed. */
+export function makeScope({ folder }: StartOptions, scope: string): void {
+  const program = join(projectRoot, 'bin', 'causeway');
+  const create = ['scope', 'create', account, scope, '--local', '--data', folder];
+  const outcome = spawnSync(program, create, { encoding: 'utf8', timeout: 60_000 });
+  if (outcome.status !== 0) throw new Error(`no encryption scope could be made: ${outcome.stderr}`);
 }
 
 /** Waits until a server has nothing left to do from an earlier case; gives up quietly, since noise hits all rounds. */

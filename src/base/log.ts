@@ -70,12 +70,32 @@ function face(logger: pino.Logger, lines: LineBuffer, requestLog: boolean): Logg
     warn: at('warn'),
     error: at('error'),
     fatal: at('fatal'),
-    request: requestLog ? (line) => logger.info(line, 'request') : () => {},
+    request: requestLog && logger.isLevelEnabled('info') ? requestWriter(logger, lines) : () => {},
     child: (fields) => face(logger.child(fields), lines, requestLog),
     get dropped() {
       return lines.dropped;
     },
     close: (timeoutMs = closeTimeoutMs) => lines.close(timeoutMs),
+  };
+}
+
+/** What a client cannot have put a secret or a quotation mark into. */
+const plainName = /^[A-Za-z0-9$-]*$/;
+
+/** The line of a request as the logger would write it, at a fraction of its time: there is one for every request. */
+function requestWriter(logger: pino.Logger, lines: LineBuffer): (line: RequestLine) => void {
+  // The fields of every line, as they were made into JSON once: `,"name":value` for each.
+  const common = (logger as unknown as Record<symbol, string>)[pino.symbols.chindingsSym] ?? '';
+  return ({ requestId, account, operation, status, bytesIn, bytesOut, durationMs, errorCode, clientRequestId }) => {
+    let json = `{"level":"info","time":${Date.now()}${common},"requestId":"${requestId}"`;
+    const isPlain = clientRequestId === undefined && (account === undefined || plainName.test(account));
+    if (account !== undefined) json += isPlain ? `,"account":"${account}"` : `,"account":${JSON.stringify(account)}`;
+    json += `,"operation":"${operation}","status":${status},"bytesIn":${bytesIn},"bytesOut":${bytesOut}`;
+    json += `,"durationMs":${Math.round(durationMs * 1000) / 1000}`;
+    if (errorCode !== undefined) json += `,"errorCode":"${errorCode}"`;
+    if (clientRequestId !== undefined) json += `,"clientRequestId":${JSON.stringify(clientRequestId)}`;
+    json += ',"msg":"request"}\n';
+    lines.write(isPlain ? json : withoutSecrets(json));
   };
 }
 

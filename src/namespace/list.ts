@@ -199,17 +199,20 @@ async function walk(view: View, root: Buffer, query: ListQuery, from: string, li
   while (names.length < limit) {
     const level = stack.at(-1);
     if (level === undefined) return { names, ended: true };
-    const taken = await take(view, level, limit - names.length);
-    if (taken === undefined) {
-      stack.pop();
-      continue;
-    }
-    const { row } = taken;
-    if (taken.isPast) {
-      const listed = await pastListed(view, level, row, query.past as PastShown);
+    const { current } = level;
+    // Most rows were read ahead, and are not waited for: a page has thousands.
+    const row = current.rows[current.next] ?? (await readAhead(view, current, limit - names.length));
+    const old = level.past && (await pastBefore(view, level.past, row, limit - names.length));
+    if (old !== undefined) {
+      const listed = await pastListed(view, level, old, query.past as PastShown);
       for (const one of listed) names.push(one);
       continue;
     }
+    if (row === undefined) {
+      stack.pop();
+      continue;
+    }
+    current.next++;
     const name = keys.entryNameOf(row.key);
     if (!name.endsWith('/')) {
       if (query.past?.alone === true) continue;
@@ -221,27 +224,16 @@ async function walk(view: View, root: Buffer, query: ListQuery, from: string, li
     if (!rollsDirectories || path.length <= query.prefix.length) stack.push(levelOf(directory, path, query));
     else if (await holdsEntry(view, directory, query.past !== undefined)) names.push({ kind: 'prefix', name: path });
   }
-  return { names: names.slice(0, limit), ended: false };
+  return { names: names.length > limit ? names.slice(0, limit) : names, ended: false };
 }
 
-/** The next row of a level: states of the past stand before the current one of their name. */
-async function take(
-  view: View,
-  level: Level,
-  wanted: number,
-): Promise<{ readonly row: Item; readonly isPast: boolean } | undefined> {
-  const { current, past } = level;
-  const row = current.rows[current.next] ?? (await readAhead(view, current, wanted));
-  if (past !== undefined) {
-    const old = past.rows[past.next] ?? (await readAhead(view, past, wanted));
-    if (old !== undefined && (row === undefined || Buffer.compare(pastName(old), currentName(row)) <= 0)) {
-      past.next++;
-      return { row: old, isPast: true };
-    }
-  }
-  if (row === undefined) return undefined;
-  current.next++;
-  return { row, isPast: false };
+/** The next state of the past, if its turn is before the current state `row`: they stand before that of their name. */
+async function pastBefore(view: View, past: Stream, row: Item | undefined, wanted: number): Promise<Item | undefined> {
+  const old = past.rows[past.next] ?? (await readAhead(view, past, wanted));
+  if (old === undefined) return undefined;
+  if (row !== undefined && Buffer.compare(pastName(old), currentName(row)) > 0) return undefined;
+  past.next++;
+  return old;
 }
 
 function currentName({ key }: Item): Uint8Array {

@@ -129,7 +129,11 @@ class Survey {
       } else if (byte === separator) {
         fields++;
         state = place.fieldStart;
-      } else if (byte === quote) state = state === place.fieldStart ? place.quoted : place.plain;
+      } else if (byte === quote) {
+        // Behind blanks the engine takes it for the beginning of quotes.
+        if (state !== place.fieldStart) this.isIrregular = true;
+        state = place.quoted;
+      }
       isReturn = byte === carriageReturn;
       at++;
       // A return that no line feed follows is data here, and an end of the line to the engine.
