@@ -121,7 +121,12 @@ function sized(kind: 'put' | 'get', connections: readonly number[]): Case[] {
 
 /** The blobs that GETs of a size read. */
 export function preloaded(scale: Scale, sizeBytes: number, sealed = false): NameSet {
-  return { container: `get-${sizeBytes}${sealed ? sealedSuffix : ''}`, first: 0, count: scale.blobs[sizeBytes] ?? 0, stride: 1 };
+  return {
+    container: `get-${sizeBytes}${sealed ? sealedSuffix : ''}`,
+    first: 0,
+    count: scale.blobs[sizeBytes] ?? 0,
+    stride: 1,
+  };
 }
 
 /** Many names of little content, with room between them. */
