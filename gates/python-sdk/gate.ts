@@ -2,17 +2,17 @@
 
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describeStage, type EntraStage, startEntra } from '../entra.ts';
-import type { Gate, GateContext, GateRow } from '../gate.ts';
+import { startEntra } from '../entra.ts';
+import type { Gate, GateContext } from '../gate.ts';
 import { pythonVenv } from '../install.ts';
-import { type Managed, makeAccounts, stagesOf } from '../manage.ts';
+import { makeAccounts } from '../manage.ts';
+import { runPrintedChecks } from '../printed-checks.ts';
 import { runProcess } from '../process.ts';
-import { type Recorder, recorder, withoutSecrets } from '../recorder.ts';
+import { recorder } from '../recorder.ts';
 
 const version = '12.31.1';
 const identityVersion = '1.27.0';
 const extensionsVersion = '0.1.0';
-const checksTimeoutMs = 600_000;
 
 export const gate: Gate = {
   name: 'python-sdk',
@@ -30,7 +30,17 @@ export const gate: Gate = {
     const entra = await startEntra(context);
     try {
       await Promise.all([
-        runChecks(context, python, checks, managed, entra),
+        runPrintedChecks(
+          context,
+          checks,
+          { managed, entra },
+          {
+            what: 'script',
+            command: python,
+            args: [join(import.meta.dirname, 'checks.py')],
+            env: { REQUESTS_CA_BUNDLE: entra.caPath, PYTHONDONTWRITEBYTECODE: '1' },
+          },
+        ),
         checks.check(
           'throttled: 100 uploads at once get through 20 requests a second',
           () => throttled(context, python),
@@ -43,39 +53,6 @@ export const gate: Gate = {
     return checks.rows;
   },
 };
-
-/** One row a line comes from the script; that it ended well is a check of its own. */
-async function runChecks(
-  context: GateContext,
-  python: string,
-  checks: Recorder,
-  managed: Managed | undefined,
-  entra: EntraStage,
-): Promise<void> {
-  const { account, key, blob } = context.server;
-  const env = {
-    GATE_BLOB: blob,
-    GATE_ACCOUNT: account,
-    GATE_KEY: key,
-    GATE_WORK: context.workDir,
-    GATE_STAGES: JSON.stringify(stagesOf(managed, entra)),
-    GATE_ENTRA: describeStage(entra, await entra.strangerToken()),
-    REQUESTS_CA_BUNDLE: entra.caPath,
-    PYTHONDONTWRITEBYTECODE: '1',
-  };
-  const ran = await runProcess(python, [join(import.meta.dirname, 'checks.py')], { env, timeoutMs: checksTimeoutMs });
-  for (const line of ran.stdout.split('\n')) if (line.startsWith('{')) checks.add(rowOf(line));
-  await checks.check('the script ran to its end', async () => {
-    if (ran.timedOut) throw new Error(`no end after ${checksTimeoutMs} ms`);
-    if (ran.code !== 0) throw new Error(`ended with ${ran.code ?? ran.signal}: ${ran.stderr.slice(-500)}`);
-  });
-}
-
-function rowOf(line: string): GateRow {
-  const row = JSON.parse(line) as GateRow;
-  if (row.detail === undefined) return row;
-  return { ...row, detail: withoutSecrets(row.detail).replaceAll(/\s+/g, ' ').slice(0, 600) };
-}
 
 /** Against a server of its own that lets in 20 requests a second. */
 async function throttled(context: GateContext, python: string): Promise<string> {

@@ -1,5 +1,7 @@
 // Time as something that is passed in, so that a simulation can own it.
 
+export const dayMs = 24 * 60 * 60 * 1000;
+
 export interface Clock {
   /** Milliseconds since 1970-01-01 UTC. */
   now(): number;

@@ -1,15 +1,16 @@
 // Every setting of the server: its default, its bounds, and how the config file and the command line set it.
+
 import { readFileSync } from 'node:fs';
 import { BlockList, isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
+import { dayMs } from './clock.ts';
 
 const kibibyte = 1024;
 const mebibyte = 1024 * kibibyte;
 const gibibyte = 1024 * mebibyte;
-const dayMs = 24 * 60 * 60 * 1000;
 /** The longest delay that a timer takes. */
 const timerMsMax = 2 ** 31 - 1;
 

@@ -1,4 +1,5 @@
 // Everything that a store does behind its requests: each task in a loop of its own, done by one worker at a time.
+import { dayMs } from '../base/clock.ts';
 import { unreachable } from '../base/unreachable.ts';
 import { purgeContainer } from './containers.ts';
 import { type DueWork, doDue } from './due.ts';
@@ -45,8 +46,6 @@ export interface BackgroundDurations {
 }
 
 const minuteMs = 60_000;
-const dayMs = 24 * 60 * minuteMs;
-
 export const backgroundDurations: BackgroundDurations = {
   graceMs: minuteMs,
   uploadAgeMs: 7 * dayMs,

@@ -1,4 +1,5 @@
 // Containers: create, delete, list, properties, metadata, access policies, lease.
+import { dayMs } from '../base/clock.ts';
 import { CounterLimitError, type Txn, type View } from '../metadata/engine.ts';
 import { after, keys } from '../metadata/keys.ts';
 import { putDue } from './due.ts';
@@ -102,8 +103,6 @@ export function deleteContainer(store: Store, command: ContainerAccess): Promise
     return { kind: 'ok', record };
   });
 }
-
-const dayMs = 24 * 3_600_000;
 
 function keepDeleted(store: Store, txn: Txn, name: ContainerName, record: ContainerRecord, days: number): void {
   const deletedMs = store.clock.now();

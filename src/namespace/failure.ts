@@ -26,7 +26,6 @@ export type Failure =
   | { readonly kind: 'body-too-large' }
   | { readonly kind: 'md5-mismatch'; readonly given: Uint8Array; readonly computed: Uint8Array }
   | { readonly kind: 'crc64-mismatch'; readonly given: bigint; readonly computed: bigint }
-  | { readonly kind: 'no-pending-copy' }
   | { readonly kind: 'source-range' }
   | { readonly kind: 'no-space' }
   | { readonly kind: 'blob-type' }
@@ -34,7 +33,6 @@ export type Failure =
   | { readonly kind: 'current-version' }
   | { readonly kind: 'archived' }
   | { readonly kind: 'rehydrating' }
-  | { readonly kind: 'tier-not-set' }
   | { readonly kind: 'immutable-by-policy' }
   | { readonly kind: 'immutable-by-hold' }
   | { readonly kind: 'container-protected' }

@@ -1,5 +1,6 @@
 // What may not change: time-based retention and legal holds, on a container and on a version. Nobody gets round it: every
 // change and every removal of an entry, by whatever surface or task, asks here within its transaction.
+import { dayMs } from '../base/clock.ts';
 import type { Failure } from './failure.ts';
 import type { ContainerRecord, EntryRecord } from './records.ts';
 
@@ -16,8 +17,6 @@ type Verdict =
 const ok = { kind: 'ok' } as const;
 const byPolicy = { kind: 'immutable-by-policy' } as const;
 const byHold = { kind: 'immutable-by-hold' } as const;
-
-const dayMs = 24 * 3_600_000;
 
 /** `keepsVersions`: an overwrite, a change of metadata or a delete leaves what stood behind as a version. */
 export function checkTouch(

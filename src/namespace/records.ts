@@ -65,7 +65,7 @@ export interface RoleAssignmentRecord {
   readonly role: string;
   /** Absent: the whole account. */
   readonly container?: string;
-  /** Names of blobs below the container that begin so. */
+  /** A path below the container: what is at it and below, by whole parts of names. */
   readonly prefix?: string;
   /** An attribute condition (ABAC, version 2.0), as it was given. */
   readonly condition?: string;

@@ -1,4 +1,5 @@
 // Point-in-time restore of a container: every name gets the state that it had at a time, by versions that were kept.
+import { dayMs } from '../base/clock.ts';
 import { parseTicks, ticksAMs } from '../codec/ticks.ts';
 import { decodeCounter, type Txn } from '../metadata/engine.ts';
 import { keys } from '../metadata/keys.ts';
@@ -48,7 +49,6 @@ export interface RestoreStatus {
   readonly refused: number;
 }
 
-const dayMs = 24 * 3_600_000;
 const statesAStep = 64;
 
 /** Begins a restore, which the background carries out; new versions are made, and none is lost. */

@@ -1,4 +1,5 @@
 // The settings of an account as its changes see them: read in their own transactions, decoded once as long as they stand.
+import { dayMs } from '../base/clock.ts';
 import type { View } from '../metadata/engine.ts';
 import { keys } from '../metadata/keys.ts';
 import { type AccountRecord, type AccountSettings, decodeRecord, type EntryRecord } from './records.ts';
@@ -19,8 +20,6 @@ export async function readSettings(view: View, account: string): Promise<Account
   decoded.set(account, { bytes, settings });
   return settings;
 }
-
-const dayMs = 24 * 3_600_000;
 
 /** Until when a blob that is deleted now is kept; undefined: not at all. */
 export function purgeTime(settings: AccountSettings, nowMs: number): number | undefined {

@@ -1,4 +1,5 @@
 // The past of an entry: snapshots, versions and what was deleted softly. Taking, deleting, undeleting, and purging them.
+import { dayMs } from '../base/clock.ts';
 import { formatTicks, parseTicks } from '../codec/ticks.ts';
 import type { Txn, View } from '../metadata/engine.ts';
 import { keys } from '../metadata/keys.ts';
@@ -231,8 +232,6 @@ export function undeleteEntry(store: Store, command: EntryChange): Promise<Entry
     return { kind: 'ok', entry };
   });
 }
-
-const dayMs = 24 * 3_600_000;
 
 /** The work of a `purge-past` row: what was deleted softly goes when its days are over, and nothing holds it. */
 export async function purgePast(

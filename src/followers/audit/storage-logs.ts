@@ -1,4 +1,5 @@
 // Storage Analytics logs: for an account that asks for them, its requests as lines of the blobs of `$logs`.
+import { dayMs } from '../../base/clock.ts';
 import { createContainer } from '../../namespace/containers.ts';
 import { putEntry } from '../../namespace/entries.ts';
 import { listEntries } from '../../namespace/list.ts';
@@ -31,7 +32,6 @@ const knownMs = 30_000;
 const blobBytesMax = 4 * 1024 * 1024;
 const pendingBytesMax = 32 * 1024 * 1024;
 const numberMax = 999_999;
-const dayMs = 24 * 60 * 60 * 1000;
 const expiryPauseMs = 60 * 60 * 1000;
 
 interface Known {

@@ -1,5 +1,7 @@
 // Commands on the credentials of the admin API itself.
+
 import { z } from 'zod';
+import { dayMs } from '../../base/clock.ts';
 import {
   type AdminTokenRecord,
   adminTokenName,
@@ -9,8 +11,6 @@ import {
   revokeAdminToken,
 } from '../../namespace/admin-tokens.ts';
 import { command, done, isoTime, type ManagementCommand, made, refusalOf, refuse, wholeField } from './command.ts';
-
-const dayMs = 24 * 60 * 60 * 1000;
 
 const nameField = z
   .string('must be the name of a token')

@@ -1,5 +1,6 @@
 // Get Blob and Get Blob Properties: the headers of an entry, and its bytes or a range of them.
 import { createHash } from 'node:crypto';
+import { dayMs } from '../../base/clock.ts';
 import { assert } from '../../base/unreachable.ts';
 import { crc64, crc64ToBase64 } from '../../codec/crc64.ts';
 import { formatHttpDate } from '../../codec/http-date.ts';
@@ -169,12 +170,10 @@ async function gather(
 }
 
 /** One in 24 hours is noted ("Access time tracking"), behind the answer; one that fails is noted by the next read. */
-const accessNotedMs = 24 * 3_600_000;
-
 export function noteAccess(call: BlobCall, { lastAccessMs = 0, past }: EntryRecord): void {
   const { nowMs, store, target } = call;
   if (call.accountSettings.lastAccessTracking !== true || past !== undefined) return;
-  if (nowMs - lastAccessMs < accessNotedMs) return;
+  if (nowMs - lastAccessMs < dayMs) return;
   const name = { account: target.account, container: target.container, name: target.blob };
   const cause = { by: 'last-access', requestId: call.requestId };
   const options = { touches: false, touch: undefined, operation: 'entry-leased', ignoresLease: true } as const;

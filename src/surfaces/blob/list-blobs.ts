@@ -1,4 +1,5 @@
 // List Blobs, flat and by hierarchy. A page is 5,000 blobs: each is one short-lived string, written into the answer's bytes.
+import { dayMs } from '../../base/clock.ts';
 import { formatHttpDate } from '../../codec/http-date.ts';
 import { escapeXml, xmlDeclaration, xmlElement, xmlNameElement } from '../../codec/xml-write.ts';
 import { leaseState } from '../../namespace/leases.ts';
@@ -9,7 +10,7 @@ import type { ContainerCall } from './call.ts';
 import { containerError, containerName } from './container-access.ts';
 import { archiveStatus, blobTypes, leaseDuration } from './headers-out.ts';
 import { decodeMarker, encodeMarker, includes, pageLimit, queryError } from './list-parameters.ts';
-import { metadataXml } from './metadata-xml.ts';
+import { metadataXml, tagsXml } from './metadata-xml.ts';
 import { one } from './request.ts';
 import { serviceEndpoint } from './service-endpoint.ts';
 import { TextBytes } from './text-bytes.ts';
@@ -235,8 +236,6 @@ function timeXml({ past, version }: EntryRecord, versionsOnly: boolean): string 
   return past.kind === 'version' ? `${deleted}<VersionId>${past.time}</VersionId>` : deleted;
 }
 
-const dayMs = 24 * 3_600_000;
-
 /** What few blobs have. */
 function stateXml(record: EntryRecord, shown: Shown): string {
   const { past, immutability, rehydration } = record;
@@ -258,10 +257,4 @@ function stateXml(record: EntryRecord, shown: Shown): string {
     out += `<LastAccessTime>${formatHttpDate(record.lastAccessMs)}</LastAccessTime>`;
   }
   return out;
-}
-
-function tagsXml(tags: Readonly<Record<string, string>>): string {
-  let out = '';
-  for (const key in tags) out += `<Tag>${xmlElement('Key', key)}${xmlElement('Value', tags[key])}</Tag>`;
-  return `<Tags><TagSet>${out}</TagSet></Tags>`;
 }

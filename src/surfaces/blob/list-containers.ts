@@ -1,4 +1,5 @@
 // List Containers.
+import { dayMs } from '../../base/clock.ts';
 import { formatHttpDate } from '../../codec/http-date.ts';
 import { escapeXml, xmlDeclaration, xmlElement } from '../../codec/xml-write.ts';
 import { listContainers as list } from '../../namespace/containers.ts';
@@ -15,8 +16,6 @@ import { serviceEndpoint } from './service-endpoint.ts';
 const includable: ReadonlySet<string> = new Set(['metadata', 'deleted', 'system']);
 /** Shown only to those who ask for them. */
 const systemContainers: ReadonlySet<string> = new Set(['$logs', '$blobchangefeed']);
-
-const dayMs = 24 * 3_600_000;
 
 export async function listContainers(call: Call): Promise<Answer> {
   const { query, target } = call;

@@ -11,6 +11,7 @@ import type { BlobCall, Call } from './call.ts';
 import { BlobError, failureError } from './errors.ts';
 import { conditions, tagSet } from './headers-in.ts';
 import { includes, pageLimit, queryError } from './list-parameters.ts';
+import { tagsXml } from './metadata-xml.ts';
 import { one, type ParsedRequest } from './request.ts';
 import { serviceEndpoint } from './service-endpoint.ts';
 import { checkSums } from './upload-body.ts';
@@ -78,13 +79,6 @@ export function readTags(body: Uint8Array): Record<string, string> {
   const tags = tagSet(pairs);
   if (tags === undefined) throw new BlobError('InvalidTags');
   return tags;
-}
-
-function tagsXml(tags: Readonly<Record<string, string>>): string {
-  const rows = Object.entries(tags).map(
-    ([key, value]) => `<Tag>${xmlElement('Key', key)}${xmlElement('Value', value)}</Tag>`,
-  );
-  return rows.length === 0 ? '<Tags><TagSet /></Tags>' : `<Tags><TagSet>${rows.join('')}</TagSet></Tags>`;
 }
 
 /** Of an account, or of one container. */
