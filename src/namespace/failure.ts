@@ -8,7 +8,7 @@ export type Failure =
   | { readonly kind: 'entry-not-found' }
   | { readonly kind: 'entry-exists' }
   | { readonly kind: 'condition-not-met' }
-  | { readonly kind: 'not-modified'; readonly etag: string; readonly modifiedMs: number }
+  | { readonly kind: 'not-modified' }
   | { readonly kind: 'overwrite-forbidden' }
   | { readonly kind: 'lease-id-missing' }
   | { readonly kind: 'lease-mismatch'; readonly operation: 'entry' | 'container' | 'lease' }

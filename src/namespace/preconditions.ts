@@ -24,6 +24,7 @@ type Verdict =
 
 const ok = { kind: 'ok' } as const;
 const notMet = { kind: 'condition-not-met' } as const;
+const unchanged = { kind: 'not-modified' } as const;
 
 function etagMatches(condition: string, etag: string): boolean {
   return condition === '*' || condition === etag;
@@ -40,7 +41,6 @@ export function checkRead(conditions: Conditions, existing: Stamped): Verdict {
   if (ifMatch !== undefined) {
     if (!etagMatches(ifMatch, existing.etag)) return notMet;
   } else if (ifUnmodifiedSinceMs !== undefined && modifiedAfter(existing, ifUnmodifiedSinceMs)) return notMet;
-  const unchanged = { kind: 'not-modified', etag: existing.etag, modifiedMs: existing.modifiedMs } as const;
   if (ifNoneMatch !== undefined) {
     if (etagMatches(ifNoneMatch, existing.etag)) return unchanged;
   } else if (ifModifiedSinceMs !== undefined && !modifiedAfter(existing, ifModifiedSinceMs)) return unchanged;

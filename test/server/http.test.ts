@@ -36,6 +36,41 @@ async function missing(name: string): Promise<void> {
   assert.ok(!list.body.toString().includes(`<Name>${name}</Name>`), `${name} is listed`);
 }
 
+test('an error of HEAD has the reason of its code, and no header of a body that does not come', async () => {
+  assert.equal((await server.put('/box/there', Buffer.from('x'))).status, 201);
+  const cases = [
+    ['/box/absent', {}, '404 The specified blob does not exist.', 'BlobNotFound'],
+    [
+      '/box/there',
+      { 'if-match': '"0x1"' },
+      '412 The condition specified using HTTP conditional header(s) is not met.',
+      'ConditionNotMet',
+    ],
+    [
+      '/box/there',
+      { 'if-modified-since': 'yesterday' },
+      '400 The value for one of the HTTP headers is not in the correct format.',
+      'InvalidHeaderValue',
+    ],
+    ['/nowhere?restype=container', {}, '404 The specified container does not exist.', 'ContainerNotFound'],
+  ] as const;
+  const connection = await server.connection();
+  const head = async (path: string, headers: Record<string, string>, query = ''): Promise<string> => {
+    const from = connection.received.length;
+    connection.socket.write(headOf(server, { method: 'HEAD', path, headers, query }, 0));
+    await eventually(() => connection.received.endsWith('\r\n\r\n') && connection.received.length > from, path);
+    return connection.received.slice(from);
+  };
+  for (const [target, headers, status, code] of cases) {
+    const [path, query] = target.split('?') as [string, string?];
+    const answer = await head(path, headers, query);
+    assert.equal(answer.split('\r\n', 1)[0], `HTTP/1.1 ${status}`);
+    assert.match(answer, new RegExp(`\r\nx-ms-error-code: ${code}\r\n`));
+    assert.doesNotMatch(answer, /^(content-type|content-length|transfer-encoding):/im);
+  }
+  assert.match(await head('/box/there', {}), /^HTTP\/1\.1 200 OK\r\n[\s\S]*\r\ncontent-length: 1\r\n/i);
+});
+
 test('an upload that goes on slowly, for longer than the stall timeout, completes', async () => {
   const content = contentOf(1, 150_000);
   const sent = server.begin({ method: 'PUT', path: '/box/slow', headers: blob }, content.length);

@@ -121,7 +121,8 @@ export function formatBatch(answered: readonly AnsweredPart[], boundary: string)
   for (const { contentId, answer } of answered) {
     out += `--${boundary}\r\nContent-Type: application/http\r\n`;
     if (contentId !== undefined) out += `Content-ID: ${contentId}\r\n`;
-    out += `\r\nHTTP/1.1 ${answer.status} ${STATUS_CODES[answer.status] ?? 'Unknown'}\r\n`;
+    const { status, reason = STATUS_CODES[status] ?? 'Unknown' } = answer;
+    out += `\r\nHTTP/1.1 ${status} ${reason}\r\n`;
     for (const name in answer.headers) {
       const value = answer.headers[name];
       if (value !== undefined && name.toLowerCase() !== 'content-length') out += `${name}: ${value}\r\n`;

@@ -273,7 +273,8 @@ describe('conditions', () => {
         const read = (headers: Record<string, string>): WholeRequest => ({ method, url: at('docs/a'), headers });
         const unchanged = await refused(client, read({ 'if-none-match': etag }), 304, 'ConditionNotMet');
         assert.equal(unchanged.text, '');
-        assert.equal(unchanged.headers.ETag, etag);
+        // As recorded of the service, which tells nothing but the code.
+        assert.equal(unchanged.headers.ETag, undefined);
         await refused(client, read({ 'if-match': '"0x1"' }), 412, 'ConditionNotMet');
         await refused(client, read({ 'if-none-match': '*' }), 400, 'UnsatisfiableCondition');
         await refused(client, read({ 'if-modified-since': 'yesterday' }), 400, 'InvalidHeaderValue');

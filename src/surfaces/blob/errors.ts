@@ -336,11 +336,13 @@ function detailsOf(failure: Failure): Readonly<Record<string, string>> {
 }
 
 /** A conditional read that found nothing new is answered without a body. */
-export function notModified(failure: Extract<Failure, { kind: 'not-modified' }>, modified: string): Answer {
-  return {
-    status: 304,
-    headers: { ETag: `"${failure.etag}"`, 'Last-Modified': modified, 'x-ms-error-code': 'ConditionNotMet' },
-  };
+export function notModified(): Answer {
+  return { status: 304, reason: codes.ConditionNotMet[1], headers: { 'x-ms-error-code': 'ConditionNotMet' } };
+}
+
+/** A status line names no more than the first line of a message, and no character that might end it. */
+function reasonOf({ message }: BlobError): string {
+  return (message.split('\n', 1)[0] as string).replace(/[^\x20-\x7e]/g, '?');
 }
 
 export function errorAnswer(error: BlobError, requestId: string, nowMs: number): Answer {
@@ -350,6 +352,7 @@ export function errorAnswer(error: BlobError, requestId: string, nowMs: number):
   const body = `${xmlDeclaration}<Error><Code>${error.errorCode}</Code><Message>${escapeXml(message)}</Message>${details.join('')}</Error>`;
   return {
     status,
+    reason: reasonOf(error),
     headers: {
       'Content-Type': 'application/xml',
       ...(status === 503 && { 'Retry-After': 1 }),

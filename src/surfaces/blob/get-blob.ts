@@ -131,7 +131,7 @@ export async function openBlob(call: BlobCall): Promise<OpenedBlob> {
   if (outcome.kind === 'not-modified') {
     // A read only if there is nothing to read: no answer could ever meet it.
     if (headers['if-none-match']?.trim() === '*') throw new BlobError('UnsatisfiableCondition');
-    return { kind: 'answer', answer: notModified(outcome, formatHttpDate(outcome.modifiedMs)) };
+    return { kind: 'answer', answer: notModified() };
   }
   if (outcome.kind !== 'ok') throw failureError(outcome);
   const { entry } = outcome;

@@ -1,6 +1,5 @@
 // Get Page Ranges: which pages of a page blob were written, or, against a snapshot, which changed since.
 
-import { formatHttpDate } from '../../codec/http-date.ts';
 import { requestedRange } from '../../codec/http-range.ts';
 import { formatTicks, parseTicks } from '../../codec/ticks.ts';
 import { xmlDeclaration, xmlElement } from '../../codec/xml-write.ts';
@@ -40,7 +39,7 @@ export async function getPageRanges(call: BlobCall): Promise<Answer> {
     limit,
     ...(since && { since }),
   });
-  if (outcome.kind === 'not-modified') return notModified(outcome, formatHttpDate(outcome.modifiedMs));
+  if (outcome.kind === 'not-modified') return notModified();
   if (outcome.kind === 'page-range') throw new BlobError('InvalidRange');
   if (outcome.kind !== 'ok') throw failureError(outcome);
   const { record } = outcome.entry;

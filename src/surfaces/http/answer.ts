@@ -1,5 +1,5 @@
 // An answer as a value, and how it goes out: headers once, a body at the pace of its reader.
-import type { ServerResponse } from 'node:http';
+import { type ServerResponse, STATUS_CODES } from 'node:http';
 
 /** A chunk of a body that is made while it is sent; `release` is called when the kernel has it. */
 export interface AnswerChunk {
@@ -9,6 +9,8 @@ export interface AnswerChunk {
 
 export interface Answer {
   readonly status: number;
+  /** What stands behind the status on the wire; absent: the standard phrase. */
+  readonly reason?: string | undefined;
   /** Names as they go out, with their values; an undefined value leaves the header out. */
   readonly headers: Record<string, string | number | undefined>;
   /** Of a body whose length nobody knows yet, `length` is undefined: it goes out in chunks. */
@@ -18,27 +20,34 @@ export interface Answer {
     | { readonly length: number | undefined; readonly chunks: AsyncIterable<AnswerChunk> };
 }
 
-/** Sends the answer; resolves with the bytes of body sent when they are out or the reader is gone. */
-export async function send(response: ServerResponse, answer: Answer, withBody: boolean): Promise<number> {
-  const { body } = answer;
+/** Of a body; where an error's body stays away they would tell of something that never comes. */
+const ofBody: ReadonlySet<string> = new Set(['Content-Type', 'Content-Length']);
+const isFailed = (status: number): boolean => status >= 300;
+
+/** Status line and headers. `length`: of the body, where its headers do not say it and the status lets it have one. */
+function writeHead(response: ServerResponse, answer: Answer, withBody: boolean, length: number | undefined): void {
+  const { status, reason = STATUS_CODES[status] ?? 'Unknown' } = answer;
+  const isBare = !withBody && isFailed(status);
   const headers: (string | number)[] = [];
   for (const name in answer.headers) {
     const value = answer.headers[name];
-    if (value !== undefined) headers.push(name, value);
+    if (value !== undefined && !(isBare && ofBody.has(name))) headers.push(name, value);
   }
+  const isSaid = answer.headers['Content-Length'] !== undefined || status === 204 || status === 304;
+  if (length !== undefined && !isSaid && !isBare) headers.push('Content-Length', length);
+  response.writeHead(status, reason, headers as never);
+}
+
+/** Sends the answer; resolves with the bytes of body sent when they are out or the reader is gone. */
+export async function send(response: ServerResponse, answer: Answer, withBody: boolean): Promise<number> {
+  const { body } = answer;
   if (body === undefined || typeof body === 'string' || Buffer.isBuffer(body)) {
     const bytes = body === undefined ? 0 : Buffer.byteLength(body);
-    if (answer.headers['Content-Length'] === undefined && answer.status !== 204 && answer.status !== 304) {
-      headers.push('Content-Length', bytes);
-    }
-    response.writeHead(answer.status, headers as never);
+    writeHead(response, answer, withBody, bytes);
     response.end(withBody ? body : undefined);
     return withBody ? bytes : 0;
   }
-  if (answer.headers['Content-Length'] === undefined && body.length !== undefined) {
-    headers.push('Content-Length', body.length);
-  }
-  response.writeHead(answer.status, headers as never);
+  writeHead(response, answer, withBody, body.length);
   if (!withBody) {
     response.end();
     return 0;
@@ -57,13 +66,7 @@ export async function sendAhead(
   rest: () => Promise<boolean>,
 ): Promise<number> {
   const { body = '' } = answer;
-  const headers: (string | number)[] = [];
-  for (const name in answer.headers) {
-    const value = answer.headers[name];
-    if (value !== undefined) headers.push(name, value);
-  }
-  headers.push('Content-Length', Buffer.byteLength(body));
-  response.writeHead(answer.status, headers as never);
+  writeHead(response, answer, withBody, Buffer.byteLength(body));
   if (withBody && body.length > 0) response.write(body);
   else response.flushHeaders();
   if (await rest()) response.end();
