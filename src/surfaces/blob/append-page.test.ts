@@ -189,7 +189,9 @@ test('with versioning neither an append nor a page makes a version, and replacin
       const changed = await (type === 'AppendBlob'
         ? append(client, name, 'y'.repeat(512))
         : putPage(client, name, 'bytes=0-511', 'y'.repeat(512)));
-      assert.equal(changed.headers['x-ms-version-id'], first.headers['x-ms-version-id']);
+      assert.deepEqual([changed.status, changed.headers['x-ms-version-id']], [201, undefined]);
+      const read = await client.send({ method: 'HEAD', url: at(name) });
+      assert.equal(read.headers['x-ms-version-id'], first.headers['x-ms-version-id']);
       assert.equal((await create(client, name, type, headers)).status, 201);
       const before = await client.send({ url: at(name, `versionid=${first.headers['x-ms-version-id']}`) });
       assert.equal(before.text, 'y'.repeat(512));

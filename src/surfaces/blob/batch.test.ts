@@ -165,7 +165,7 @@ test('the answer has the lines that SDKs look for', () => {
   assert.equal(
     text,
     '--b\r\nContent-Type: application/http\r\nContent-ID: 0\r\n\r\nHTTP/1.1 202 Accepted\r\nx-ms-request-id: r0\r\n\r\n' +
-      '--b\r\nContent-Type: application/http\r\n\r\nHTTP/1.1 404 Not Found\r\nContent-Type: application/xml\r\n' +
+      '--b\r\nContent-Type: application/http\r\n\r\nHTTP/1.1 404 The specified blob does not exist.\r\nContent-Type: application/xml\r\n' +
       `x-ms-error-code: BlobNotFound\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}\r\n--b--\r\n`,
   );
 });

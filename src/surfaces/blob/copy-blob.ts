@@ -15,7 +15,7 @@ import type { BlobCall } from './call.ts';
 import { sealed, writeSealing } from './encryption-headers.ts';
 import { BlobError, failureError } from './errors.ts';
 import { contentHeaders, flag, headerError, metadata, rehydratePriority, required, tags, tier } from './headers-in.ts';
-import { encryptionHeaders, type OutHeaders, stamp, writtenHeaders } from './headers-out.ts';
+import { encryptionHeaders, type OutHeaders, versionStamp, writtenHeaders } from './headers-out.ts';
 import { blobBytesMax } from './put-blob.ts';
 import { openRemote, remoteTags } from './remote-source.ts';
 import { one } from './request.ts';
@@ -75,7 +75,7 @@ async function copyAs(
   if (outcome.kind === 'condition-not-met') throw new BlobError('TargetConditionNotMet');
   if (outcome.kind !== 'ok') throw failureError(outcome);
   const headers = {
-    ...stamp(outcome.entry.record),
+    ...versionStamp(outcome.entry.record),
     'x-ms-copy-id': id,
     'x-ms-copy-status': 'success',
     ...encryptionHeaders(outcome.entry.record.encryption),
@@ -111,7 +111,7 @@ export async function putBlobFromUrl(call: BlobCall): Promise<Answer> {
   return {
     status: 201,
     headers: {
-      ...stamp(outcome.entry.record),
+      ...versionStamp(outcome.entry.record),
       ...copiedSums(outcome),
       ...writtenHeaders(outcome.entry.record.encryption),
     },

@@ -6,7 +6,7 @@ import type { BlobCall } from './call.ts';
 import { sealed, writeSealing } from './encryption-headers.ts';
 import { BlobError, failureError } from './errors.ts';
 import { contentHeaders, metadata, refuseStructured } from './headers-in.ts';
-import { stamp, writtenHeaders } from './headers-out.ts';
+import { versionStamp, writtenHeaders } from './headers-out.ts';
 import { uploadBody } from './upload-body.ts';
 import { writeAttributes } from './write-attributes.ts';
 
@@ -27,7 +27,7 @@ export async function createAppendBlob(call: BlobCall): Promise<Answer> {
     body,
   });
   if (outcome.kind !== 'ok') throw failureError(outcome);
-  return { status: 201, headers: { ...stamp(outcome.entry.record), ...writtenHeaders(sealing?.encryption) } };
+  return { status: 201, headers: { ...versionStamp(outcome.entry.record), ...writtenHeaders(sealing?.encryption) } };
 }
 
 /** Put Blob of these types brings no bytes. */

@@ -7,7 +7,7 @@ import { emptyUpload, untieredAttributes } from './create-append-blob.ts';
 import { sealed, writeSealing } from './encryption-headers.ts';
 import { failureError } from './errors.ts';
 import { contentHeaders, headerError, metadata, required, wholeNumber } from './headers-in.ts';
-import { stamp, writtenHeaders } from './headers-out.ts';
+import { versionStamp, writtenHeaders } from './headers-out.ts';
 import type { Headers } from './request.ts';
 
 export async function createPageBlob(call: BlobCall): Promise<Answer> {
@@ -30,7 +30,7 @@ export async function createPageBlob(call: BlobCall): Promise<Answer> {
     },
   });
   if (outcome.kind !== 'ok') throw failureError(outcome);
-  return { status: 201, headers: { ...stamp(outcome.entry.record), ...writtenHeaders(sealing?.encryption) } };
+  return { status: 201, headers: { ...versionStamp(outcome.entry.record), ...writtenHeaders(sealing?.encryption) } };
 }
 
 /** `x-ms-blob-content-length`: whole pages, at most 8 TiB. */

@@ -153,7 +153,8 @@ export function contentHeaders(headers: Headers, fallback: boolean): ContentHead
   for (const [field, name] of contentHeaderNames) {
     // Content-Disposition and Cache-Control have always been taken from either; an empty value clears.
     const value = headers[`x-ms-blob-${name}`] ?? (fallback ? headers[name] : undefined);
-    if (value !== undefined && value !== '') found[field] = value;
+    // Of an empty disposition the service tells as it was set.
+    if (value !== undefined && (value !== '' || field === 'contentDisposition')) found[field] = value;
   }
   const sum = md5(headers, 'x-ms-blob-content-md5');
   if (sum !== undefined) found.contentMd5 = sum.toString('base64');

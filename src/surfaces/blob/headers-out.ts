@@ -1,20 +1,19 @@
 // What answers say of an entry or a container, in this protocol's headers.
 import { formatHttpDate } from '../../codec/http-date.ts';
 import { leaseState } from '../../namespace/leases.ts';
-import type { ContainerRecord, EntryEncryption, EntryRecord, Lease } from '../../namespace/records.ts';
+import type { ContainerRecord, ContentHeaders, EntryEncryption, EntryRecord, Lease } from '../../namespace/records.ts';
 
 export const blobTypes = { block: 'BlockBlob', append: 'AppendBlob', page: 'PageBlob' } as const;
 
 export type OutHeaders = Record<string, string | number | undefined>;
 
-export function stamp(record: {
-  readonly etag: string;
-  readonly modifiedMs: number;
-  readonly version?: string;
-}): OutHeaders {
-  const headers: OutHeaders = { ETag: `"${record.etag}"`, 'Last-Modified': formatHttpDate(record.modifiedMs) };
-  if (record.version !== undefined) headers['x-ms-version-id'] = record.version;
-  return headers;
+export function stamp(record: { readonly etag: string; readonly modifiedMs: number }): OutHeaders {
+  return { ETag: `"${record.etag}"`, 'Last-Modified': formatHttpDate(record.modifiedMs) };
+}
+
+/** Of an operation that makes a version: of the others the service does not tell which one they changed. */
+export function versionStamp(record: EntryRecord): OutHeaders {
+  return { ...stamp(record), 'x-ms-version-id': record.version };
 }
 
 /** Lease state and status: locked as long as writes need an id. */
@@ -37,11 +36,16 @@ export function metadataHeaders(metadata: Readonly<Record<string, string>>): Out
   return headers;
 }
 
+/** What was never said is a stream of bytes; what was taken away again (an empty text) is not told. */
+export function contentTypeOf({ contentType = 'application/octet-stream' }: ContentHeaders): string | undefined {
+  return contentType === '' ? undefined : contentType;
+}
+
 /** What Get Blob and Get Blob Properties share. */
 export function entryHeaders(record: EntryRecord, nowMs: number): OutHeaders {
   const { headers, copy } = record;
   const out: OutHeaders = {
-    'Content-Type': headers.contentType ?? 'application/octet-stream',
+    'Content-Type': contentTypeOf(headers),
     'Content-Encoding': headers.contentEncoding,
     'Content-Language': headers.contentLanguage,
     'Content-Disposition': headers.contentDisposition,
@@ -53,10 +57,9 @@ export function entryHeaders(record: EntryRecord, nowMs: number): OutHeaders {
     'x-ms-blob-type': blobTypes[record.type],
     'x-ms-server-encrypted': 'true',
     ...encryptionHeaders(record.encryption),
-    ...(record.lease === undefined
-      ? { 'x-ms-lease-status': 'unlocked', 'x-ms-lease-state': 'available' }
-      : leaseHeaders(record.lease, nowMs)),
   };
+  // Only the current state can be leased.
+  if (record.past === undefined) Object.assign(out, leaseHeaders(record.lease, nowMs));
   for (const name in record.metadata) out[`x-ms-meta-${name}`] = record.metadata[name];
   if (copy !== undefined) {
     out['x-ms-copy-id'] = copy.id;

@@ -166,9 +166,11 @@ function blobXml(name: string, record: EntryRecord, shown: Shown, versionsOnly: 
   const created = formatHttpDate(record.createdMs);
   let out = `<Blob>${nameXml(name, shown)}${timeXml(record, versionsOnly)}<Properties><Creation-Time>${created}</Creation-Time><Last-Modified>${
     record.modifiedMs === record.createdMs ? created : formatHttpDate(record.modifiedMs)
-  }</Last-Modified><Etag>${record.etag}</Etag><Content-Length>${record.length}</Content-Length><Content-Type>${
-    headers.contentType === undefined ? 'application/octet-stream' : text(headers.contentType)
-  }</Content-Type>`;
+  }</Last-Modified><Etag>${record.etag}</Etag><Content-Length>${record.length}</Content-Length>${
+    headers.contentType === undefined
+      ? '<Content-Type>application/octet-stream</Content-Type>'
+      : xmlElement('Content-Type', headers.contentType)
+  }`;
   out +=
     headers.contentEncoding === undefined
       ? '<Content-Encoding />'
@@ -193,12 +195,14 @@ function blobXml(name: string, record: EntryRecord, shown: Shown, versionsOnly: 
   else if (record.tier === undefined)
     out += '<AccessTier>Hot</AccessTier><AccessTierInferred>true</AccessTierInferred>';
   else {
-    out += `<AccessTier>${record.tier}</AccessTier>`;
+    out += `<AccessTier>${record.tier}</AccessTier>${rehydrationXml(record)}`;
     if (record.tierChangedMs !== undefined) {
       out += `<AccessTierChangeTime>${formatHttpDate(record.tierChangedMs)}</AccessTierChangeTime>`;
     }
   }
-  if (lease === undefined) out += '<LeaseStatus>unlocked</LeaseStatus><LeaseState>available</LeaseState>';
+  if (record.past !== undefined) {
+    // Only the current state can be leased.
+  } else if (lease === undefined) out += '<LeaseStatus>unlocked</LeaseStatus><LeaseState>available</LeaseState>';
   else {
     const state = leaseState(lease, shown.nowMs);
     out += `<LeaseStatus>${state === 'leased' || state === 'breaking' ? 'locked' : 'unlocked'}</LeaseStatus><LeaseState>${state}</LeaseState>`;
@@ -232,18 +236,21 @@ function timeXml({ past, version }: EntryRecord, versionsOnly: boolean): string 
     return version === undefined ? '' : `<VersionId>${version}</VersionId><IsCurrentVersion>true</IsCurrentVersion>`;
   }
   const deleted = past.deletedMs === undefined ? '' : '<Deleted>true</Deleted>';
-  if (past.kind === 'snapshot') return `${deleted}<Snapshot>${past.time}</Snapshot>`;
-  return past.kind === 'version' ? `${deleted}<VersionId>${past.time}</VersionId>` : deleted;
+  if (past.kind === 'snapshot') return `<Snapshot>${past.time}</Snapshot>${deleted}`;
+  return past.kind === 'version' ? `<VersionId>${past.time}</VersionId>${deleted}` : deleted;
+}
+
+function rehydrationXml(record: EntryRecord): string {
+  const { rehydration } = record;
+  if (rehydration === undefined) return '';
+  return `${xmlElement('ArchiveStatus', archiveStatus(record))}<RehydratePriority>${rehydration.priority}</RehydratePriority>`;
 }
 
 /** What few blobs have. */
 function stateXml(record: EntryRecord, shown: Shown): string {
-  const { past, immutability, rehydration } = record;
+  const { past, immutability } = record;
   const { nowMs } = shown;
   let out = '';
-  const status = archiveStatus(record);
-  if (status !== undefined) out += `<ArchiveStatus>${status}</ArchiveStatus>`;
-  if (rehydration !== undefined) out += `<RehydratePriority>${rehydration.priority}</RehydratePriority>`;
   if (past?.deletedMs !== undefined) {
     const days = Math.max(0, Math.ceil(((past.purgeMs ?? nowMs) - nowMs) / dayMs));
     out += `<DeletedTime>${formatHttpDate(past.deletedMs)}</DeletedTime><RemainingRetentionDays>${days}</RemainingRetentionDays>`;

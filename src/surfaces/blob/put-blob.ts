@@ -8,7 +8,7 @@ import { createPageBlob } from './create-page-blob.ts';
 import { sealed, writeSealing } from './encryption-headers.ts';
 import { BlobError, failureError } from './errors.ts';
 import { contentHeaders, headerError, metadata, required } from './headers-in.ts';
-import { stamp, writtenHeaders } from './headers-out.ts';
+import { versionStamp, writtenHeaders } from './headers-out.ts';
 import { structuredHeaders, sumHeaders, uploadBody } from './upload-body.ts';
 import { writeAttributes } from './write-attributes.ts';
 
@@ -36,14 +36,14 @@ export async function putBlob(call: BlobCall): Promise<Answer> {
       ...writeAttributes(call),
       ...sealed(sealing),
     },
-    // The service keeps an MD5 of what one request brought whole, unless the client gave its own.
-    body: { ...uploadBody(call, blobBytesMax, stored.contentMd5 === undefined), seal: sealing?.sealer },
+    // Kept as the blob's, unless the client gave it one of its own.
+    body: { ...uploadBody(call, blobBytesMax, true), seal: sealing?.sealer },
   });
   if (outcome.kind !== 'ok') throw failureError(outcome);
   return {
     status: 201,
     headers: {
-      ...stamp(outcome.entry.record),
+      ...versionStamp(outcome.entry.record),
       ...sumHeaders(outcome),
       ...structuredHeaders(call),
       ...writtenHeaders(sealing?.encryption),

@@ -7,7 +7,7 @@ import type { BlobCall } from './call.ts';
 import { namedEncryption } from './encryption-headers.ts';
 import { BlobError, failureError } from './errors.ts';
 import { contentHeaders, metadata } from './headers-in.ts';
-import { stamp, writtenHeaders } from './headers-out.ts';
+import { versionStamp, writtenHeaders } from './headers-out.ts';
 import { checkSums, sumHeaders } from './upload-body.ts';
 import { writeAttributes } from './write-attributes.ts';
 
@@ -39,7 +39,7 @@ export async function putBlockList(call: BlobCall): Promise<Answer> {
   return {
     status: 201,
     headers: {
-      ...stamp(outcome.entry.record),
+      ...versionStamp(outcome.entry.record),
       // Both are of the list itself, not of the blob's content.
       ...sumHeaders(sums),
       ...writtenHeaders(outcome.entry.record.encryption),

@@ -1,6 +1,7 @@
 // Set Blob Properties, Set Blob Metadata, Set Blob Tier: changes of a blob that leave its bytes alone.
 import { changeEntry, type Edit } from '../../namespace/entries.ts';
 import { changePages, type PageProperties } from '../../namespace/pages.ts';
+import type { ContentHeaders } from '../../namespace/records.ts';
 import { type OnlineTier, setTier } from '../../namespace/tiers.ts';
 import type { Answer } from '../http/answer.ts';
 import { blobChange } from './blob-change.ts';
@@ -8,15 +9,21 @@ import type { BlobCall } from './call.ts';
 import { encryptionCheck } from './encryption-headers.ts';
 import { failureError } from './errors.ts';
 import { conditions, contentHeaders, metadata, rehydratePriority, required, tier } from './headers-in.ts';
-import { stamp, writtenHeaders } from './headers-out.ts';
+import { stamp, versionStamp, writtenHeaders } from './headers-out.ts';
 import { pageProperties, setsContentHeaders } from './page-properties.ts';
 import { pageHeaders } from './put-page.ts';
+import type { Headers } from './request.ts';
+
+/** All that are not given are cleared, the type too. */
+function newContentHeaders(headers: Headers): ContentHeaders {
+  return { contentType: '', ...contentHeaders(headers, false) };
+}
 
 /** If any content header is given, all are set: those that are missing are cleared. */
 export async function setBlobProperties(call: BlobCall): Promise<Answer> {
   const pages = pageProperties(call.headers);
   if (pages !== undefined) return await setPageProperties(call, pages);
-  const headers = contentHeaders(call.headers, false);
+  const headers = newContentHeaders(call.headers);
   const mismatch = encryptionCheck(call);
   const edit: Edit = (record) => mismatch(record) ?? { ...record, headers };
   const outcome = await changeEntry(call.store, blobChange(call), edit);
@@ -27,7 +34,7 @@ export async function setBlobProperties(call: BlobCall): Promise<Answer> {
 
 /** Length and sequence number alone leave the other properties as they are ("Set Blob Properties", Remarks). */
 async function setPageProperties(call: BlobCall, pages: PageProperties): Promise<Answer> {
-  const headers = setsContentHeaders(call.headers) ? contentHeaders(call.headers, false) : undefined;
+  const headers = setsContentHeaders(call.headers) ? newContentHeaders(call.headers) : undefined;
   const mismatch = encryptionCheck(call);
   const outcome = await changePages(call.store, blobChange(call), pages, (record) => {
     return mismatch(record) ?? (headers === undefined ? record : { ...record, headers });
@@ -46,7 +53,7 @@ export async function setBlobMetadata(call: BlobCall): Promise<Answer> {
   if (outcome.kind !== 'ok') throw failureError(outcome);
   return {
     status: 200,
-    headers: { ...stamp(outcome.entry.record), ...writtenHeaders(outcome.entry.record.encryption) },
+    headers: { ...versionStamp(outcome.entry.record), ...writtenHeaders(outcome.entry.record.encryption) },
   };
 }
 

@@ -7,13 +7,14 @@ import type { BlobCall } from './call.ts';
 import { encryptionCheck } from './encryption-headers.ts';
 import { failureError } from './errors.ts';
 import { metadata } from './headers-in.ts';
-import { stamp, writtenHeaders } from './headers-out.ts';
+import { stamp } from './headers-out.ts';
 
 export async function snapshotBlob(call: BlobCall): Promise<Answer> {
   const own = metadata(call.rawHeaders);
+  const hasOwn = Object.keys(own).length > 0;
   const outcome = await snapshotEntry(call.store, {
     ...blobChange(call),
-    ...(Object.keys(own).length > 0 && { metadata: own }),
+    ...(hasOwn && { metadata: own }),
     refusal: encryptionCheck(call),
   });
   if (outcome.kind !== 'ok') throw failureError(outcome);
@@ -24,7 +25,8 @@ export async function snapshotBlob(call: BlobCall): Promise<Answer> {
       ...stamp(record),
       'x-ms-version-id': outcome.version,
       'x-ms-snapshot': (record.past as Past).time,
-      ...writtenHeaders(record.encryption),
+      // Only metadata of its own is written.
+      'x-ms-request-server-encrypted': `${hasOwn}`,
     },
   };
 }

@@ -301,7 +301,7 @@ describe('soft delete', () => {
       await store.send('DELETE', `?versionid=${first}`);
       assert.deepEqual(await store.list('versions,deleted'), ['a VersionId Deleted', 'a VersionId IsCurrentVersion']);
       const forGood = `?versionid=${first}&deletetype=permanent`;
-      assert.equal(code(await store.send('DELETE', forGood)), '409 PermanentDeleteNotEnabled');
+      assert.equal(code(await store.send('DELETE', forGood)), '409 PermanentDeleteIsOff');
       await store.set({ versioning: true, softDeleteDays: 2, permanentDelete: true });
       const gone = await store.send('DELETE', forGood);
       assert.equal(gone.headers['x-ms-delete-type-permanent'], 'true');
