@@ -31,16 +31,15 @@ const includable: ReadonlySet<string> = new Set([
 
 /** Until then a name that XML cannot carry had no form of its own. */
 const encodedNamesSince = '2021-02-12';
-const startFromSince = '2026-02-06';
-const endBeforeSince = '2026-10-06';
 
 export async function listBlobs(call: ContainerCall): Promise<Answer> {
   const { query, version } = call;
   const prefix = one(query, 'prefix');
   const delimiter = one(query, 'delimiter');
   const marker = one(query, 'marker');
-  const startFrom = version >= startFromSince ? one(query, 'startfrom') : undefined;
-  const endBefore = version >= endBeforeSince ? one(query, 'endbefore') : undefined;
+  // Under every version: no earlier one had another meaning for them, and clients that send them count on them.
+  const startFrom = one(query, 'startfrom');
+  const endBefore = one(query, 'endbefore');
   const { limit, given } = pageLimit(query);
   const include = includes(query, includable);
   const hierarchical = delimiter !== undefined && delimiter !== '';

@@ -3,7 +3,6 @@ import { parseIsoTime } from '../../codec/http-date.ts';
 import { readXml, type XmlElement, xmlChildText } from '../../codec/xml-read.ts';
 import { xmlDeclaration, xmlElement } from '../../codec/xml-write.ts';
 import { delegationKeyMsMax, delegationKeyValue, delegationTime } from '../../identity/delegation-key.ts';
-import { delegatedUserSince } from '../../identity/sas.ts';
 import { openDelegation } from '../../namespace/delegation.ts';
 import type { Answer } from '../http/answer.ts';
 import type { Call } from './call.ts';
@@ -17,7 +16,7 @@ export async function getUserDelegationKey(call: Call): Promise<Answer> {
   // `authorize` lets nobody else come here.
   if (principal.kind !== 'entra') throw new BlobError('AuthenticationFailed');
   const { oid, tid, groups } = principal;
-  const { startMs, expiryMs, delegatedTid } = keyInfo(await body(call), version, nowMs);
+  const { startMs, expiryMs, delegatedTid } = keyInfo(await body(call), nowMs);
   const delegator = { oid, groups, untilMs: expiryMs };
   const opened = await openDelegation(store, target.account, delegator, call.cause);
   if (opened.kind !== 'ok') throw failureError(opened);
@@ -49,7 +48,7 @@ async function body(call: Call): Promise<XmlElement> {
 }
 
 /** Times to the second, as the key says them. Without a start it begins now. */
-function keyInfo(info: XmlElement, version: string, nowMs: number) {
+function keyInfo(info: XmlElement, nowMs: number) {
   const startMs = time(info, 'Start') ?? seconds(nowMs);
   const expiryMs = time(info, 'Expiry');
   if (expiryMs === undefined) throw wrongNode('Expiry', '');
@@ -57,7 +56,7 @@ function keyInfo(info: XmlElement, version: string, nowMs: number) {
     throw wrongNode('Expiry', delegationTime(expiryMs));
   }
   const delegatedTid = xmlChildText(info, 'DelegatedUserTid')?.trim().toLowerCase() ?? '';
-  if (delegatedTid !== '' && (version < delegatedUserSince || !tenantId.test(delegatedTid))) {
+  if (delegatedTid !== '' && !tenantId.test(delegatedTid)) {
     throw wrongNode('DelegatedUserTid', delegatedTid);
   }
   return { startMs, expiryMs, delegatedTid };
