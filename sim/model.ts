@@ -43,6 +43,7 @@ export interface ModelEntry {
 export interface ModelUpload {
   readonly blocks: ReadonlyMap<string, Buffer>;
   readonly stagedMs: number;
+  readonly lease?: Lease | undefined;
 }
 
 export interface ModelContainer {
@@ -209,7 +210,7 @@ export class Model {
 
   /** What immutability says to a change of the current state, or to its end. */
   mayTouch(id: EntryId, touch: 'overwrite' | 'change' | 'delete'): Kind {
-    if (this.entry(id)?.isHeld !== true || (this.mode.versioning && touch !== 'change')) return 'ok';
+    if (this.entry(id)?.isHeld !== true || (this.mode.versioning && touch === 'overwrite')) return 'ok';
     return 'immutable-by-hold';
   }
 
@@ -233,16 +234,24 @@ export class Model {
   guard(id: EntryId, guard: Guard, nowMs: number): Kind {
     if (!this.containers.has(id.container)) return 'container-not-found';
     const entry = this.entry(id);
-    if (entry !== undefined || guard.leaseId !== undefined) {
-      const lease: Verdict = checkLeaseForWrite(entry?.lease, guard.leaseId, nowMs, 'entry');
+    if (entry !== undefined || this.upload(id) !== undefined || guard.leaseId !== undefined) {
+      const lease: Verdict = checkLeaseForWrite(this.leaseOf(id), guard.leaseId, nowMs, 'entry');
       if (lease.kind !== 'ok') return lease.kind;
     }
-    return this.conditions(entry, guard);
+    const kind = this.conditions(entry, guard);
+    const isNewOnly = guard.ifNoneMatch === '*' && guard.leaseId === undefined;
+    return kind === 'ok' && isNewOnly && entry !== undefined ? 'entry-exists' : kind;
   }
 
+  /** Of a name that is staged only, too. */
+  leaseOf(id: EntryId): Lease | undefined {
+    const entry = this.entry(id);
+    return entry === undefined ? this.upload(id)?.lease : entry.lease;
+  }
+
+  /** Of a change: that there must be nothing says nothing. */
   conditions(entry: ModelEntry | undefined, guard: Guard): Kind {
     if (entry === undefined) return guard.ifMatch === undefined ? 'ok' : 'condition-not-met';
-    if (guard.ifNoneMatch === '*') return 'entry-exists';
     return guard.ifMatch === undefined || guard.ifMatch === entry.etag ? 'ok' : 'condition-not-met';
   }
 
@@ -255,7 +264,7 @@ export class Model {
   /** What has to be there to be changed, besides. */
   guardChange(id: EntryId, guard: Guard, nowMs: number): Kind {
     if (this.containers.has(id.container) && this.entry(id) === undefined) return 'entry-not-found';
-    return this.guard(id, guard, nowMs);
+    return this.guard(id, { ...guard, ifNoneMatch: undefined }, nowMs);
   }
 
   /** The content becomes this; whatever was staged under the name is gone. */
@@ -276,13 +285,16 @@ export class Model {
   }
 
   setLease(id: EntryId, lease: Lease | undefined): void {
+    const container = this.containers.get(id.container);
     const entry = this.entry(id);
-    if (entry !== undefined) this.containers.get(id.container)?.entries.set(id.name, { ...entry, lease });
+    const upload = this.upload(id);
+    if (entry !== undefined) container?.entries.set(id.name, { ...entry, lease });
+    else if (upload !== undefined) container?.uploads.set(id.name, { ...upload, lease });
   }
 
   /** A lease that has run out goes with a change; it may have run out since the change was made. */
   #leaseAfter(id: EntryId, { lease, nowMs }: Learned): Lease | undefined {
-    const old = this.entry(id)?.lease;
+    const old = this.leaseOf(id);
     return isHeld(old, nowMs) || (old !== undefined && lease?.id === old.id) ? old : undefined;
   }
 

@@ -1,8 +1,9 @@
 // The operations of the namespace as the simulation calls them: what each does to the store, and to the model.
 import type { Random } from '../src/base/random.ts';
 import { copyEntry, stageRange } from '../src/namespace/copy.ts';
-import { changeEntry, getEntry, leaseEntry, putEntry } from '../src/namespace/entries.ts';
+import { changeEntry, getEntry, putEntry } from '../src/namespace/entries.ts';
 import type { Body } from '../src/namespace/ingest.ts';
+import { leaseEntry } from '../src/namespace/lease-entry.ts';
 import type { LeaseAction } from '../src/namespace/leases.ts';
 import { listEntries } from '../src/namespace/list.ts';
 import type { Lease } from '../src/namespace/records.ts';
@@ -209,7 +210,7 @@ export function change(
           accessOf(id, guard),
           (record) =>
             part === 'metadata' ? { ...record, metadata: { mark } } : { ...record, headers: { contentType: mark } },
-          { makesVersion },
+          { makesVersion, act: part === 'metadata' ? 'set-metadata' : 'set-headers' },
         ),
       ),
     expect: (model, nowMs) => ({
@@ -232,12 +233,12 @@ export function lease(id: EntryId, action: LeaseAction): Operation {
     label: `lease ${action.action} ${id.container}/${id.name}`,
     run: async (store) => answerOf(await leaseEntry(store, { account, ...id, conditions: {}, cause }, action)),
     expect: (model, nowMs) => {
-      const entry = model.entry(id);
-      const after = model.lease(entry?.lease, action, nowMs);
+      const isThere = model.entry(id) !== undefined || model.upload(id) !== undefined;
+      const after = model.lease(model.leaseOf(id), action, nowMs);
       return {
         kind: firstOf(
           () => (model.containers.has(id.container) ? 'ok' : 'container-not-found'),
-          () => (entry === undefined ? 'entry-not-found' : 'ok'),
+          () => (isThere ? 'ok' : 'entry-not-found'),
           () => after.kind,
         ),
         apply: (learned) => model.setLease(id, learned.lease ?? after.lease),
@@ -262,14 +263,13 @@ export function stage(maker: Maker, id: EntryId, leaseId: string | undefined, bl
 }
 
 function stageKind(model: Model, id: EntryId, leaseId: string | undefined, nowMs: number): Kind {
-  if (!model.containers.has(id.container)) return 'container-not-found';
-  if (model.entry(id) === undefined && leaseId !== undefined) return 'lease-not-present';
   return model.guard(id, { leaseId, ifMatch: undefined, ifNoneMatch: undefined }, nowMs);
 }
 
 function addBlock(model: Model, id: EntryId, blockId: Buffer, bytes: Buffer, nowMs: number): void {
-  const blocks = new Map(model.upload(id)?.blocks).set(blockId.toString('base64'), bytes);
-  model.containers.get(id.container)?.uploads.set(id.name, { blocks, stagedMs: nowMs });
+  const upload = model.upload(id);
+  const blocks = new Map(upload?.blocks).set(blockId.toString('base64'), bytes);
+  model.containers.get(id.container)?.uploads.set(id.name, { ...upload, blocks, stagedMs: nowMs });
 }
 
 export function commit(

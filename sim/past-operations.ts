@@ -125,7 +125,7 @@ export function hold(id: EntryId, index: number | undefined, on: boolean): Opera
         store,
         { ...accessOf(id, noGuard), ...(at && { at }) },
         ({ legalHold: _, ...record }) => (on ? { ...record, legalHold: true } : record),
-        { touches: false, touch: undefined, ignoresLease: true },
+        { touches: false, act: 'note', ignoresLease: true },
       );
       return { kind: outcome.kind, ...(outcome.kind === 'ok' && { etag: outcome.entry.record.etag }) };
     },
@@ -146,7 +146,7 @@ export function tag(id: EntryId, tags: Readonly<Record<string, string>>): Operat
   return onEntry(id, false, {
     label: `tag ${id.container}/${id.name}`,
     run: async (store) => {
-      const options = { touches: false, touch: undefined, ignoresLease: true };
+      const options = { touches: false, act: 'note', ignoresLease: true } as const;
       const edit = (record: Entry['record']) => ({ ...record, tags });
       return { kind: (await changeEntry(store, accessOf(id, noGuard), edit, options)).kind };
     },

@@ -79,7 +79,7 @@ export async function appendRange(
   const { source, sourceOffset, length } = command;
   type Outcome = Awaited<ReturnType<typeof appendRange>>;
   return await changeOwned<Exclude<Outcome, Failure> | Failure>(store, async (txn, owning) => {
-    const found = await readSource(txn, source);
+    const found = await readSource(txn, source, 'read');
     if (found.kind !== 'ok') return { kind: 'source-failed', failure: found };
     const { entry } = found;
     const { record } = entry;
@@ -106,8 +106,6 @@ async function append(
   if (target.kind !== 'ok') return target;
   const { existing, spot, container } = target;
   const { record } = existing;
-  if (record.type !== 'append') return { kind: 'blob-type' };
-  if (record.isSealed) return { kind: 'sealed' };
   const { position, lengthMax } = command.append;
   if (position !== undefined && position !== record.length) return { kind: 'append-position' };
   if (lengthMax !== undefined && record.length + length > lengthMax) return { kind: 'append-too-large' };
@@ -150,11 +148,10 @@ async function addPieces(
 /** Seal: from then on nothing is appended. */
 export function sealEntry(store: Store, command: Append): Promise<EntryOutcome> {
   return change<EntryOutcome>(store, async (txn) => {
-    const target = await openForChange(store, txn, command, 'append');
+    const target = await openForChange(store, txn, command, 'seal');
     if (target.kind !== 'ok') return target;
     const { existing, spot } = target;
     const { record } = existing;
-    if (record.type !== 'append') return { kind: 'blob-type' };
     const { position } = command.append;
     if (position !== undefined && position !== record.length) return { kind: 'append-position' };
     if (record.isSealed) return { kind: 'ok', entry: existing };

@@ -7,12 +7,8 @@ import type { EntryTime } from './entries.ts';
 import { pastKey } from './entry-rows.ts';
 import { findPlace } from './paths.ts';
 import { decodeEntry, type Entry } from './records.ts';
+import type { BlobFacts } from './states.ts';
 import type { Store } from './store.ts';
-
-export interface BlobFacts {
-  readonly tags: Readonly<Record<string, string>>;
-  readonly isCurrentVersion: boolean;
-}
 
 /** Of the state that a read of the same name and `at` would open. What is not there has no tags. */
 export function readBlobFacts(

@@ -8,7 +8,7 @@ import { holdsEntry } from './holds.ts';
 import { isProtected } from './immutable.ts';
 import { appendJournal, type Cause } from './journal.ts';
 import { applyLeaseAction, checkLeaseForRead, checkLeaseForWrite, type LeaseAction } from './leases.ts';
-import { type Conditions, checkRead, checkWrite } from './preconditions.ts';
+import { type Conditions, checkChange, checkRead } from './preconditions.ts';
 import {
   type ContainerRecord,
   type DueRecord,
@@ -174,7 +174,7 @@ export function changeContainer(
     if (found === undefined) return notFound;
     const lease = checkLeaseForRead(found.lease, command.leaseId, store.clock.now(), 'container');
     if (lease.kind !== 'ok') return lease;
-    const verdict = checkWrite(command.conditions, found);
+    const verdict = checkChange(command.conditions, found);
     if (verdict.kind !== 'ok') return verdict;
     const record = { ...found, ...changes, etag: newEtag(store, found.etag), modifiedMs: store.clock.now() };
     write(store, txn, command, record, 'container-changed', command.cause);
@@ -194,7 +194,7 @@ export function leaseContainer(
   return change(store, async (txn) => {
     const found = await readContainer(txn, command);
     if (found === undefined) return notFound;
-    const verdict = checkWrite(command.conditions, found);
+    const verdict = checkChange(command.conditions, found);
     if (verdict.kind !== 'ok') return verdict;
     const outcome = applyLeaseAction(found.lease, action, store.clock.now());
     if (outcome.kind !== 'ok') return outcome;
@@ -267,7 +267,7 @@ export function countUsage(txn: Txn, container: ContainerRecord, bytes: number):
 
 function guardWrite(store: Store, record: ContainerRecord, command: ContainerAccess): { kind: 'ok' } | Failure {
   const lease = checkLeaseForWrite(record.lease, command.leaseId, store.clock.now(), 'container');
-  return lease.kind === 'ok' ? checkWrite(command.conditions, record) : lease;
+  return lease.kind === 'ok' ? checkChange(command.conditions, record) : lease;
 }
 
 function nameOf(name: ContainerName): ContainerName {

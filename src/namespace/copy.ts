@@ -20,12 +20,14 @@ import type { Failure } from './failure.ts';
 import { type Conditions, checkRead } from './preconditions.ts';
 import type { Entry, EntryRecord } from './records.ts';
 import { discardUpload } from './staged.ts';
+import { checkPermit, checkState, type Permit } from './states.ts';
 import { change, type Store } from './store.ts';
 import { type StageBlock, stagePieces } from './uploads.ts';
 
 export interface CopySource extends EntryName {
   readonly conditions: Conditions;
   readonly at?: EntryTime;
+  readonly permit?: Permit | undefined;
 }
 
 /** A failure of the source stands apart: protocols answer it otherwise than the same failure of the target. */
@@ -40,16 +42,15 @@ export function copyEntry(
   },
 ): Promise<CopyOutcome> {
   return change<CopyOutcome>(store, async (txn) => {
-    const source = await readSource(txn, command.source);
+    const source = await readSource(txn, command.source, 'copy-from');
     if (source.kind !== 'ok') return { kind: 'source-failed', failure: source };
-    const target = await openForWrite(store, txn, command);
-    if (target.kind !== 'ok') return target;
     const own = command.attributes(source.entry);
     const { type } = source.entry.record;
-    const isOther = own.type === undefined && target.existing !== undefined && target.existing.record.type !== type;
-    // A copy is of its source's type, also where something stands ("Copy Blob", Remarks). Pages are not in a row.
-    if (isOther || (type === 'page' && own.type !== undefined)) return { kind: 'blob-type' };
-    await discardUpload(store, txn, Buffer.from(target.container.id, 'hex'), command.name);
+    // Pages are not in a row.
+    if (type === 'page' && own.type !== undefined) return { kind: 'blob-type' };
+    const target = await openForWrite(store, txn, command, own.type ?? type);
+    if (target.kind !== 'ok') return target;
+    discardUpload(store, txn, target, command.name);
     // Shared before the old content is dropped: a copy onto itself keeps its own.
     const named = shareContent(txn, source.entry);
     const attributes = own.type === undefined ? { ...natureOf(source.entry.record), ...own } : own;
@@ -84,7 +85,7 @@ export async function stageRange(
   | Failure
 > {
   const looked = await store.engine.snapshot(async (view) => {
-    const source = await readSource(view, command.source);
+    const source = await readSource(view, command.source, 'read');
     if (source.kind !== 'ok') return { kind: 'source-failed', failure: source } as const;
     const { entry } = source;
     const available = entry.record.length - command.offset;
@@ -109,15 +110,18 @@ export async function stageRange(
   return staged.kind === 'ok' ? { kind: 'ok', length: looked.length } : staged;
 }
 
-export async function readSource(view: View, source: CopySource): Promise<EntryOutcome> {
+/** The source of a copy: of its bytes (`read`), or of all that it is. */
+export async function readSource(view: View, source: CopySource, act: 'read' | 'copy-from'): Promise<EntryOutcome> {
   const container = await readContainer(view, source);
   if (container === undefined) return containerNotFound;
   const entry = await readEntry(view, container, source.name, source.at);
   if (entry === undefined) return entryNotFound;
-  const { incremental, past } = entry.record;
-  if (incremental !== undefined && past === undefined) return { kind: 'incremental-copy' };
+  const permitted = checkPermit(source.permit, entry.record);
+  if (permitted.kind !== 'ok') return permitted;
   const verdict = checkRead(source.conditions, entry.record);
-  return verdict.kind === 'ok' ? { kind: 'ok', entry } : verdict;
+  if (verdict.kind !== 'ok') return verdict;
+  const state = checkState(act, entry.record);
+  return state.kind === 'ok' ? { kind: 'ok', entry } : state;
 }
 
 /** The parts of an entry's pieces that make up a range. Of a page blob there are none: it has gaps. */

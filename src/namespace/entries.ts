@@ -17,12 +17,11 @@ import {
   type Spot,
 } from './entry-rows.ts';
 import type { Failure } from './failure.ts';
-import { checkTouch, type Touch } from './immutable.ts';
 import { type Body, discard, ingest } from './ingest.ts';
 import type { Cause, JournalOperation } from './journal.ts';
-import { applyLeaseAction, checkLeaseForRead, checkLeaseForWrite, isHeld, type LeaseAction } from './leases.ts';
+import { checkLeaseForRead, checkLeaseForWrite, isHeld } from './leases.ts';
 import { findPlace, makePlace, type Place } from './paths.ts';
-import { type Conditions, checkRead, checkWrite } from './preconditions.ts';
+import { type Conditions, checkChange, checkCreate, checkRead, checkWrite } from './preconditions.ts';
 import {
   type AccountSettings,
   type ContainerRecord,
@@ -38,9 +37,11 @@ import {
   type IncrementalCopy,
   type Lease,
   type Rehydration,
+  type UploadRecord,
 } from './records.ts';
 import { keepsReplaced, keepsVersion, purgeTime, readSettings } from './settings.ts';
-import { discardUpload } from './staged.ts';
+import { discardUpload, readUpload } from './staged.ts';
+import { type Act, type ActedOn, checkAct, checkPermit, type Permit } from './states.ts';
 import { change, newEtag, type Store } from './store.ts';
 
 export type { EntryName } from './entry-rows.ts';
@@ -56,6 +57,8 @@ export interface EntryAccess extends EntryName {
   readonly leaseId?: string;
   /** Absent: the current state. */
   readonly at?: EntryTime;
+  /** Absent: whatever the blob is, it was allowed. */
+  readonly permit?: Permit | undefined;
 }
 
 export interface EntryChange extends EntryAccess {
@@ -102,7 +105,7 @@ export async function readEntry(
 }
 
 /** A state of the past that is deleted is not there. */
-async function readAt(view: View, place: Place, at: EntryTime | undefined): Promise<Entry | undefined> {
+export async function readAt(view: View, place: Place, at: EntryTime | undefined): Promise<Entry | undefined> {
   if (at?.kind !== 'snapshot') {
     const found = await view.get(keys.entry(place.parent, place.leaf));
     const entry = found && decodeEntry(found);
@@ -121,6 +124,8 @@ export function getEntry(store: Store, access: EntryAccess): Promise<EntryOutcom
     if (container === undefined) return containerNotFound;
     const entry = await readEntry(view, container, access.name, access.at);
     if (entry === undefined) return entryNotFound;
+    const permitted = checkPermit(access.permit, entry.record);
+    if (permitted.kind !== 'ok') return permitted;
     if (access.leaseId !== undefined) {
       const lease = checkLeaseForRead(entry.record.lease, access.leaseId, store.clock.now(), 'entry');
       if (lease.kind !== 'ok') return lease;
@@ -159,9 +164,9 @@ export async function writeContent(
   command: EntryWrite,
   content: Content,
 ): Promise<EntryOutcome> {
-  const target = await openForWrite(store, txn, command);
+  const target = await openForWrite(store, txn, command, command.attributes.type ?? 'block');
   if (target.kind !== 'ok') return target;
-  await discardUpload(store, txn, Buffer.from(target.container.id, 'hex'), command.name);
+  discardUpload(store, txn, target, command.name);
   const named = nameContent(store, txn, content);
   return replaceContent(store, txn, command, target, named);
 }
@@ -171,55 +176,54 @@ export interface WriteTarget {
   readonly container: ContainerRecord;
   readonly settings: AccountSettings;
   readonly existing: Entry | undefined;
+  /** What is staged under the name. */
+  readonly upload: UploadRecord | undefined;
 }
 
-/** The container and what stands under the name, if a write with these conditions and this lease may go on. */
+/**
+ * The container and what stands under the name, if a write with these conditions and this lease may go on. `type` is of
+ * what is to stand there, as far as it is known.
+ */
 export async function openForWrite(
   store: Store,
   view: View,
   command: EntryAccess & { readonly onlyIfNew?: boolean },
-  isIncrement = false,
+  type: EntryType | undefined,
+  act: Extract<Act, 'overwrite' | 'commit' | 'follow'> = 'overwrite',
 ): Promise<WriteTarget | Failure> {
   const container = await readContainer(view, command);
   if (container === undefined) return containerNotFound;
   const settings = await readSettings(view, command.account);
   const existing = await readEntry(view, container, command.name);
-  const verdict = checkLeaseAndConditions(store, command, existing?.record);
+  const upload = await readUpload(view, Buffer.from(container.id, 'hex'), command.name);
+  const permitted = checkPermit(command.permit, existing?.record);
+  if (permitted.kind !== 'ok') return permitted;
+  const verdict = checkForWrite(store, command, existing?.record, upload);
   if (verdict.kind !== 'ok') return verdict;
-  if (existing === undefined) return { kind: 'ok', container, settings, existing };
+  // Blocks that wait for their list make the name a block blob's already.
+  if (upload !== undefined && type !== undefined && type !== 'block') return { kind: 'blob-type' };
+  const target: WriteTarget = { kind: 'ok', container, settings, existing, upload };
+  if (existing === undefined) return target;
   if (command.onlyIfNew === true) return { kind: 'overwrite-forbidden' };
-  const { incremental: _, ...plain } = existing.record;
-  const mayTouch = touchable(store, container, settings, isIncrement ? plain : existing.record, 'overwrite');
-  return mayTouch.kind === 'ok' ? { kind: 'ok', container, settings, existing } : mayTouch;
+  const mayAct = checkAct(act, actedOn(store, container, settings, existing.record), type);
+  return mayAct.kind === 'ok' ? target : mayAct;
 }
 
-function touchable(
-  store: Store,
-  container: ContainerRecord,
-  settings: AccountSettings,
-  record: EntryRecord,
-  touch: Touch,
-): ReturnType<typeof checkTouch> | Extract<Failure, { kind: 'incremental-copy' }> {
-  // It only follows its source ("Incremental Copy Blob", Remarks); it may be deleted.
-  const isFollower = record.incremental !== undefined && record.past === undefined;
-  if (isFollower && (touch === 'change' || touch === 'overwrite')) return { kind: 'incremental-copy' };
-  return checkTouch(container, record, touch, keepsVersion(settings, record), store.clock.now());
+function actedOn(store: Store, container: ContainerRecord, settings: AccountSettings, record: EntryRecord): ActedOn {
+  return { container, record, keepsVersions: keepsVersion(settings, record), nowMs: store.clock.now() };
 }
 
-export interface ChangeTarget extends WriteTarget {
+export interface ChangeTarget extends Omit<WriteTarget, 'upload'> {
   readonly existing: Entry;
   readonly spot: Spot;
 }
 
-/**
- * The same for a change of what must be there: whatever the conditions are, what is missing is not found. Without `touch`
- * the change is one that immutability allows.
- */
+/** The same for a change of what must be there: whatever the conditions are, what is missing is not found. */
 export async function openForChange(
   store: Store,
   view: View,
   command: EntryChange,
-  touch: Touch | undefined,
+  act: Act,
   ignoresLease = false,
 ): Promise<ChangeTarget | Failure> {
   const container = await readContainer(view, command);
@@ -228,33 +232,40 @@ export async function openForChange(
   const place = await findPlace(view, Buffer.from(container.id, 'hex'), command.name);
   const existing = place && (await readAt(view, place, command.at));
   if (place === undefined || existing === undefined) return entryNotFound;
+  const permitted = checkPermit(command.permit, existing.record);
+  if (permitted.kind !== 'ok') return permitted;
   // Leases are of the current state only.
-  const isPast = existing.record.past !== undefined;
-  const verdict = ignoresLease
-    ? checkWrite(command.conditions, existing.record)
-    : checkLeaseAndConditions(store, isPast ? withoutLease(command) : command, existing.record);
+  if (!ignoresLease && existing.record.past === undefined) {
+    const lease = checkLeaseForWrite(existing.record.lease, command.leaseId, store.clock.now(), 'entry');
+    if (lease.kind !== 'ok') return lease;
+  }
+  const verdict = checkChange(command.conditions, existing.record);
   if (verdict.kind !== 'ok') return verdict;
-  const mayTouch =
-    touch === undefined ? ({ kind: 'ok' } as const) : touchable(store, container, settings, existing.record, touch);
-  if (mayTouch.kind !== 'ok') return mayTouch;
+  const mayAct = checkAct(act, actedOn(store, container, settings, existing.record));
+  if (mayAct.kind !== 'ok') return mayAct;
   const spot: Spot = { name: command, container, settings, place, cause: command.cause };
   return { kind: 'ok', container, settings, existing, spot };
 }
 
-function withoutLease({ leaseId: _, ...command }: EntryAccess): EntryAccess {
-  return command;
-}
-
-function checkLeaseAndConditions(
+/** A lease of what is staged only is the name's; with its id, `If-None-Match: *` says nothing (recorded of the service). */
+function checkForWrite(
   store: Store,
-  command: EntryAccess,
+  { leaseId, conditions }: EntryAccess,
   existing: EntryRecord | undefined,
+  upload: UploadRecord | undefined,
 ): { readonly kind: 'ok' } | Failure {
-  if (existing !== undefined || command.leaseId !== undefined) {
-    const lease = checkLeaseForWrite(existing?.lease, command.leaseId, store.clock.now(), 'entry');
+  if (existing !== undefined || upload !== undefined || leaseId !== undefined) {
+    const held = leaseOfName(existing, upload);
+    const lease = checkLeaseForWrite(held, leaseId, store.clock.now(), 'entry');
     if (lease.kind !== 'ok') return lease;
   }
-  return checkWrite(command.conditions, existing);
+  if (existing !== undefined) return checkWrite(conditions, existing, leaseId !== undefined);
+  return checkCreate(conditions, upload !== undefined);
+}
+
+/** The lease of a name, which blocks that wait for their list can have too. */
+export function leaseOfName(existing: EntryRecord | undefined, upload: UploadRecord | undefined): Lease | undefined {
+  return existing === undefined ? upload?.lease : existing.lease;
 }
 
 export interface NamedContent {
@@ -281,6 +292,7 @@ export async function replaceContent(
   if (!fitsForcedScope(container, attributes.encryption)) return { kind: 'contended' };
   const nowMs = store.clock.now();
   const old = existing?.record;
+  const held = leaseOfName(old, target.upload);
   const place = await makePlace(store, txn, Buffer.from(container.id, 'hex'), command.name);
   const spot: Spot = { name: command, container, settings, place, cause: command.cause };
   const time = keepsReplaced(settings, old) ? await freshTime(store, txn, place, old?.version) : undefined;
@@ -294,7 +306,7 @@ export async function replaceContent(
     ...named.fields,
     headers,
     metadata,
-    ...(isHeld(old?.lease, nowMs) && { lease: old?.lease as Lease }),
+    ...(isHeld(held, nowMs) && { lease: held as Lease }),
     ...(type !== 'block' && { generation: store.ids.nextHex() }),
     ...given,
     ...(attributes.tier !== undefined && { tierChangedMs: nowMs }),
@@ -346,8 +358,8 @@ function justBefore(time: string): string {
 export interface ChangeOptions {
   /** Gives the entry a new ETag and time of modification; on by default. */
   readonly touches?: boolean;
-  /** What immutability has to allow; undefined: nothing. By default a change. */
-  readonly touch?: Touch | undefined;
+  /** What the change does to the blob, in the terms of `states.ts`. */
+  readonly act: Act;
   /** With versioning, leaves the state before as a version. */
   readonly makesVersion?: boolean;
   readonly operation?: JournalOperation;
@@ -363,7 +375,7 @@ export function changeEntry(
   store: Store,
   command: EntryChange,
   edit: Edit,
-  options: ChangeOptions = {},
+  options: ChangeOptions,
 ): Promise<EntryOutcome> {
   return change(store, (txn) => changeWithin(store, txn, command, edit, options));
 }
@@ -375,8 +387,7 @@ export async function changeWithin(
   edit: Edit,
   options: ChangeOptions,
 ): Promise<EntryOutcome> {
-  const touch = 'touch' in options ? options.touch : 'change';
-  const target = await openForChange(store, txn, command, touch, options.ignoresLease);
+  const target = await openForChange(store, txn, command, options.act, options.ignoresLease);
   if (target.kind !== 'ok') return target;
   const { existing, spot, settings, container } = target;
   const edited = edit(existing.record, container);
@@ -415,39 +426,4 @@ export function touched(store: Store, { lease, ...rest }: EntryRecord): EntryRec
     modifiedMs: nowMs,
     ...(isHeld(lease, nowMs) && { lease: lease as Lease }),
   };
-}
-
-export type LeaseOutcome =
-  | { readonly kind: 'ok'; readonly entry: Entry; readonly leaseId?: string; readonly remainingS?: number }
-  | Failure;
-
-export function leaseEntry(
-  store: Store,
-  command: Omit<EntryChange, 'leaseId' | 'at'>,
-  action: LeaseAction,
-): Promise<LeaseOutcome> {
-  return change<LeaseOutcome>(store, async (txn) => {
-    const container = await readContainer(txn, command);
-    if (container === undefined) return containerNotFound;
-    const place = await findPlace(txn, Buffer.from(container.id, 'hex'), command.name);
-    const existing = place && (await readAt(txn, place, undefined));
-    if (place === undefined || existing === undefined) return entryNotFound;
-    const verdict = checkWrite(command.conditions, existing.record);
-    if (verdict.kind !== 'ok') return verdict;
-    const outcome = applyLeaseAction(existing.record.lease, action, store.clock.now());
-    if (outcome.kind !== 'ok') return outcome;
-    const { lease: _, ...rest } = existing.record;
-    // A lease action changes neither ETag nor Last-Modified.
-    const record: EntryRecord = outcome.lease ? { ...rest, lease: outcome.lease } : rest;
-    const entry: Entry = { record, inline: existing.inline };
-    const settings = await readSettings(txn, command.account);
-    const spot: Spot = { name: command, container, settings, place, cause: command.cause };
-    putCurrent(store, txn, spot, existing.record, entry, 'entry-leased');
-    return {
-      kind: 'ok',
-      entry,
-      ...(outcome.lease && { leaseId: outcome.lease.id }),
-      ...(outcome.remainingS !== undefined && { remainingS: outcome.remainingS }),
-    };
-  });
 }

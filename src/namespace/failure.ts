@@ -10,6 +10,8 @@ export type Failure =
   | { readonly kind: 'condition-not-met' }
   | { readonly kind: 'not-modified' }
   | { readonly kind: 'overwrite-forbidden' }
+  /** What is there is not what the decision allows. */
+  | { readonly kind: 'not-permitted' }
   | { readonly kind: 'lease-id-missing' }
   | { readonly kind: 'lease-mismatch'; readonly operation: 'entry' | 'container' | 'lease' }
   | { readonly kind: 'lease-not-present'; readonly operation: 'entry' | 'container' | 'lease' }
@@ -32,6 +34,7 @@ export type Failure =
   | { readonly kind: 'snapshots-present' }
   | { readonly kind: 'current-version' }
   | { readonly kind: 'archived' }
+  | { readonly kind: 'past-state' }
   | { readonly kind: 'rehydrating' }
   | { readonly kind: 'immutable-by-policy' }
   | { readonly kind: 'immutable-by-hold' }

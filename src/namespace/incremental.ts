@@ -23,13 +23,13 @@ export interface Increment extends EntryChange {
 /** Incremental Copy Blob: the target becomes the source's snapshot, and has a snapshot of that. */
 export function copyIncrement(store: Store, command: Increment): Promise<CopyOutcome> {
   return change<CopyOutcome>(store, async (txn) => {
-    const source = await readSource(txn, command.source);
+    const source = await readSource(txn, command.source, 'copy-from');
     if (source.kind !== 'ok') return { kind: 'source-failed', failure: source };
     const from = source.entry.record;
     if (from.type !== 'page') return { kind: 'blob-type' };
     if (from.past?.kind !== 'snapshot') return { kind: 'incremental-source' };
     if (!isSameEncryption(from.encryption, command.encryption)) return { kind: 'contended' };
-    const target = await openForWrite(store, txn, command, true);
+    const target = await openForWrite(store, txn, command, 'page', 'follow');
     if (target.kind !== 'ok') return target;
     const before = target.existing?.record;
     if (before !== undefined && before.incremental?.source !== command.sourceUrl)

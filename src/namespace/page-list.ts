@@ -16,6 +16,7 @@ import {
 } from './page-regions.ts';
 import { checkRead } from './preconditions.ts';
 import type { Entry, EntryRecord } from './records.ts';
+import { checkPermit, checkState } from './states.ts';
 import type { Store } from './store.ts';
 
 export interface PageQuery extends EntryAccess {
@@ -46,14 +47,16 @@ export function listPages(store: Store, query: PageQuery): Promise<PageList | Fa
     const entry = await readEntry(view, container, query.name, query.at);
     if (entry === undefined) return entryNotFound;
     const { record } = entry;
+    const permitted = checkPermit(query.permit, record);
+    if (permitted.kind !== 'ok') return permitted;
     if (query.leaseId !== undefined) {
       const lease = checkLeaseForRead(record.lease, query.leaseId, store.clock.now(), 'entry');
       if (lease.kind !== 'ok') return lease;
     }
     const verdict = checkRead(query.conditions, record);
     if (verdict.kind !== 'ok') return verdict;
-    if (record.type !== 'page') return { kind: 'blob-type' };
-    if (record.incremental !== undefined && record.past === undefined) return { kind: 'incremental-copy' };
+    const state = checkState('list-pages', record);
+    if (state.kind !== 'ok') return state;
     if (query.offset > 0 && query.offset >= record.length) return { kind: 'page-range' };
     const to = Math.min(record.length, query.length === undefined ? record.length : query.offset + query.length);
     if (query.since === undefined) return await collect(query, entry, writtenRuns(view, record, query.offset, to));

@@ -360,7 +360,9 @@ test('whoever sets metadata all the time does not keep a write from its copy of 
     if (++count % 4 === 0) {
       const metadata = { count: `${count}` };
       engine.transact = transact;
-      await changeEntry(held.store, { ...place, name: 'long' }, (record) => ({ ...record, metadata }));
+      await changeEntry(held.store, { ...place, name: 'long' }, (record) => ({ ...record, metadata }), {
+        act: 'set-metadata',
+      });
       engine.transact = stirred;
     }
     return result;

@@ -5,6 +5,7 @@ import { keys } from '../metadata/keys.ts';
 import { countUsage, readContainer } from './containers.ts';
 import { type ContentFields, settleOwners } from './contents.ts';
 import {
+  type Edit,
   type EntryChange,
   type EntryOutcome,
   type EntryWrite,
@@ -32,7 +33,6 @@ import {
 } from './page-regions.ts';
 import { type Entry, type EntryEncryption, type EntryRecord, encodeRecord } from './records.ts';
 import { isSameEncryption } from './scopes.ts';
-import { discardUpload } from './staged.ts';
 import { change, type Store } from './store.ts';
 
 /** 8 TiB ("Put Blob", x-ms-blob-content-length). */
@@ -52,9 +52,8 @@ export function createPages(
   command: EntryWrite & { readonly length: number; readonly runs?: readonly PageRun[] },
 ): Promise<EntryOutcome> {
   return change<EntryOutcome>(store, async (txn) => {
-    const target = await openForWrite(store, txn, command);
+    const target = await openForWrite(store, txn, command, 'page');
     if (target.kind !== 'ok') return target;
-    await discardUpload(store, txn, Buffer.from(target.container.id, 'hex'), command.name);
     const fields = newPages(store, txn, command.length, command.runs ?? []);
     const attributes = { ...command.attributes, type: 'page', sequence: command.attributes.sequence ?? 0 } as const;
     return replaceContent(store, txn, { ...command, attributes }, target, { fields, inline: undefined });
@@ -162,7 +161,7 @@ interface PageWrite extends PageChange, GoingOn {
 }
 
 async function writePages(store: Store, txn: Txn, owning: Owning, command: PageWrite): Promise<EntryOutcome | Shared> {
-  const target = await openPages(store, txn, command);
+  const target = await openForChange(store, txn, command, 'change-pages');
   if (target.kind !== 'ok') return target;
   const { existing, spot } = target;
   const { record } = existing;
@@ -187,11 +186,6 @@ function isStillThat(record: EntryRecord, before: EntryRecord | undefined): bool
 
 function changedPages(record: EntryRecord, contentId: string): EntryRecord {
   return { ...record, contentId, pageChanges: (record.pageChanges ?? 0) + 1 };
-}
-
-async function openPages(store: Store, txn: Txn, command: EntryChange): ReturnType<typeof openForChange> {
-  const target = await openForChange(store, txn, command, 'change');
-  return target.kind === 'ok' && target.existing.record.type !== 'page' ? { kind: 'blob-type' } : target;
 }
 
 async function changeRuns(
@@ -230,7 +224,7 @@ export async function changePages(
   store: Store,
   command: EntryChange,
   { length, sequence }: PageProperties,
-  edit: (record: EntryRecord) => EntryRecord | Failure,
+  edit: Edit,
 ): Promise<EntryOutcome> {
   let { conditions } = command;
   let before: EntryRecord | undefined;
@@ -241,11 +235,11 @@ export async function changePages(
     before = cut.left;
   }
   return await changeOwned(store, async (txn, owning): Promise<EntryOutcome | Shared> => {
-    const target = await openPages(store, txn, { ...command, conditions });
+    const target = await openForChange(store, txn, { ...command, conditions }, 'change-pages');
     if (target.kind !== 'ok') return target;
     const { existing, spot, container } = target;
     if (!isStillThat(existing.record, before)) return { kind: 'contended' };
-    const edited = edit(existing.record);
+    const edited = edit(existing.record, container);
     if ('kind' in edited) return edited;
     let record = edited;
     if (length !== undefined && length < record.length) {
@@ -273,16 +267,13 @@ async function cutOff(
   store: Store,
   command: EntryChange,
   length: number,
-  edit: (record: EntryRecord) => EntryRecord | Failure,
+  edit: Edit,
 ): Promise<{ readonly kind: 'ok'; readonly left: EntryRecord | undefined } | Failure> {
-  const looked = await store.engine.snapshot(async (view) => {
-    const target = await openForChange(store, view, command, 'change');
-    return target.kind === 'ok' && target.existing.record.type !== 'page' ? ({ kind: 'blob-type' } as const) : target;
-  });
+  const looked = await store.engine.snapshot((view) => openForChange(store, view, command, 'change-pages'));
   if (looked.kind !== 'ok') return looked;
   const { record } = looked.existing;
   const end = record.length;
-  const edited = edit(record);
+  const edited = edit(record, looked.container);
   if ('kind' in edited) return edited;
   if (length >= end) return { kind: 'ok', left: undefined };
   const offset = await store.engine.snapshot((view) =>

@@ -256,6 +256,8 @@ export interface UploadRecord {
   readonly blockIdBytes: number;
   /** All blocks that are staged for a blob are sealed alike. */
   readonly encryption?: EntryEncryption;
+  /** Of a name that has no blob yet. */
+  readonly lease?: Lease;
 }
 
 export interface BlockRecord {

@@ -9,7 +9,6 @@ import { type Again, putDue } from './due.ts';
 import { containerNotFound, keepReplaced } from './entries.ts';
 import { freshTime, putCurrent, putPast, readPast, removeCurrent, type Spot } from './entry-rows.ts';
 import type { Failure } from './failure.ts';
-import { checkTouch } from './immutable.ts';
 import { appendJournal, type Cause } from './journal.ts';
 import { isHeld } from './leases.ts';
 import { listWithin } from './list.ts';
@@ -23,6 +22,7 @@ import {
   encodeRecord,
 } from './records.ts';
 import { readSettings } from './settings.ts';
+import { checkAct } from './states.ts';
 import { change, newEtag, type Store } from './store.ts';
 
 export interface RestoreCommand extends ContainerName {
@@ -188,9 +188,9 @@ async function restoreName(
   if (then === undefined && current === undefined) return 'same';
   const nowMs = store.clock.now();
   if (current !== undefined) {
-    const touch = then === undefined ? 'delete' : 'overwrite';
-    const mayTouch = checkTouch(container, current.record, touch, true, nowMs);
-    if (mayTouch.kind !== 'ok' || isHeld(current.record.lease, nowMs)) return 'refused';
+    const act = then === undefined ? 'delete' : 'overwrite';
+    const on = { container, record: current.record, keepsVersions: true, nowMs };
+    if (checkAct(act, on, then?.record.type).kind !== 'ok' || isHeld(current.record.lease, nowMs)) return 'refused';
   }
   const time = await freshTime(store, txn, place, current?.record.version);
   if (then === undefined) {

@@ -268,14 +268,13 @@ export function encryptionMismatch(
   has: EntryEncryption | undefined,
   given: EntryEncryption | undefined,
 ): Extract<Failure, { kind: 'encryption-mismatch' }> {
-  if (has?.keySha256 !== undefined && given?.keySha256 === undefined) {
-    return { kind: 'encryption-mismatch', reason: 'key-missing' };
-  }
-  if (has?.keySha256 === undefined && given?.keySha256 !== undefined) {
-    return { kind: 'encryption-mismatch', reason: 'key-not-used' };
-  }
-  return { kind: 'encryption-mismatch' };
+  if (isOwn(has) === isOwn(given)) return { kind: 'encryption-mismatch' };
+  return { kind: 'encryption-mismatch', reason: isOwn(has) ? 'key-missing' : 'key-not-used' };
 }
+
+/** By a key or a scope that somebody named, and not as the account seals by itself. */
+const isOwn = (encryption: EntryEncryption | undefined): boolean =>
+  encryption?.keySha256 !== undefined || encryption?.scope !== undefined;
 
 /** Whether two contents are sealed alike: then one may take in pieces of the other. */
 export function isSameEncryption(one: EntryEncryption | undefined, other: EntryEncryption | undefined): boolean {

@@ -4,6 +4,7 @@ import type { Txn, View } from '../metadata/engine.ts';
 import { after, keys } from '../metadata/keys.ts';
 import {
   type BlockRecord,
+  type ContainerRecord,
   decodeRecord,
   encodeRecord,
   type GarbageRecord,
@@ -51,9 +52,13 @@ export function dropUpload(txn: Txn, container: Buffer, name: string, upload: Up
 }
 
 /** Drops the upload of a name with all that is staged. */
-export async function discardUpload(store: Store, txn: Txn, container: Buffer, name: string): Promise<void> {
-  const upload = await readUpload(txn, container, name);
-  if (upload !== undefined) dropUploadLater(store, txn, container, name, upload);
+export function discardUpload(
+  store: Store,
+  txn: Txn,
+  { container, upload }: { readonly container: ContainerRecord; readonly upload: UploadRecord | undefined },
+  name: string,
+): void {
+  if (upload !== undefined) dropUploadLater(store, txn, Buffer.from(container.id, 'hex'), name, upload);
 }
 
 /** The name is free at once; its blocks, however many, go in the background. */

@@ -15,6 +15,7 @@ import {
   type Rehydration,
 } from './records.ts';
 import { readSettings } from './settings.ts';
+import { checkState } from './states.ts';
 import { change, type Store } from './store.ts';
 
 export type OnlineTier = Rehydration['tier'];
@@ -46,10 +47,11 @@ export function setTier(
     const settings = await readSettings(txn, command.account);
     const nowMs = store.clock.now();
     const edit = (record: EntryRecord) => {
-      if (record.type !== 'block') return { kind: 'blob-type' } as const;
       const { rehydration, ...rest } = record;
       if (rehydration !== undefined && rehydration.tier !== tier) return { kind: 'rehydrating' } as const;
       if (record.tier === 'Archive' && tier !== 'Archive') {
+        const mayThaw = checkState('thaw', record);
+        if (mayThaw.kind !== 'ok') return mayThaw;
         // Asked again it may only become quicker.
         const asked = rehydrationOf(settings, tier, priority, nowMs);
         if (rehydration !== undefined && rehydration.doneMs <= nowMs) return { ...rest, tier, tierChangedMs: nowMs };
@@ -59,7 +61,7 @@ export function setTier(
       }
       return { ...rest, tier, tierChangedMs: nowMs };
     };
-    const options = { touches: false, touch: undefined, operation: 'entry-tiered' as const };
+    const options = { touches: false, act: 'set-tier', operation: 'entry-tiered' } as const;
     return await changeWithin(store, txn, command, edit, options);
   });
 }

@@ -26,12 +26,21 @@ import {
   type Spot,
 } from './entry-rows.ts';
 import type { Failure } from './failure.ts';
-import { checkTouch, heldUntilMs } from './immutable.ts';
+import { heldUntilMs } from './immutable.ts';
 import { checkLeaseForRead } from './leases.ts';
 import { findPlace } from './paths.ts';
-import { checkWrite } from './preconditions.ts';
-import { type DueRecord, decodeEntry, type Entry, type EntryRecord, encodeRecord, type Past } from './records.ts';
+import { checkChange } from './preconditions.ts';
+import {
+  type ContainerRecord,
+  type DueRecord,
+  decodeEntry,
+  type Entry,
+  type EntryRecord,
+  encodeRecord,
+  type Past,
+} from './records.ts';
 import { keepsVersion, purgeTime, readSettings } from './settings.ts';
+import { checkAct, checkPermit } from './states.ts';
 import { change, newEtag, type Store } from './store.ts';
 
 /** Snapshot Blob: a copy of the state as it is, which shares its content. With `metadata` it has that instead. */
@@ -44,7 +53,7 @@ export function snapshotEntry(
   command: EntryChange & {
     readonly metadata?: Readonly<Record<string, string>>;
     /** What else keeps this caller from making one. */
-    readonly refusal?: (record: EntryRecord) => Failure | undefined;
+    readonly refusal?: (record: EntryRecord, container: ContainerRecord) => Failure | undefined;
   },
 ): Promise<SnapshotOutcome> {
   return change<SnapshotOutcome>(store, async (txn) => {
@@ -54,16 +63,17 @@ export function snapshotEntry(
     if (found === undefined) return entryNotFound;
     const existing = decodeEntry(found);
     const nowMs = store.clock.now();
+    const permitted = checkPermit(command.permit, existing.record);
+    if (permitted.kind !== 'ok') return permitted;
     const lease = checkLeaseForRead(existing.record.lease, command.leaseId, nowMs, 'entry');
     if (lease.kind !== 'ok') return lease;
-    const verdict = checkWrite(command.conditions, existing.record);
+    const verdict = checkChange(command.conditions, existing.record);
     if (verdict.kind !== 'ok') return verdict;
-    const refusal = command.refusal?.(existing.record);
+    const refusal = command.refusal?.(existing.record, spot.container);
     if (refusal !== undefined) return refusal;
-    if (existing.record.tier === 'Archive') return { kind: 'archived' };
-    const mayTouch = checkTouch(spot.container, existing.record, 'snapshot', true, nowMs);
-    if (mayTouch.kind !== 'ok') return mayTouch;
-    if (existing.record.incremental !== undefined) return { kind: 'incremental-copy' };
+    const { container } = spot;
+    const mayAct = checkAct('snapshot', { container, record: existing.record, keepsVersions: true, nowMs });
+    if (mayAct.kind !== 'ok') return mayAct;
     const time = await freshTime(store, txn, spot.place, existing.record.version);
     const { version: _, ...state } = existing.record;
     const record: EntryRecord =
@@ -120,7 +130,7 @@ export function deleteEntry(store: Store, command: DeleteCommand): Promise<Delet
 }
 
 async function deleteCurrent(store: Store, txn: Txn, command: DeleteCommand): Promise<DeleteOutcome> {
-  const target = await openForChange(store, txn, command, command.snapshots === 'only' ? undefined : 'delete');
+  const target = await openForChange(store, txn, command, command.snapshots === 'only' ? 'note' : 'delete');
   if (target.kind !== 'ok') return target;
   const { existing, spot, settings } = target;
   const refusal = command.refusal?.(existing.record);
@@ -155,7 +165,7 @@ async function deleteCurrent(store: Store, txn: Txn, command: DeleteCommand): Pr
 }
 
 async function deletePast(store: Store, txn: Txn, command: DeleteCommand): Promise<DeleteOutcome> {
-  const target = await openForChange(store, txn, command, undefined);
+  const target = await openForChange(store, txn, command, 'note');
   if (target.kind !== 'ok') return target;
   const { existing, spot } = target;
   if (existing.record.past === undefined) return { kind: 'current-version' };
@@ -173,8 +183,10 @@ async function deleteForGood(store: Store, txn: Txn, command: DeleteCommand): Pr
   const found = await txn.get(pastKey(spot.place, command.at.time));
   const entry = found && decodeEntry(found);
   const past = entry?.record.past;
-  if (entry === undefined || past?.kind !== command.at.kind || past.deletedMs === undefined) return entryNotFound;
   if (spot.settings.permanentDelete !== true) return { kind: 'permanent-delete-off' };
+  if (entry === undefined || past?.kind !== command.at.kind || past.deletedMs === undefined) return entryNotFound;
+  const permitted = checkPermit(command.permit, entry.record);
+  if (permitted.kind !== 'ok') return permitted;
   const refusal = command.refusal?.(entry.record);
   if (refusal !== undefined) return refusal;
   const verdict = mayRemove(store, spot, entry.record);
@@ -184,8 +196,8 @@ async function deleteForGood(store: Store, txn: Txn, command: DeleteCommand): Pr
   return { kind: 'ok', entry, kept: false };
 }
 
-function mayRemove(store: Store, { container }: Spot, record: EntryRecord): ReturnType<typeof checkTouch> {
-  return checkTouch(container, record, 'remove', false, store.clock.now());
+function mayRemove(store: Store, { container }: Spot, record: EntryRecord): ReturnType<typeof checkAct> {
+  return checkAct('delete-past', { container, record, keepsVersions: false, nowMs: store.clock.now() });
 }
 
 /** Softly where the account says so; answers whether it is kept. */
@@ -208,6 +220,8 @@ export function undeleteEntry(store: Store, command: EntryChange): Promise<Entry
     let current = found && decodeEntry(found);
     const deleted = (await readPast(txn, place)).filter(({ record }) => record.past?.deletedMs !== undefined);
     if (current === undefined && deleted.length === 0) return entryNotFound;
+    const permitted = checkPermit(command.permit, current?.record);
+    if (permitted.kind !== 'ok') return permitted;
     let base = current === undefined ? deleted.findLast(({ record }) => record.past?.kind === 'base') : undefined;
     for (const entry of deleted) {
       if (entry === base) continue;

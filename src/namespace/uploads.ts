@@ -23,6 +23,7 @@ import {
   type EntryWrite,
   entryNotFound,
   fitsForcedScope,
+  leaseOfName,
   openForWrite,
   readEntry,
   replaceContent,
@@ -33,6 +34,7 @@ import { checkLeaseForRead, checkLeaseForWrite } from './leases.ts';
 import {
   type BlockItem,
   type BlockRecord,
+  type ContainerRecord,
   decodeRecord,
   type Entry,
   type EntryEncryption,
@@ -45,6 +47,7 @@ import {
 import { encryptionMismatch, isSameEncryption } from './scopes.ts';
 import { keepsReplaced } from './settings.ts';
 import { dropUpload, readUpload, type StagedBlock, stagedBlocks } from './staged.ts';
+import { checkPermit, checkState, type Permit } from './states.ts';
 import { change, type Store } from './store.ts';
 
 /** A block list has at most this many blocks, and so many may be staged (Azure: "Put Block", "Put Block List"). */
@@ -55,6 +58,7 @@ export const stagedResolutionMs = 3_600_000;
 
 export interface StageBlock extends EntryName {
   readonly leaseId?: string;
+  readonly permit?: Permit | undefined;
   /** The block's id as bytes; in answers it is given back as base64. */
   readonly blockId: Buffer;
   /** How the block is sealed, as all others of its blob have to be. */
@@ -107,14 +111,10 @@ async function stage(
     if (source?.record.etag !== shared.conditions.ifMatch) return { kind: 'contended' };
   }
   const containerId = Buffer.from(container.id, 'hex');
-  const existing = await readEntry(txn, container, command.name);
-  if (existing !== undefined && existing.record.type !== 'block') return { kind: 'blob-type' };
-  const lease = checkLeaseForWrite(existing?.record.lease, command.leaseId, store.clock.now(), 'entry');
-  if (lease.kind !== 'ok') return lease;
+  const staging = await openForStage(store, txn, command, container);
+  if (staging.kind !== 'ok') return staging;
+  let { upload } = staging;
   const nowMs = store.clock.now();
-  const uploadKey = keys.upload(containerId, command.name);
-  const found = await txn.get(uploadKey);
-  let upload = found && decodeRecord<UploadRecord>(found);
   if (upload !== undefined && upload.blockIdBytes !== command.blockId.length) return { kind: 'block-id-length' };
   if (upload !== undefined && !isSameEncryption(upload.encryption, command.encryption)) {
     return encryptionMismatch(upload.encryption, command.encryption);
@@ -123,8 +123,9 @@ async function stage(
     const id = upload?.id ?? store.ids.nextHex();
     const { blockId, encryption } = command;
     const createdMs = upload?.createdMs ?? nowMs;
-    upload = { id, stagedMs: nowMs, createdMs, blockIdBytes: blockId.length, ...(encryption && { encryption }) };
-    txn.put(uploadKey, encodeRecord(upload));
+    const named = { id, stagedMs: nowMs, createdMs, blockIdBytes: blockId.length };
+    upload = { ...upload, ...named, ...(encryption && { encryption }) };
+    txn.put(keys.upload(containerId, command.name), encodeRecord(upload));
   }
   const uploadId = Buffer.from(upload.id, 'hex');
   const blockKey = keys.block(uploadId, command.blockId);
@@ -134,6 +135,32 @@ async function stage(
   if (shared !== undefined) shareExtents(txn, pieces);
   txn.put(blockKey, encodeRecord({ length, pieces: packPieces(pieces) } satisfies BlockRecord));
   return { kind: 'ok' };
+}
+
+/** Whether blocks may be staged under the name: told by what stands there and by what is staged already. */
+async function openForStage(
+  store: Store,
+  view: View,
+  command: StageBlock,
+  container: ContainerRecord,
+): Promise<{ readonly kind: 'ok'; readonly upload: UploadRecord | undefined } | Failure> {
+  const existing = await readEntry(view, container, command.name);
+  const permitted = checkPermit(command.permit, existing?.record);
+  if (permitted.kind !== 'ok') return permitted;
+  const state = existing && checkState('stage', existing.record);
+  if (state !== undefined && state.kind !== 'ok') return state;
+  const upload = await readUpload(view, Buffer.from(container.id, 'hex'), command.name);
+  const held = leaseOfName(existing?.record, upload);
+  const lease = checkLeaseForWrite(held, command.leaseId, store.clock.now(), 'entry');
+  return lease.kind === 'ok' ? { kind: 'ok', upload } : lease;
+}
+
+/** The same before a block is brought from elsewhere, so that what could not be staged is not brought. */
+export function mayStage(store: Store, command: StageBlock): Promise<{ readonly kind: 'ok' } | Failure> {
+  return store.engine.snapshot(async (view) => {
+    const container = await readContainer(view, command);
+    return container === undefined ? containerNotFound : await openForStage(store, view, command, container);
+  });
 }
 
 export interface ListedBlock {
@@ -148,10 +175,9 @@ export function commitBlocks(
 ): Promise<EntryOutcome> {
   return change(store, async (txn) => {
     if (command.blocks.length > blocksMax) return { kind: 'block-count-exceeded' };
-    const target = await openForWrite(store, txn, command);
+    const target = await openForWrite(store, txn, command, 'block', 'commit');
     if (target.kind !== 'ok') return target;
-    if (target.existing !== undefined && target.existing.record.type !== 'block') return { kind: 'blob-type' };
-    const upload = await readUpload(txn, Buffer.from(target.container.id, 'hex'), command.name);
+    const { upload } = target;
     const staged = await stagedBlocks(txn, upload);
     const committed = await committedPieces(txn, target.existing);
     const chosen = chooseBlocks(command.blocks, staged, committed.blocks);
@@ -163,7 +189,6 @@ export function commitBlocks(
     if (!fitsForcedScope(target.container, sealed.encryption)) return { kind: 'encryption-mismatch' };
     shareExtents(txn, chosen.again);
     dropPieces(store, txn, chosen.unused);
-    if (target.existing?.record.tier === 'Archive' && chosen.kept.length > 0) return { kind: 'archived' };
     const handsOver = !keepsReplaced(target.settings, target.existing?.record);
     const passesOn = handsOver && old !== undefined && chosen.kept.length > 0 && (await isOnlyOwner(txn, old));
     if (passesOn) passOn(store, txn, old, committed.pieces, chosen.kept);
@@ -210,10 +235,13 @@ export function getBlockLists(store: Store, access: EntryAccess): Promise<BlockL
     const container = await readContainer(view, access);
     if (container === undefined) return containerNotFound;
     const entry = await readEntry(view, container, access.name, access.at);
-    if (entry !== undefined && entry.record.type !== 'block') return { kind: 'blob-type' };
+    const permitted = checkPermit(access.permit, entry?.record);
+    if (permitted.kind !== 'ok') return permitted;
+    const state = entry && checkState('list-blocks', entry.record);
+    if (state !== undefined && state.kind !== 'ok') return state;
     const upload = await readUpload(view, Buffer.from(container.id, 'hex'), access.name);
     if (entry === undefined && upload === undefined) return entryNotFound;
-    const lease = checkLeaseForRead(entry?.record.lease, access.leaseId, store.clock.now(), 'entry');
+    const lease = checkLeaseForRead(leaseOfName(entry?.record, upload), access.leaseId, store.clock.now(), 'entry');
     if (lease.kind !== 'ok') return lease;
     const committed = entry === undefined ? [] : ((await committedBlocks(view, entry.record)) ?? []);
     const uncommitted = [...(await stagedBlocks(view, upload))].map(([id, block]) => ({ id, length: block.length }));

@@ -17,9 +17,10 @@ import { checkWal, frameHeaderBytes, walHeaderBytes, walPath } from '../../src/m
 import { createAccount } from '../../src/namespace/accounts.ts';
 import { changeContainer, createContainer } from '../../src/namespace/containers.ts';
 import { copyEntry } from '../../src/namespace/copy.ts';
-import { leaseEntry, putEntry } from '../../src/namespace/entries.ts';
+import { putEntry } from '../../src/namespace/entries.ts';
 import { processGarbage } from '../../src/namespace/garbage.ts';
 import type { Body } from '../../src/namespace/ingest.ts';
+import { leaseEntry } from '../../src/namespace/lease-entry.ts';
 import { reclaimOnce } from '../../src/namespace/reclaim.ts';
 import { createCatalog } from '../../src/namespace/segments.ts';
 import type { Store } from '../../src/namespace/store.ts';

@@ -7,7 +7,6 @@ import { addedSealing, lookAtTarget } from './added-sealing.ts';
 import { appendBytesMax, appendCommand, appendError, appendedHeaders } from './append-block.ts';
 import type { BlobCall } from './call.ts';
 import { sealed } from './encryption-headers.ts';
-import { BlobError } from './errors.ts';
 import { checkSums, copySource, sharesSeal, sourceError, sourceSums } from './source.ts';
 import { localRange, type RangeWanted, withSourceBody } from './source-range.ts';
 import { askedSumHeaders } from './upload-body.ts';
@@ -15,9 +14,8 @@ import { askedSumHeaders } from './upload-body.ts';
 export async function appendBlockFromUrl(call: BlobCall): Promise<Answer> {
   const command = appendCommand(call);
   const found = await copySource(call, false);
-  const record = await lookAtTarget(call, command, 'append');
-  if (record.type !== 'append') throw new BlobError('InvalidBlobType');
-  const sealing = await addedSealing(call, record);
+  const target = await lookAtTarget(call, command, 'append');
+  const sealing = await addedSealing(call, target);
   const wanted: RangeWanted = { lengthMax: appendBytesMax(call.version) };
   if (found.kind === 'local') {
     const shared = await appendShared(call, command, found.source, wanted, sealing);

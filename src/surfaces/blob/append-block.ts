@@ -24,9 +24,8 @@ export async function appendBlockOf(call: BlobCall): Promise<Answer> {
   if (body.length === 0) {
     throw new BlobError('InvalidHeaderValue', { HeaderName: 'Content-Length', HeaderValue: '0' });
   }
-  const record = await lookAtTarget(call, command, 'append');
-  if (record.type !== 'append') throw new BlobError('InvalidBlobType');
-  const sealing = await addedSealing(call, record);
+  const target = await lookAtTarget(call, command, 'append');
+  const sealing = await addedSealing(call, target);
   const outcome = await appendBlock(call.store, {
     ...command,
     ...sealed(sealing),

@@ -67,7 +67,7 @@ async function copyAs(
   const url = required(call.headers, 'x-ms-copy-source');
   const outcome = await copy(call, source, sums, (from) => {
     const { type, length } = from;
-    const isSealed = type === 'append' && flag(call.headers, 'x-ms-seal-blob') === true;
+    const isSealed = type === 'append' && (flag(call.headers, 'x-ms-seal-blob') ?? from.isSealed === true);
     const state = { id, source: withoutQuery(url), status: 'success', completedMs: call.nowMs } as const;
     const copied = { ...inherited(call, from), copy: { ...state, bytes: length, total: length } };
     return isSealed ? { ...copied, isSealed } : copied;
@@ -159,7 +159,7 @@ async function copyLocal(
 ): Promise<CopyOutcome> {
   const target = blobChange(call);
   const sealing = await writeSealing(call);
-  const looked = await sourceOf(call, source);
+  const looked = await sourceOf(call, source, 'copy-from');
   const taken = takesTags(call) ? (looked.record.tags ?? {}) : undefined;
   const change = { ...target, onlyIfNew: await onlyIfNew(call, taken) };
   const { encryption, length, type, tier: sourceTier } = looked.record;
@@ -211,7 +211,7 @@ async function copyRemote(
   const change = { ...blobChange(call), onlyIfNew: call.onlyIfNew };
   const sealing = await writeSealing(call);
   // Looked at again when it is written; before, it spares bringing what could not be.
-  const target = await call.store.engine.snapshot((view) => openForWrite(call.store, view, change));
+  const target = await call.store.engine.snapshot((view) => openForWrite(call.store, view, change, undefined));
   if (target.kind !== 'ok') return target;
   return await call.hold(async (gone) => {
     const kept = takesTags(call) ? await remoteTags(call, address, gone) : undefined;
@@ -220,9 +220,6 @@ async function copyRemote(
     const { chunks, length, properties } = source;
     const body = { chunks, length, lengthMax: length, wantMd5: false, ...sums, seal: sealing?.sealer };
     const own = attributes({ ...properties, ...(kept && { tags: kept }) });
-    if (own.type === undefined && target.existing !== undefined && target.existing.record.type !== properties.type) {
-      return { kind: 'blob-type' };
-    }
     return await putCopied(call.store, {
       ...allowed,
       attributes: { ...natureOf(properties), ...own, ...sealed(sealing) },

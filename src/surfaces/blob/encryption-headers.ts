@@ -2,13 +2,14 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Failure } from '../../namespace/failure.ts';
 import type { KeyProblem } from '../../namespace/keyring.ts';
-import type { EntryEncryption } from '../../namespace/records.ts';
+import type { ContainerRecord, EntryEncryption } from '../../namespace/records.ts';
 import {
   accountKeyScope,
   type CustomerKey,
   chooseSealing,
   customerUnsealer,
   encryptionMismatch,
+  isSameEncryption,
   isScopeName,
   type Sealing,
   type Unsealer,
@@ -127,7 +128,7 @@ export function keyMismatch(
 ): Extract<ErrorCode, `Blob${string}Encryption${string}`> | undefined {
   const needed = encryption?.keySha256;
   if (needed === key?.sha256) return undefined;
-  if (needed === undefined) return 'BlobDoesNotUseCustomerSpecifiedEncryption';
+  if (needed === undefined && encryption?.scope === undefined) return 'BlobDoesNotUseCustomerSpecifiedEncryption';
   return key === undefined ? 'BlobUsesCustomerSpecifiedEncryption' : 'BlobCustomerSpecifiedEncryptionMismatch';
 }
 
@@ -144,20 +145,25 @@ export function readUnsealer(
 }
 
 /**
- * Of an operation that changes a blob and leaves its bytes alone: its key, and its scope if one is named, must be the
- * blob's. For the edit of `changeEntry`.
+ * Of an operation that changes a blob: the key, or the scope, that the request names must be the blob's. A scope that new
+ * blobs get there by themselves need not be named. For the edit of `changeEntry`.
  */
 export function encryptionCheck(
   call: Call,
-): (record: { readonly encryption?: EntryEncryption }) => Failure | undefined {
+): (
+  record: { readonly encryption?: EntryEncryption },
+  container: Pick<ContainerRecord, 'encryptionScope'>,
+) => Failure | undefined {
   const key = customerKey(call);
-  const scope = namedScope(call);
-  return ({ encryption }) => {
-    if (encryption?.keySha256 !== key?.sha256) {
-      return encryptionMismatch(encryption, key && { keySha256: key.sha256 });
-    }
-    const isOther = scope !== undefined && scope !== (encryption?.scope ?? accountKeyScope);
-    return isOther ? { kind: 'encryption-mismatch' } : undefined;
+  const named = namedScope(call);
+  const scope = named === accountKeyScope ? undefined : named;
+  const given: EntryEncryption = { ...(key && { keySha256: key.sha256 }), ...(scope !== undefined && { scope }) };
+  const namesNone = key === undefined && named === undefined;
+  return ({ encryption }, container) => {
+    if (isSameEncryption(encryption, given)) return undefined;
+    const byItself = [container.encryptionScope, call.accountSettings.encryptionScope];
+    const isImplied = encryption?.scope !== undefined && byItself.includes(encryption.scope);
+    return namesNone && isImplied ? undefined : encryptionMismatch(encryption, given);
   };
 }
 

@@ -176,7 +176,7 @@ describe('an encryption scope', () => {
       const two = { 'x-ms-encryption-scope': 'two' };
       assert.equal((await client.send(block('a', 'MQ==', one))).headers['x-ms-encryption-scope'], 'one');
       await refused(client, block('a', 'Mg==', two), 409, 'BlobCustomerSpecifiedEncryptionMismatch');
-      await refused(client, block('a', 'Mg==', {}), 409, 'BlobCustomerSpecifiedEncryptionMismatch');
+      await refused(client, block('a', 'Mg==', {}), 409, 'BlobUsesCustomerSpecifiedEncryption');
       await refused(client, list('a', ['MQ=='], two), 409, 'BlobCustomerSpecifiedEncryptionMismatch');
       const made = await client.send(list('a', ['MQ=='], {}));
       assert.equal(made.headers['x-ms-encryption-scope'], 'one', 'the blocks say it, if the list does not');
@@ -290,7 +290,7 @@ test('an incremental copy has the seal of its source, or is not made', async () 
     const snapshotOf = async (name: string, headers: Record<string, string> = {}): Promise<string> => {
       const make = { 'x-ms-blob-type': 'PageBlob', 'x-ms-blob-content-length': '512', ...headers };
       assert.equal((await client.send({ method: 'PUT', url: at(name), headers: make })).status, 201);
-      const taken = await client.send({ method: 'PUT', url: at(`${name}?comp=snapshot`) });
+      const taken = await client.send({ method: 'PUT', url: at(`${name}?comp=snapshot`), headers });
       return `http://127.0.0.1:10000${at(name)}?snapshot=${taken.headers['x-ms-snapshot']}`;
     };
     const copy = (name: string, source: string) => {

@@ -10,6 +10,7 @@ import { changeEntry, getEntry } from '../../namespace/entries.ts';
 import { checkReadable, readContent, readShortContent } from '../../namespace/read.ts';
 import type { Entry, EntryRecord } from '../../namespace/records.ts';
 import type { Unsealer } from '../../namespace/scopes.ts';
+import { checkState } from '../../namespace/states.ts';
 import type { Awaitable } from '../../namespace/store.ts';
 import type { Answer, AnswerChunk } from '../http/answer.ts';
 import type { BlobCall } from './call.ts';
@@ -56,10 +57,8 @@ async function readBlob(call: BlobCall): Promise<Answer> {
   if (found.kind === 'answer') return found.answer;
   const { entry, unsealer } = found;
   const { record } = entry;
-  if (record.tier === 'Archive') throw new BlobError('BlobArchived');
-  if (record.incremental !== undefined && record.past === undefined) {
-    throw new BlobError('OperationNotAllowedOnIncrementalCopyBlob');
-  }
+  const state = checkState('read', record);
+  if (state.kind !== 'ok') throw failureError(state);
   noteAccess(call, entry.record);
   const tier = call.version >= tierToldSince ? accessTierHeaders(record) : {};
   const headers: OutHeaders = { ...entryHeaders(record, call.nowMs), ...tier, ...overrides(call) };
@@ -176,7 +175,7 @@ export function noteAccess(call: BlobCall, { lastAccessMs = 0, past }: EntryReco
   if (nowMs - lastAccessMs < dayMs) return;
   const name = { account: target.account, container: target.container, name: target.blob };
   const cause = { by: 'last-access', requestId: call.requestId };
-  const options = { touches: false, touch: undefined, operation: 'entry-leased', ignoresLease: true } as const;
+  const options = { touches: false, act: 'note', operation: 'entry-leased', ignoresLease: true } as const;
   const edit = (record: EntryRecord): EntryRecord => ({ ...record, lastAccessMs: nowMs });
   changeEntry(store, { ...name, conditions: {}, cause }, edit, options).catch(() => undefined);
 }

@@ -11,7 +11,7 @@ import { flag, headerError, policyMode, required } from './headers-in.ts';
 import { immutabilityHeaders } from './headers-out.ts';
 
 /** Policies and holds change whatever they forbid, and neither ETag nor Last-Modified. */
-const options = { touches: false, touch: undefined } as const;
+const options = { touches: false, act: 'note', ignoresLease: true } as const;
 
 async function edit(call: BlobCall, change: Edit): Promise<EntryRecord> {
   const { leaseId: _, ...command } = blobChange(call, true);
@@ -20,7 +20,7 @@ async function edit(call: BlobCall, change: Edit): Promise<EntryRecord> {
     command,
     (record, container) =>
       container.versionImmutability === true ? change(record, container) : { kind: 'versioning-needed' },
-    { ...options, ignoresLease: true },
+    options,
   );
   if (outcome.kind !== 'ok') throw failureError(outcome);
   return outcome.entry.record;

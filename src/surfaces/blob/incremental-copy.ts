@@ -18,7 +18,7 @@ export async function incrementalCopy(call: BlobCall): Promise<Answer> {
   }
   const { source } = found;
   if (source.at?.kind !== 'snapshot') throw new BlobError('IncrementalCopySourceMustBeSnapshot');
-  const { record } = await sourceOf(call, source);
+  const { record } = await sourceOf(call, source, 'copy-from');
   // The pages are shared as they lie there: nothing is sealed anew, and nothing goes in the clear where it must not.
   if (!sharesSeal(call, source, record.encryption, await writeSealing(call))) {
     const message = 'The source is encrypted otherwise than its copy has to be: an incremental copy shares its pages.';

@@ -1,9 +1,8 @@
 // Put Block From URL: a block that is a range of another blob, shared with it, or brought from another server.
 import { type HttpRange, parseRange, resolveRange } from '../../codec/http-range.ts';
 import { type CopySource, stageRange } from '../../namespace/copy.ts';
-import { openForWrite } from '../../namespace/entries.ts';
 import { isSameEncryption, type Sealing } from '../../namespace/scopes.ts';
-import { type StageBlock, stageBlock } from '../../namespace/uploads.ts';
+import { mayStage, type StageBlock, stageBlock } from '../../namespace/uploads.ts';
 import type { Answer } from '../http/answer.ts';
 import type { BlobCall } from './call.ts';
 import { sealed, writeSealing } from './encryption-headers.ts';
@@ -13,7 +12,6 @@ import { type OutHeaders, writtenHeaders } from './headers-out.ts';
 import { blockBytesMax, stageCommand } from './put-block.ts';
 import { openRemote } from './remote-source.ts';
 import {
-  cannotVerifySource,
   checkSums,
   copySource,
   sharesSeal,
@@ -44,8 +42,7 @@ async function stageLocal(
   wanted: CopySource,
   sealing: Sealing | undefined,
 ): Promise<OutHeaders> {
-  const entry = await sourceOf(call, wanted);
-  if (entry.record.tier === 'Archive') throw cannotVerifySource(new BlobError('BlobArchived'));
+  const entry = await sourceOf(call, wanted, 'read');
   const source: CopySource = { ...wanted, conditions: { ifMatch: entry.record.etag } };
   const range = resolveRange(sourceRange(call), entry.record.length);
   if (range.kind === 'unsatisfiable' || entry.record.length === 0) throw new BlobError('InvalidRange');
@@ -88,10 +85,8 @@ async function stageRemote(
   const range = sourceRange(call);
   const sums = sourceSums(call);
   // Looked at again when the block is staged; before, it spares bringing what could not be.
-  const target = await call.store.engine.snapshot((view) =>
-    openForWrite(call.store, view, { ...command, conditions: {} }),
-  );
-  if (target.kind !== 'ok') throw failureError(target);
+  const allowed = await mayStage(call.store, command);
+  if (allowed.kind !== 'ok') throw failureError(allowed);
   return await call.hold(async (gone) => {
     using source = await openRemote(call, address, { range, lengthMax: blockBytesMax }, gone);
     const { chunks, length } = source;

@@ -21,9 +21,8 @@ export async function putPageFromUrl(call: BlobCall): Promise<Answer> {
   const { length } = command;
   if (length > putPageBytesMax) throw new BlobError('RequestBodyTooLarge', { MaxLimit: `${putPageBytesMax}` });
   const found = await copySource(call, false);
-  const record = await lookAtTarget(call, command, 'change');
-  if (record.type !== 'page') throw new BlobError('InvalidBlobType');
-  const sealing = await addedSealing(call, record);
+  const target = await lookAtTarget(call, command, 'change-pages');
+  const sealing = await addedSealing(call, target);
   const sums = sourceSums(call);
   const outcome = await withSourceBody(call, found, { lengthMax: putPageBytesMax, length }, sealing, (body) =>
     putPages(call.store, { ...command, ...sealed(sealing), body: { ...body, ...sums } }),

@@ -25,7 +25,8 @@ async function clear(call: BlobCall, command: PageChange): Promise<Answer> {
   refuseStructured(call.headers);
   const { length } = uploadBody(call, Number.MAX_SAFE_INTEGER, false);
   if (length !== undefined && length !== 0) throw headerError('Content-Length', `${length}`);
-  const unequal = encryptionCheck(call)(await lookAtTarget(call, command, 'change'));
+  const { record, container } = await lookAtTarget(call, command, 'change-pages');
+  const unequal = encryptionCheck(call)(record, container);
   if (unequal !== undefined) throw failureError(unequal);
   const outcome = await clearPages(call.store, command);
   if (outcome.kind !== 'ok') throw failureError(outcome);
@@ -40,9 +41,8 @@ async function update(call: BlobCall, command: PageChange): Promise<Answer> {
   if (body.length !== undefined && body.length !== command.length) {
     throw headerError('Content-Length', `${body.length}`);
   }
-  const record = await lookAtTarget(call, command, 'change');
-  if (record.type !== 'page') throw new BlobError('InvalidBlobType');
-  const sealing = await addedSealing(call, record);
+  const target = await lookAtTarget(call, command, 'change-pages');
+  const sealing = await addedSealing(call, target);
   const outcome = await putPages(call.store, {
     ...command,
     ...sealed(sealing),

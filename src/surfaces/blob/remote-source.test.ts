@@ -124,6 +124,9 @@ describe('of a source on another server', () => {
       assert.equal((await client.send(copy(url))).status, 202);
       const target = await assertTarget(client, pages);
       assert.deepEqual([target['x-ms-blob-type'], target['x-ms-blob-sequence-number']], ['PageBlob', 7]);
+      // A blob's type stays as long as it stands.
+      assert.equal((await client.send(operation('put blob from url')(url))).status, 409);
+      assert.equal((await client.send({ method: 'DELETE', url: at('target') })).status, 202);
       assert.equal((await client.send(operation('put blob from url')(url))).status, 201);
       assert.equal((await assertTarget(client, pages))['x-ms-blob-type'], 'BlockBlob');
     });

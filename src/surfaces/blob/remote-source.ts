@@ -303,10 +303,14 @@ function propertiesOf(answer: IncomingMessage, length: number): Copied {
   }));
 }
 
-function natureOf(type: string, headers: Headers): Pick<Copied, 'type' | 'sequence' | 'appendedBlocks'> {
+function natureOf(type: string, headers: Headers): Pick<Copied, 'type' | 'sequence' | 'appendedBlocks' | 'isSealed'> {
   switch (type) {
     case 'AppendBlob':
-      return { type: 'append', appendedBlocks: wholeNumber(headers, 'x-ms-blob-committed-block-count') ?? 1 };
+      return {
+        type: 'append',
+        appendedBlocks: wholeNumber(headers, 'x-ms-blob-committed-block-count') ?? 1,
+        ...(headers['x-ms-blob-sealed'] === 'true' && { isSealed: true }),
+      };
     case 'PageBlob':
       return { type: 'page', sequence: wholeNumber(headers, 'x-ms-blob-sequence-number') ?? 0 };
     default:

@@ -25,8 +25,8 @@ export async function setBlobProperties(call: BlobCall): Promise<Answer> {
   if (pages !== undefined) return await setPageProperties(call, pages);
   const headers = newContentHeaders(call.headers);
   const mismatch = encryptionCheck(call);
-  const edit: Edit = (record) => mismatch(record) ?? { ...record, headers };
-  const outcome = await changeEntry(call.store, blobChange(call), edit);
+  const edit: Edit = (record, container) => mismatch(record, container) ?? { ...record, headers };
+  const outcome = await changeEntry(call.store, blobChange(call), edit, { act: 'set-headers' });
   if (outcome.kind !== 'ok') throw failureError(outcome);
   const { record } = outcome.entry;
   return { status: 200, headers: record.type === 'page' ? pageHeaders(record) : stamp(record) };
@@ -36,8 +36,8 @@ export async function setBlobProperties(call: BlobCall): Promise<Answer> {
 async function setPageProperties(call: BlobCall, pages: PageProperties): Promise<Answer> {
   const headers = setsContentHeaders(call.headers) ? newContentHeaders(call.headers) : undefined;
   const mismatch = encryptionCheck(call);
-  const outcome = await changePages(call.store, blobChange(call), pages, (record) => {
-    return mismatch(record) ?? (headers === undefined ? record : { ...record, headers });
+  const outcome = await changePages(call.store, blobChange(call), pages, (record, container) => {
+    return mismatch(record, container) ?? (headers === undefined ? record : { ...record, headers });
   });
   if (outcome.kind !== 'ok') throw failureError(outcome);
   return { status: 200, headers: pageHeaders(outcome.entry.record) };
@@ -46,9 +46,9 @@ async function setPageProperties(call: BlobCall, pages: PageProperties): Promise
 /** With versioning the metadata before stays behind as a version. */
 export async function setBlobMetadata(call: BlobCall): Promise<Answer> {
   const named = metadata(call.rawHeaders);
-  const options = { makesVersion: true };
+  const options = { makesVersion: true, act: 'set-metadata' } as const;
   const mismatch = encryptionCheck(call);
-  const edit: Edit = (record) => mismatch(record) ?? { ...record, metadata: named };
+  const edit: Edit = (record, container) => mismatch(record, container) ?? { ...record, metadata: named };
   const outcome = await changeEntry(call.store, blobChange(call), edit, options);
   if (outcome.kind !== 'ok') throw failureError(outcome);
   return {

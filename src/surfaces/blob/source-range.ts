@@ -8,7 +8,7 @@ import type { BlobCall } from './call.ts';
 import { BlobError } from './errors.ts';
 import { headerError } from './headers-in.ts';
 import { openRemote } from './remote-source.ts';
-import { cannotVerifySource, type FoundSource, sourceBody, sourceOf, sourceUnsealer } from './source.ts';
+import { type FoundSource, sourceBody, sourceOf, sourceUnsealer } from './source.ts';
 
 export interface RangeWanted {
   readonly lengthMax: number;
@@ -32,9 +32,8 @@ export function sourceRange(call: BlobCall): HttpRange {
 }
 
 export async function localRange(call: BlobCall, source: CopySource, wanted: RangeWanted): Promise<LocalRange> {
-  const entry = await sourceOf(call, source);
+  const entry = await sourceOf(call, source, 'read');
   const { record } = entry;
-  if (record.tier === 'Archive') throw cannotVerifySource(new BlobError('BlobArchived'));
   const range = resolveRange(sourceRange(call), record.length);
   if (range.kind === 'unsatisfiable' || record.length === 0) throw new BlobError('InvalidRange');
   const { start, length } = range.kind === 'part' ? range : { start: 0, length: record.length };

@@ -18,6 +18,7 @@ export interface Copied {
   readonly type: EntryType;
   readonly sequence?: number;
   readonly appendedBlocks?: number;
+  readonly isSealed?: true;
   readonly length: number;
   readonly headers: ContentHeaders;
   readonly metadata: Readonly<Record<string, string>>;
@@ -50,8 +51,8 @@ export async function copySource(call: BlobCall, withOwnKey: boolean): Promise<F
 export const notAuthenticated =
   'Server failed to authenticate the request. Please refer to the information in the www-authenticate header.';
 
-export async function sourceOf(call: BlobCall, source: CopySource): Promise<Entry> {
-  const found = await call.store.engine.snapshot((view) => readSource(view, source));
+export async function sourceOf(call: BlobCall, source: CopySource, act: 'read' | 'copy-from'): Promise<Entry> {
+  const found = await call.store.engine.snapshot((view) => readSource(view, source, act));
   if (found.kind !== 'ok') throw sourceError(found);
   return found.entry;
 }

@@ -54,7 +54,7 @@ function tagsChange(call: BlobCall): EntryChange {
 /** Neither ETag nor Last-Modified change with the tags. */
 export async function setBlobTags(call: BlobCall): Promise<Answer> {
   const tags = await tagsInBody(call);
-  const options = { touches: false, operation: 'entry-retagged' as const, touch: undefined };
+  const options = { touches: false, act: 'note', operation: 'entry-retagged' } as const;
   const outcome = await changeEntry(
     call.store,
     tagsChange(call),
