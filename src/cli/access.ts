@@ -40,7 +40,7 @@ export const access = managementCommand({
   summary: 'roles of an account, and who has them',
   notes: `A role is one of Azure's storage data roles, or one of the account's own. It reaches the whole account, or with
 --container one container, or with --prefix what begins so in it. FILE is a role definition in Azure's format.
-A change takes effect within a second.`,
+A change holds for every request after it.`,
   example: `  causeway access assign photos --principal 8a1e... --role 'Storage Blob Data Reader' --data /srv/causeway`,
   flags: {
     principal: { shown: 'ID', isRequired: true, help: 'object id of a user, a group or a service principal' },

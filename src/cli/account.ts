@@ -30,7 +30,7 @@ export const account = managementCommand({
   name: 'account',
   summary: 'accounts, their settings and their keys',
   notes: `NAME ${accountNameRule}. It works with and without a server running on the data;
-what is changed takes effect within a second, and a replaced key ends as soon: let clients use the other key before.
+what is changed holds when the command answers, and a replaced key ends then: let clients use the other key before.
 A connection string is shown only when its key is made.`,
   example: `  causeway account create photos --data /srv/causeway
   causeway account set photos versioning=on soft-delete-days=7 --data /srv/causeway`,

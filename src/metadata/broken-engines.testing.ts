@@ -24,6 +24,7 @@ function replay(txn: Txn, ops: ReturnType<TxnBuffer['finish']>['ops']): void {
 
 function wrap(inner: Engine, changed: Partial<Pick<Engine, 'snapshot' | 'transact'>>): Engine {
   return {
+    get: (key) => inner.get(key),
     snapshot: (work) => inner.snapshot(work),
     transact: (work) => inner.transact(work),
     ...changed,

@@ -30,6 +30,16 @@ export function checkIsolation(name: string, check: Check): void {
       assert.equal(await read(engine, 'n'), '24');
     });
 
+    check('one key is read as it is after every commit that was acknowledged', async (engine) => {
+      assert.equal(await engine.get(key('n')), undefined);
+      for (let turn = 0; turn < 50; turn++) {
+        await engine.transact((txn) => txn.put(key('n'), value(`${turn}`)));
+        assert.equal(shown(await engine.get(key('n'))), `${turn}`);
+      }
+      await engine.transact((txn) => txn.delete(key('n')));
+      assert.equal(await engine.get(key('n')), undefined);
+    });
+
     check('write skew: of two that each rely on the other staying, one goes', async (engine) => {
       await putAll(engine, { a: 'on', b: 'on' });
       const leave = (own: string, other: string) => async (txn: Txn, meet: () => Promise<void>) => {

@@ -69,6 +69,8 @@ export interface Txn extends View {
 }
 
 export interface Engine extends AsyncDisposable {
+  /** What a snapshot that reads this one key would read; at once where the engine can. */
+  get(key: Key): Awaitable<Value | undefined>;
   /** Reads from one consistent picture, at least as new as every transaction acknowledged before the call. */
   snapshot<T>(work: (view: View) => Awaitable<T>): Promise<T>;
   /**

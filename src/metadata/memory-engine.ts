@@ -11,6 +11,7 @@ import {
   type ScanOptions,
   type Txn,
   UnavailableError,
+  type Value,
   type View,
 } from './engine.ts';
 import { PersistentMap } from './persistent-map.ts';
@@ -61,6 +62,10 @@ export class MemoryEngine implements Engine {
     this.#durable = state;
     this.#lastSeq = state.seq;
     this.#recent = new RecentWrites({ after: state.seq });
+  }
+
+  get(key: Key): Promise<Value | undefined> {
+    return this.snapshot((view) => view.get(key));
   }
 
   snapshot<T>(work: (view: View) => Awaitable<T>): Promise<T> {

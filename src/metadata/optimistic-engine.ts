@@ -5,8 +5,10 @@ import {
   ContentionError,
   CounterLimitError,
   type Engine,
+  type Key,
   type Txn,
   UnavailableError,
+  type Value,
   type View,
 } from './engine.ts';
 import { BoundView, type Footprint, TxnBuffer } from './read-set.ts';
@@ -36,6 +38,20 @@ export class OptimisticEngine implements Engine {
 
   constructor(options: OptimisticEngineOptions) {
     this.#options = options;
+  }
+
+  get(key: Key): Awaitable<Value | undefined> {
+    const reader = this.#acquire();
+    return reader instanceof Promise ? reader.then((idle) => this.#get(idle, key)) : this.#get(reader, key);
+  }
+
+  #get(reader: SqliteReader, key: Key): Value | undefined {
+    try {
+      reader.begin();
+      return reader.get(key);
+    } finally {
+      this.#release(reader);
+    }
   }
 
   async snapshot<T>(work: (view: View) => Awaitable<T>): Promise<T> {

@@ -13,7 +13,7 @@ import {
 } from './records.ts';
 import { change, type Store } from './store.ts';
 
-/** A worker reads all of an account's assignments at once, and once a second. */
+/** All of an account's assignments are read at once, by every worker after every change. */
 export const assignmentsMax = 2000;
 export const customRolesMax = 200;
 
@@ -103,10 +103,12 @@ async function changeAccess(
   work: (access: AccessRecord) => AccessOutcome,
 ): Promise<AccessOutcome> {
   const outcome = await change<AccessOutcome>(store, async (txn: Txn) => {
-    if ((await readAccount(txn, account)) === undefined) return { kind: 'account-not-found' };
+    const found = await readAccount(txn, account);
+    if (found === undefined) return { kind: 'account-not-found' };
     const done = work(await readAccess(txn, account));
     if (done.kind !== 'ok') return done;
     txn.put(keys.access(account), encodeRecord(done.access));
+    txn.put(keys.account(account), encodeRecord({ ...found, accessChanges: (found.accessChanges ?? 0) + 1 }));
     appendJournal(store, txn, { operation: 'account-changed', account, ...cause });
     return done;
   });

@@ -1,5 +1,5 @@
 // Accounts and their keys.
-import type { View } from '../metadata/engine.ts';
+import type { Awaitable, View } from '../metadata/engine.ts';
 import { keys, prefixRange } from '../metadata/keys.ts';
 import type { Failure } from './failure.ts';
 import { appendJournal, type Cause } from './journal.ts';
@@ -49,6 +49,11 @@ export function changeAccount(
 export async function readAccount(view: View, name: string): Promise<AccountRecord | undefined> {
   const found = await view.get(keys.account(name));
   return found && decodeRecord<AccountRecord>(found);
+}
+
+/** The record as it is stored, as of now: whoever keeps what he decoded of it compares the bytes. */
+export function accountBytes(store: Store, name: string): Awaitable<Uint8Array | undefined> {
+  return store.engine.get(keys.account(name));
 }
 
 export function getAccount(store: Store, name: string): Promise<AccountRecord | undefined> {

@@ -168,6 +168,7 @@ test('a server that stops while it copies a shared content leaves nothing behind
     const stopping = {
       ...held.store,
       engine: {
+        get: engine.get.bind(engine),
         snapshot: engine.snapshot.bind(engine),
         transact: <T>(work: Parameters<typeof engine.transact<T>>[0]): Promise<T> => {
           if (++transactions === stopAt) throw new Error('stopped');

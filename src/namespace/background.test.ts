@@ -92,6 +92,7 @@ test('a deleted container is emptied, and a task that fails is told of and tried
   const failing = {
     ...held.store,
     engine: {
+      get: (key) => held.engine.get(key),
       snapshot: (work) => held.engine.snapshot(work),
       transact: (work) => (failures-- > 0 ? Promise.reject(new Error('not now')) : held.engine.transact(work)),
       [Symbol.asyncDispose]: async () => undefined,

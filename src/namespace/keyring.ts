@@ -62,8 +62,6 @@ const heldMs = 30_000;
 const refreshMs = 15_000;
 /** What a vault refused, or did not answer, is not asked for again within this time. */
 const refusedMs = 1000;
-/** How old the picture of a scope may be: disabling it takes so long at the most. */
-const recordMs = 1000;
 const heldMax = 10_000;
 
 interface Held {
@@ -78,7 +76,8 @@ interface Known {
   readonly account: string;
   readonly scope: string;
   readonly record: ScopeRecord;
-  readonly readMs: number;
+  /** Of the record; absent where only what it says is known. */
+  readonly bytes?: Uint8Array;
 }
 
 export interface KeyringOptions {
@@ -112,17 +111,36 @@ export class Keyring implements Unsealer {
   async sealer(account: string, scope: string, record: ScopeRecord): Promise<Sealer> {
     const newest = record.keys.at(-1) as ScopeKey;
     checkEnabled(scope, record);
-    this.#known.set(newest.id, { account, scope, record, readMs: this.#clock.now() });
+    this.#known.set(newest.id, { account, scope, record });
     const key = await this.#unwrapped(newest.id, scope, record);
     return { kind: 'scope', keyId: Buffer.from(newest.id, 'hex'), wrap: (dataKey) => wrapKey(key, dataKey) };
   }
 
+  /** By the scope's record as it is now: one that is disabled opens nothing more, in whichever process. */
   dataKey(envelope: Envelope): Buffer | undefined | Promise<Buffer | undefined> {
     const id = envelope.keyId.toString('hex');
     const known = this.#known.get(id);
-    const age = known === undefined ? Number.POSITIVE_INFINITY : this.#clock.now() - known.readMs;
-    if (known === undefined || age >= recordMs || age < 0) return this.#lookUp(id, envelope);
-    return this.#open(id, known, envelope);
+    if (known === undefined) return this.#lookUp(id, envelope);
+    const bytes = this.#engine.get(keys.scope(known.account, known.scope));
+    return bytes instanceof Promise
+      ? bytes.then((read) => this.#openBy(read, id, known, envelope))
+      : this.#openBy(bytes, id, known, envelope);
+  }
+
+  #openBy(
+    bytes: Uint8Array | undefined,
+    id: string,
+    known: Known,
+    envelope: Envelope,
+  ): Buffer | undefined | Promise<Buffer | undefined> {
+    if (bytes === undefined) return this.#lookUp(id, envelope);
+    if (known.bytes !== undefined && (known.bytes === bytes || Buffer.compare(known.bytes, bytes) === 0))
+      return this.#open(id, known, envelope);
+    const record = decodeRecord<ScopeRecord>(bytes);
+    if (!record.keys.some((key) => key.id === id)) return this.#lookUp(id, envelope);
+    const newer = { ...known, record, bytes };
+    this.#known.set(id, newer);
+    return this.#open(id, newer, envelope);
   }
 
   #open(id: string, known: Known, envelope: Envelope): Buffer | undefined | Promise<Buffer | undefined> {
@@ -132,18 +150,11 @@ export class Keyring implements Unsealer {
   }
 
   async #lookUp(id: string, envelope: Envelope): Promise<Buffer | undefined> {
-    const before = this.#known.get(id);
-    const readMs = this.#clock.now();
     const found = await this.#engine.snapshot(async (view): Promise<Known | undefined> => {
-      if (before !== undefined) {
-        const row = await view.get(keys.scope(before.account, before.scope));
-        const record = row && decodeRecord<ScopeRecord>(row);
-        if (record?.keys.some((key) => key.id === id)) return { ...before, record, readMs };
-      }
       // There are few scopes, and each key is looked for once.
       for (const row of await view.scan(keys.allScopes(), { limit: heldMax })) {
         const record = decodeRecord<ScopeRecord>(row.value);
-        if (record.keys.some((key) => key.id === id)) return { ...keys.scopeOf(row.key), record, readMs };
+        if (record.keys.some((key) => key.id === id)) return { ...keys.scopeOf(row.key), record, bytes: row.value };
       }
       return undefined;
     });

@@ -200,6 +200,7 @@ describe('listing', () => {
     const counting: Store = {
       ...store,
       engine: {
+        get: (key) => store.engine.get(key),
         transact: (work) => store.engine.transact(work),
         snapshot: (work) =>
           store.engine.snapshot((view) =>

@@ -12,6 +12,8 @@ export interface AccountRecord {
   /** Base64: what user delegation keys are made from. A new one ends all that were given out. */
   readonly delegationSecret?: string;
   readonly settings?: AccountSettings;
+  /** How often its roles or their holders were changed: whoever keeps them knows by the account that they are others. */
+  readonly accessChanges?: number;
 }
 
 /** What Azure sets through its management plane. Absent is off, or Azure's default where that is said. */

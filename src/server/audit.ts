@@ -16,10 +16,8 @@ import { type Finding, verifyAudit } from '../followers/audit/verify.ts';
 import type { Committer } from '../metadata/commit.ts';
 import { DamageError, type Engine } from '../metadata/engine.ts';
 import { OptimisticEngine } from '../metadata/optimistic-engine.ts';
-import { getAccount } from '../namespace/accounts.ts';
 import type { Store } from '../namespace/store.ts';
 import type { Auditor } from '../surfaces/blob/audit.ts';
-import { blobServiceOf } from '../surfaces/blob/service-record.ts';
 import { dataPaths, lockDirectory, requireDirectory } from './data-directory.ts';
 import { openMetadata } from './engine-room.ts';
 
@@ -40,10 +38,6 @@ export interface RunningAudit {
 export function startAudit(store: Store, config: Config, metrics: Metrics, logger: Logger): RunningAudit {
   const logs = new StorageLogs({
     store,
-    loggingOf: async (account) => {
-      const record = await getAccount(store, account);
-      return record && blobServiceOf(record.blobService).logging;
-    },
     flushMs: config.storageLogsFlushMs,
     onError: (error) => logger.warn({ err: error }, 'a log for $logs could not be written'),
   });
@@ -51,9 +45,9 @@ export function startAudit(store: Store, config: Config, metrics: Metrics, logge
   return {
     auditor: {
       room: () => audit?.log.room(),
-      note: (record) => {
+      note: (record, logging) => {
         audit?.log.note(record);
-        logs.note(record);
+        if (logging !== undefined) logs.note(record, logging);
       },
     },
     close: async () => {

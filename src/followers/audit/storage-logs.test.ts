@@ -14,9 +14,7 @@ test('logs are blobs of their hour, numbered on, and deleted after the days that
   const { store, clock } = held;
   const retention = { enabled: true, days: 2 };
   const wanted: LoggingWanted = { version: '1.0', read: true, write: false, delete: false, retention };
-  const loggingOf = async (account: string) => (account === 'acc' ? wanted : undefined);
-  const logsOf = () => new StorageLogs({ store, loggingOf, flushMs: 1_000_000, onError: assert.ifError });
-  const turn = () => new Promise((resolve) => setTimeout(resolve, 5));
+  const logsOf = () => new StorageLogs({ store, flushMs: 1_000_000, onError: assert.ifError });
   const names = async (): Promise<string[]> => {
     const page = await listEntries(store, {
       account: 'acc',
@@ -33,16 +31,14 @@ test('logs are blobs of their hour, numbered on, and deleted after the days that
 
   const one = logsOf();
   const startedMs = clock.now();
-  one.note(recordOf('first', startedMs));
-  await turn();
-  one.note({ ...recordOf('a write', startedMs), Category: 'StorageWrite' });
-  one.note({ ...recordOf('of another', startedMs), AccountName: 'other' });
-  one.note(recordOf('an hour ago', startedMs - hourMs));
+  one.note(recordOf('first', startedMs), wanted);
+  one.note({ ...recordOf('a write', startedMs), Category: 'StorageWrite' }, wanted);
+  one.note({ ...recordOf('of another', startedMs), AccountName: 'other' }, { ...wanted, read: false });
+  one.note(recordOf('an hour ago', startedMs - hourMs), wanted);
   await one.flush();
   // Another process does not know which numbers are taken.
   const two = logsOf();
-  two.note(recordOf('second', startedMs));
-  await turn();
+  two.note(recordOf('second', startedMs), wanted);
   await two.flush();
   const [before, now] = [hour(startedMs - hourMs), hour(startedMs)];
   assert.deepEqual(await names(), [
@@ -53,9 +49,7 @@ test('logs are blobs of their hour, numbered on, and deleted after the days that
 
   clock.advance(72 * hourMs);
   const later = clock.now();
-  two.note(recordOf('later', later));
-  await turn();
-  two.note(recordOf('and later', later));
+  two.note(recordOf('later', later), wanted);
   await two.flush();
   assert.deepEqual(await names(), [`blob/${hour(later)}00/000000.log`]);
 });
@@ -65,8 +59,7 @@ test('a process that begins goes on behind the last log of the hour, without try
   const { store, clock } = held;
   const retention = { enabled: false };
   const wanted: LoggingWanted = { version: '1.0', read: true, write: false, delete: false, retention };
-  const logs = () =>
-    new StorageLogs({ store, loggingOf: async () => wanted, flushMs: 1_000_000, onError: assert.ifError });
+  const logs = () => new StorageLogs({ store, flushMs: 1_000_000, onError: assert.ifError });
   const hour = `blob/${new Date(clock.now()).toISOString().slice(0, 13).replace(/[-T]/g, '/')}00`;
   const names = async () => {
     const at = { account: 'acc', container: logsContainer, prefix: '', delimiter: undefined, from: '' };
@@ -75,8 +68,7 @@ test('a process that begins goes on behind the last log of the hour, without try
   };
   const write = async () => {
     const process = logs();
-    process.note(recordOf('one', clock.now()));
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    process.note(recordOf('one', clock.now()), wanted);
     await process.flush();
   };
   await write();

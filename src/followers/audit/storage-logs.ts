@@ -21,23 +21,15 @@ export interface LoggingWanted {
 
 export interface StorageLogsOptions {
   readonly store: Store;
-  /** Undefined for an account that is not there. */
-  readonly loggingOf: (account: string) => Promise<LoggingWanted | undefined>;
   /** The longest that a line waits for its blob. */
   readonly flushMs: number;
   readonly onError: (error: Error) => void;
 }
 
-const knownMs = 30_000;
 const blobBytesMax = 4 * 1024 * 1024;
 const pendingBytesMax = 32 * 1024 * 1024;
 const numberMax = 999_999;
 const expiryPauseMs = 60 * 60 * 1000;
-
-interface Known {
-  readonly wanted: LoggingWanted | undefined;
-  readonly readMs: number;
-}
 
 /** The lines of one account and hour. */
 interface Pending {
@@ -49,13 +41,12 @@ interface Pending {
   endMs: number;
   readonly types: Set<'read' | 'write' | 'delete'>;
   readonly version: LogVersion;
+  retention: LoggingWanted['retention'];
 }
 
 /** As the service says of its own: best effort. What is not written yet is lost with its process; the audit log is not. */
 export class StorageLogs {
   readonly #options: StorageLogsOptions;
-  readonly #known = new Map<string, Known>();
-  readonly #asking = new Set<string>();
   #pending = new Map<string, Pending>();
   #bytes = 0;
   /** The next number of each account and hour, as far as this process knows. */
@@ -69,13 +60,10 @@ export class StorageLogs {
     this.#options = options;
   }
 
-  note(record: AuditRecord): void {
+  /** `wanted` is what the account asked for when the request came. */
+  note(record: AuditRecord, wanted: LoggingWanted): void {
     const account = record.AccountName;
-    if (account === undefined) return;
-    const known = this.#known.get(account);
-    const nowMs = this.#options.store.clock.now();
-    if (known === undefined || nowMs - known.readMs > knownMs) void this.#ask(account, record);
-    if (known?.wanted !== undefined) this.#add(known.wanted, account, record);
+    if (account !== undefined) this.#add(wanted, account, record);
   }
 
   /** Writes what waits. */
@@ -88,27 +76,10 @@ export class StorageLogs {
     this.#flushing = this.#flushing.then(async () => {
       for (const each of pending.values()) {
         await this.#write(each).catch(this.#options.onError);
-        await this.#expire(each.account).catch(this.#options.onError);
+        await this.#expire(each).catch(this.#options.onError);
       }
     });
     return this.#flushing;
-  }
-
-  /** The first requests of an account are not lost to it: the one that asked is added when the answer is there. */
-  async #ask(account: string, record: AuditRecord): Promise<void> {
-    if (this.#asking.has(account)) return;
-    this.#asking.add(account);
-    const isFirst = !this.#known.has(account);
-    try {
-      const wanted = await this.#options.loggingOf(account);
-      if (this.#known.size >= 10_000) this.#known.clear();
-      this.#known.set(account, { wanted, readMs: this.#options.store.clock.now() });
-      if (isFirst && wanted !== undefined) this.#add(wanted, account, record);
-    } catch (error) {
-      this.#options.onError(error as Error);
-    } finally {
-      this.#asking.delete(account);
-    }
   }
 
   #add(wanted: LoggingWanted, account: string, record: AuditRecord): void {
@@ -120,7 +91,18 @@ export class StorageLogs {
     const atMs = Date.parse(record.TimeGenerated);
     let pending = this.#pending.get(id);
     if (pending === undefined) {
-      pending = { account, hour, lines: [], bytes: 0, startMs: atMs, endMs: atMs, types: new Set(), version };
+      const { retention } = wanted;
+      pending = {
+        account,
+        hour,
+        lines: [],
+        bytes: 0,
+        startMs: atMs,
+        endMs: atMs,
+        types: new Set(),
+        version,
+        retention,
+      };
       this.#pending.set(id, pending);
     }
     const line = formatStorageLog(record, version);
@@ -130,6 +112,7 @@ export class StorageLogs {
     pending.startMs = Math.min(pending.startMs, atMs);
     pending.endMs = Math.max(pending.endMs, atMs);
     pending.types.add(type);
+    pending.retention = wanted.retention;
     if (pending.bytes >= blobBytesMax) void this.flush();
     else this.#timer ??= setTimeout(() => void this.flush(), this.#options.flushMs).unref();
   }
@@ -205,11 +188,10 @@ export class StorageLogs {
   }
 
   /** Deletes the logs that the account wants no longer; the names are in the order of their hours. */
-  async #expire(account: string): Promise<void> {
+  async #expire({ account, retention }: Pending): Promise<void> {
     const { store } = this.#options;
-    const retention = this.#known.get(account)?.wanted?.retention;
     const nowMs = store.clock.now();
-    if (retention?.enabled !== true || nowMs - (this.#expired.get(account) ?? 0) < expiryPauseMs) return;
+    if (!retention.enabled || nowMs - (this.#expired.get(account) ?? 0) < expiryPauseMs) return;
     this.#expired.set(account, nowMs);
     const before = `blob/${hourOf(new Date(nowMs - (retention.days ?? 1) * dayMs).toISOString())}`;
     const container = { account, container: logsContainer };

@@ -266,6 +266,7 @@ function unreliable(
   isBroken: (key: Uint8Array) => boolean = () => false,
 ): Engine {
   return {
+    get: (key) => engine.get(key),
     snapshot: <T>(work: (view: View) => T | Promise<T>) => engine.snapshot(work),
     transact: async <T>(work: (txn: Txn) => T | Promise<T>) => {
       const fails = failing();

@@ -30,6 +30,7 @@ const dispatched = (more: Partial<Dispatched>, seen: Partial<Dispatched['seen']>
   seen: {
     operation: 'GetBlob',
     target: { account: 'acc', container: 'c', blob: 'b' },
+    known: undefined,
     version: '2022-11-02',
     principal: undefined,
     action: 'blob/read',

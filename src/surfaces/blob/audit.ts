@@ -7,11 +7,13 @@ import type { Action, Principal } from '../../identity/authorize.ts';
 import { sasSignature } from '../../identity/sas.ts';
 import type { Dispatched, Incoming } from './dispatch.ts';
 import { parseQuery } from './request.ts';
+import type { Logging } from './service-record.ts';
 
 /** The audit log, as far as the surface sees it: see `followers/audit/audit-log.ts`. */
 export interface Auditor {
   room(): Promise<boolean> | undefined;
-  note(record: AuditRecord): void;
+  /** `logging` is what the account asked for when the request came; absent where it never did. */
+  note(record: AuditRecord, logging: Logging | undefined): void;
 }
 
 export interface Course {

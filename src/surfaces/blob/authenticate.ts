@@ -1,7 +1,7 @@
 // Who sends a request, and may they: Shared Key, SAS, token or nobody, then the one decision of identity/authorize.ts.
 import { createSecretKey } from 'node:crypto';
 import { parseIsoTime } from '../../codec/http-date.ts';
-import { type AccountKey, parseAccountKey } from '../../identity/account-key.ts';
+import type { AccountKey } from '../../identity/account-key.ts';
 import type { Action, Resource } from '../../identity/actions.ts';
 import type { Access, Holder } from '../../identity/assignments.ts';
 import {
@@ -12,7 +12,6 @@ import {
   type Principal,
 } from '../../identity/authorize.ts';
 import { delegationKeyValue } from '../../identity/delegation-key.ts';
-import { NetworkPolicy } from '../../identity/network.ts';
 import { type AnySas, type DelegationKeyFields, parseSas } from '../../identity/sas.ts';
 import { verifySharedKey } from '../../identity/shared-key.ts';
 import { audienceOf, type TokenSettings, TokenVerifier } from '../../identity/tokens.ts';
@@ -23,15 +22,14 @@ import {
   sasFailureCodes,
   verifySas,
 } from '../../identity/verify-sas.ts';
-import { readAccess } from '../../namespace/access.ts';
-import { getAccount } from '../../namespace/accounts.ts';
 import { readBlobFacts } from '../../namespace/blob-facts.ts';
 import { readContainer } from '../../namespace/containers.ts';
 import { delegatorGroups } from '../../namespace/delegation.ts';
-import type { AccessRecord, AccountRecord, ContainerRecord, StoredPolicy } from '../../namespace/records.ts';
+import type { AccessRecord, ContainerRecord, StoredPolicy } from '../../namespace/records.ts';
 import type { Awaitable, Store } from '../../namespace/store.ts';
 import type { Peer } from './call.ts';
 import { BlobError, type ErrorCode } from './errors.ts';
+import { type KnownAccount, KnownAccounts } from './known-accounts.ts';
 import type { Query, Target } from './request.ts';
 import { furtherActions, requestFacts, resourceOf, type Sets, stateOf } from './request-facts.ts';
 
@@ -51,32 +49,22 @@ export interface AuthenticatorSettings extends TokenSettings {
   readonly entraAudiences: readonly string[];
 }
 
-interface KnownAccount {
-  readonly record: AccountRecord;
-  readonly keys: readonly AccountKey[];
-  readonly network: NetworkPolicy;
-  readonly readMs: number;
-  /** Read when it is first asked for. */
-  access?: AccessRecord;
-}
-
-/** A rotated key, a role that was taken away, or another setting works on for this time. */
-const accountCacheMs = 1000;
-const accountsCachedMax = 1000;
 const setsNothing: Sets = {};
 const noAccess: AccessRecord = { assignments: [], roles: [] };
 const onlyIfNewToo = { onlyIfNew: true } as const;
 const notOnlyIfNew = { onlyIfNew: false } as const;
 
+/** `known` is the account of the request as it was when the request came: see `enter`. */
 export class Authenticator {
   readonly #store: Store;
   readonly #settings: AuthenticatorSettings;
   readonly #tokens: TokenVerifier;
-  readonly #accounts = new Map<string, KnownAccount>();
+  readonly #accounts: KnownAccounts;
 
   constructor(store: Store, settings: AuthenticatorSettings) {
     this.#store = store;
     this.#settings = settings;
+    this.#accounts = new KnownAccounts(store);
     this.#tokens = new TokenVerifier(settings, store.clock);
   }
 
@@ -85,26 +73,22 @@ export class Authenticator {
     return this.#tokens.challenge;
   }
 
-  /** Throws for an address that the account does not let in: before it is told anything else. */
-  admit(account: string, peer: Peer): undefined | Promise<void> {
-    const known = this.account(account);
-    if (known instanceof Promise) return known.then((read) => checkAdmitted(read, peer));
-    checkAdmitted(known, peer);
-    return undefined;
+  /**
+   * The account as it is now, undefined where there is none. Throws for an address that it does not let in: before the
+   * request is told anything else.
+   */
+  enter(account: string, peer: Peer): Awaitable<KnownAccount | undefined> {
+    const known = this.#accounts.read(account);
+    return known instanceof Promise ? known.then((read) => admitted(read, peer)) : admitted(known, peer);
   }
 
   /** Throws `BlobError` for credentials that are wrong; none at all is somebody anonymous. */
-  principal(request: Credentials): Awaitable<Principal> {
-    const admitted = this.admit(request.target.account, request.peer);
-    return admitted === undefined ? this.#principal(request) : admitted.then(() => this.#principal(request));
-  }
-
-  #principal(request: Credentials): Awaitable<Principal> {
+  principal(known: KnownAccount | undefined, request: Credentials): Awaitable<Principal> {
     const authorization = authorizationOf(request);
     const sas = parseSas(request.query);
     if (authorization !== undefined) {
       // The header decides. Only a signature that is bound to a user is more than the token that comes with it.
-      if (!isBearer(authorization)) return this.#sharedKey(request, authorization);
+      if (!isBearer(authorization)) return this.#sharedKey(known, request, authorization);
       if (sas.kind !== 'delegated' || sas.userOid === undefined) return this.#bearer(request, authorization);
     }
     switch (sas.kind) {
@@ -113,34 +97,12 @@ export class Authenticator {
       case 'malformed':
         throw authenticationFailed(sas.detail);
       default:
-        return this.#sas(request, sas, authorization);
+        return this.#sas(known, request, sas, authorization);
     }
   }
 
-  /** At once where it was read within the last second: every request asks several times. */
-  account(name: string): Awaitable<KnownAccount | undefined> {
-    const nowMs = this.#store.clock.now();
-    const cached = this.#accounts.get(name);
-    if (cached !== undefined && nowMs - cached.readMs < accountCacheMs && nowMs >= cached.readMs) return cached;
-    return this.#readAccount(name, nowMs);
-  }
-
-  async #readAccount(name: string, nowMs: number): Promise<KnownAccount | undefined> {
-    const record = await getAccount(this.#store, name);
-    if (record === undefined) {
-      this.#accounts.delete(name);
-      return undefined;
-    }
-    if (this.#accounts.size >= accountsCachedMax) this.#accounts.clear();
-    const keys = record.keys.map((key) => parseAccountKey(key)).filter((key) => key !== undefined);
-    const known = { record, keys, network: new NetworkPolicy(record.settings?.networkRules), readMs: nowMs };
-    this.#accounts.set(name, known);
-    return known;
-  }
-
-  async #sharedKey(request: Credentials, authorization: string): Promise<Principal> {
+  #sharedKey(known: KnownAccount | undefined, request: Credentials, authorization: string): Principal {
     if (!/^SharedKey(Lite)? /.test(authorization)) throw new BlobError('InvalidAuthenticationInfo');
-    const known = await this.account(request.target.account);
     refuseKeys(known);
     const signed = { ...request, account: request.target.account };
     // An unknown account looks like a wrong signature: nobody learns which accounts there are.
@@ -201,13 +163,7 @@ export class Authenticator {
     }
   }
 
-  #sas(request: Credentials, sas: AnySas, authorization: string | undefined): Awaitable<Principal> {
-    const known = this.account(request.target.account);
-    if (known instanceof Promise) return known.then((read) => this.#sasOf(read, request, sas, authorization));
-    return this.#sasOf(known, request, sas, authorization);
-  }
-
-  #sasOf(
+  #sas(
     known: KnownAccount | undefined,
     request: Credentials,
     sas: AnySas,
@@ -256,19 +212,12 @@ export class Authenticator {
   ): Promise<Principal> {
     const { account } = request.target;
     const secret = known?.record.delegationSecret;
-    let outcome = this.#verify(request, sas, delegationKeys(secret, account, sas.key), []);
-    // The first key of an account, or the first after they were revoked, is good at once, here as in every process.
-    const fresh = outcome.kind === 'sas-signature-mismatch' ? await this.#freshSecret(account) : secret;
-    if (fresh !== secret) outcome = this.#verify(request, sas, delegationKeys(fresh, account, sas.key), []);
+    const outcome = this.#verify(request, sas, delegationKeys(secret, account, sas.key), []);
     if (outcome.kind !== 'ok') throw sasError(outcome);
     const { grant } = outcome;
     if (grant.delegation === undefined) return { kind: 'sas', grant };
     await this.#checkBound(request, grant.delegation, authorization);
     return { kind: 'sas', grant, delegators: await this.#delegators(account, grant.delegation) };
-  }
-
-  async #freshSecret(account: string): Promise<string | undefined> {
-    return (await getAccount(this.#store, account))?.delegationSecret;
   }
 
   /** A signature that is bound to a user is of no use to whoever does not hold a token of that user. */
@@ -299,13 +248,12 @@ export class Authenticator {
 
   /** Throws the documented refusal; answers whether only a new blob may be made. */
   authorize(
+    known: KnownAccount | undefined,
     principal: Principal,
     action: Action,
     request: Credentials,
     sets: Sets = setsNothing,
   ): Awaitable<{ onlyIfNew: boolean }> {
-    const known = this.account(request.target.account);
-    if (known instanceof Promise) return known.then((read) => this.#authorize(read, principal, action, request, sets));
     // Most requests are of a key: what it may do is known at once.
     const isPlain =
       principal.kind === 'account-key' || (principal.kind === 'sas' && principal.delegators === undefined);
@@ -341,7 +289,7 @@ export class Authenticator {
     let onlyIfNew = false;
     for (const one of [action, ...more]) {
       const decision = isByRole
-        ? await this.#byRole(principal, one, resource, request, sets)
+        ? await this.#byRole(known, principal, one, resource, request, sets)
         : authorize(principal, one, resource);
       onlyIfNew = enforce(decision) || onlyIfNew;
     }
@@ -350,14 +298,15 @@ export class Authenticator {
   }
 
   async #byRole(
+    known: KnownAccount | undefined,
     principal: Principal,
     action: Action,
     resource: Resource,
     request: Credentials,
     sets: Sets,
   ): Promise<Decision> {
-    const known = await this.account(resource.account);
-    const { assignments, roles } = known === undefined ? noAccess : await this.#access(resource.account, known);
+    const { assignments, roles } =
+      known === undefined ? noAccess : await this.#accounts.access(resource.account, known);
     const asked = await requestFacts(request, sets);
     const access: Access = { assignments, roles, request: asked, nowMs: this.#store.clock.now() };
     const decision = authorize(principal, action, resource, access);
@@ -366,11 +315,6 @@ export class Authenticator {
     const at = stateOf(resource);
     const name = { account, container, blob, ...(at && { at }) };
     return authorize(principal, action, resource, { ...access, blob: await readBlobFacts(this.#store, name) });
-  }
-
-  async #access(account: string, known: KnownAccount): Promise<AccessRecord> {
-    known.access ??= await this.#store.engine.snapshot((view) => readAccess(view, account));
-    return known.access;
   }
 
   async #anonymous(principal: Principal, action: Action, resource: Resource, isPublic: boolean) {
@@ -387,8 +331,9 @@ export class Authenticator {
   }
 }
 
-function checkAdmitted(known: KnownAccount | undefined, peer: Peer): void {
+function admitted(known: KnownAccount | undefined, peer: Peer): KnownAccount | undefined {
   if (known !== undefined && !known.network.admits(peer.address)) throw new BlobError('AuthorizationFailure');
+  return known;
 }
 
 /** The one `Authorization`; two of them are refused, for the rest of the way might believe the other. */

@@ -19,6 +19,7 @@ import { BlobError, errorAnswer } from './errors.ts';
 import { findOperation } from './find-operation.ts';
 import type { Visit } from './gate.ts';
 import { entryTime, headerError, refuseUnsupported } from './headers-in.ts';
+import type { KnownAccount } from './known-accounts.ts';
 import { checkMayChange } from './names.ts';
 import {
   one,
@@ -65,6 +66,8 @@ export interface Dispatched {
 interface Seen {
   operation: string;
   target: Target | undefined;
+  /** The account of the address as it was when the request came; absent where there is none. */
+  known: KnownAccount | undefined;
   version: string;
   /** Absent until it is known who asks for what. */
   principal: Principal | undefined;
@@ -111,6 +114,7 @@ export class BlobDispatcher {
     const seen: Seen = {
       operation: 'Unknown',
       target: undefined,
+      known: undefined,
       version: batchVersion ?? newestVersion,
       principal: undefined,
       action: undefined,
@@ -142,7 +146,11 @@ export class BlobDispatcher {
     const client = incoming.headers['x-ms-client-request-id'];
     if (client !== undefined && clientRequestId.test(client)) headers['x-ms-client-request-id'] = client;
     if (incoming.headers.origin !== undefined && seen.target !== undefined && incoming.method !== 'OPTIONS') {
-      Object.assign(headers, await this.#cors(seen.target.account, incoming, Object.keys(headers)));
+      const { origin } = incoming.headers;
+      Object.assign(
+        headers,
+        corsHeaders(seen.known?.record.blobService, origin, incoming.method, Object.keys(headers)),
+      );
     }
     return { answer, requestId, operation: seen.operation, account: seen.target?.account, errorCode, nowMs, seen };
   }
@@ -155,17 +163,17 @@ export class BlobDispatcher {
     if (incoming.isUnrecordable === true) throw new BlobError('ServerBusy');
     const parsed = parse(incoming);
     // First of all: whoever the account's network rules keep out learns nothing of it, not even by a header.
-    const admitted = this.#authenticator.admit(parsed.target.account, incoming.peer);
-    if (admitted !== undefined) await admitted;
+    const entered = this.#authenticator.enter(parsed.target.account, incoming.peer);
+    const known = entered instanceof Promise ? await entered : entered;
+    seen.known = known;
     seen.target = parsed.target;
     const checkDeadline = deadlineOf(parsed.query, parsed.body);
     if (incoming.headers['x-ms-version'] === undefined && !request.isPart) {
-      seen.version = impliedVersion(await this.#versionMeant(parsed));
+      seen.version = impliedVersion(versionMeant(parsed, known));
     }
     if (incoming.method === 'OPTIONS') {
       seen.operation = 'PreflightBlobRequest';
-      const account = await this.#authenticator.account(parsed.target.account);
-      return preflight(account?.record.blobService, incoming.headers);
+      return preflight(known?.record.blobService, incoming.headers);
     }
     const context = { incoming, request, seen };
     const website = websiteAccount(incoming.headers.host);
@@ -173,17 +181,16 @@ export class BlobDispatcher {
     const operation = findOperation(parsed);
     seen.operation = operation.name;
     // What is known already is not waited for: each turn of the event loop's queue that a request takes costs it time.
-    const who = this.#authenticator.principal(parsed);
+    const who = this.#authenticator.principal(known, parsed);
     const principal = who instanceof Promise ? await who : who;
     seen.principal = principal;
     const action = typeof operation.action === 'function' ? operation.action(parsed) : operation.action;
     seen.action = action;
     const sets = typeof operation.sets === 'function' ? operation.sets(parsed) : operation.sets;
-    const decided = this.#authenticator.authorize(principal, action, parsed, sets);
+    const decided = this.#authenticator.authorize(known, principal, action, parsed, sets);
     const { onlyIfNew } = decided instanceof Promise ? await decided : decided;
     checkMayChange(parsed.target.container, action);
-    const read = this.#authenticator.account(parsed.target.account);
-    const settings = (read instanceof Promise ? await read : read)?.record.settings;
+    const settings = known?.record.settings;
     if (incoming.visit !== undefined) {
       const entering = letIn(incoming.visit, parsed, principal, settings);
       if (entering !== undefined) await entering;
@@ -208,11 +215,10 @@ export class BlobDispatcher {
     const principal: Principal = { kind: 'anonymous' };
     context.seen.principal = principal;
     const { visit } = context.incoming;
-    const account = await this.#authenticator.account(parsed.target.account);
-    const settings = account?.record.settings;
+    const { settings, blobService } = context.seen.known?.record ?? {};
     if (visit !== undefined) await letIn(visit, parsed, principal, settings);
     const call = this.#call(parsed, context, principal, false, settings);
-    return await serveWebsite(call, blobServiceOf(account?.record.blobService).staticWebsite, parsed.target.blob ?? '');
+    return await serveWebsite(call, blobServiceOf(blobService).staticWebsite, parsed.target.blob ?? '');
   }
 
   #call(
@@ -252,7 +258,7 @@ export class BlobDispatcher {
       openSource: (url, withOwnKey) => this.#openSource(url, withOwnKey, call, incoming),
       authorizeTags: async (given) => {
         const sets: Sets = { tags: async () => given, tier: true };
-        return await this.#authenticator.authorize(principal, seen.action as Action, call, sets);
+        return await this.#authenticator.authorize(seen.known, principal, seen.action as Action, call, sets);
       },
       hold: incoming.hold,
       runPart: async (part) => {
@@ -261,13 +267,6 @@ export class BlobDispatcher {
       },
     };
     return call;
-  }
-
-  /** Without the header: a signature's version, else what the account has set ("Versioning for Azure Storage"). */
-  async #versionMeant({ query, target }: ParsedRequest): Promise<string | undefined> {
-    if (query.has('sig')) return one(query, 'api-version') ?? one(query, 'sv');
-    const account = await this.#authenticator.account(target.account);
-    return blobServiceOf(account?.record.blobService).defaultServiceVersion;
   }
 
   /** A copy's source that lies here is read by the right of its own address, or of the same account's key. */
@@ -292,10 +291,11 @@ export class BlobDispatcher {
       // As with the account's key: a copy within an account may read by the same token.
       const isOwnToken = withOwnKey && !isSigned && caller.kind === 'entra' && call.target.account === account;
       try {
-        const principal = isOwnToken ? caller : await this.#authenticator.principal(credentials);
-        await this.#authenticator.authorize(principal, 'blob/read', credentials);
+        const known = await this.#authenticator.enter(account, incoming.peer);
+        const principal = isOwnToken ? caller : await this.#authenticator.principal(known, credentials);
+        await this.#authenticator.authorize(known, principal, 'blob/read', credentials);
         if (incoming.headers['x-ms-copy-source-tag-option'] === 'COPY') {
-          await this.#authenticator.authorize(principal, 'blob/tags-read', credentials);
+          await this.#authenticator.authorize(known, principal, 'blob/tags-read', credentials);
         }
       } catch (error) {
         if (!(error instanceof BlobError)) throw error;
@@ -324,12 +324,6 @@ export class BlobDispatcher {
     return done.answer;
   }
 
-  async #cors(account: string, incoming: Incoming, answered: readonly string[]): Promise<Record<string, string>> {
-    const read = this.#authenticator.account(account);
-    const known = read instanceof Promise ? await read.catch(() => undefined) : read;
-    return corsHeaders(known?.record.blobService, incoming.headers.origin as string, incoming.method, answered);
-  }
-
   #refusalOf(error: unknown, requestId: string): BlobError {
     if (error instanceof BlobError) return error;
     if (error instanceof BodyCutError) return new BlobError('InvalidInput', {}, error.message);
@@ -341,6 +335,12 @@ export class BlobDispatcher {
     this.#logger.error({ requestId, err: error }, isDamage(error) ? 'stored data is damaged' : 'a request failed');
     return new BlobError('InternalError');
   }
+}
+
+/** Without the header: a signature's version, else what the account has set ("Versioning for Azure Storage"). */
+function versionMeant({ query }: ParsedRequest, known: KnownAccount | undefined): string | undefined {
+  if (query.has('sig')) return one(query, 'api-version') ?? one(query, 'sv');
+  return blobServiceOf(known?.record.blobService).defaultServiceVersion;
 }
 
 /** Only who may do it uses up what his account has: anybody can name an account. */

@@ -11,6 +11,7 @@ import { type Auditor, auditRecord, type Course } from './audit.ts';
 import type { BlobSettings, Peer } from './call.ts';
 import { BlobDispatcher, type Dispatched, type Incoming } from './dispatch.ts';
 import { Gate, type GateSettings, type Visit } from './gate.ts';
+import { blobServiceOf } from './service-record.ts';
 
 /** What a refused upload still sends is read up to this length, so that its client sees the answer and not a reset. */
 const drainBytesMax = 16 * 1024 * 1024;
@@ -72,7 +73,9 @@ export class BlobSurface {
   }
 
   #audit(socket: Socket | undefined, incoming: Incoming, done: Dispatched, course: Course): void {
-    this.#auditor?.note(auditRecord(incoming, done, course, socket));
+    const blobService = done.seen.known?.record.blobService;
+    const logging = blobService === undefined ? undefined : blobServiceOf(blobService).logging;
+    this.#auditor?.note(auditRecord(incoming, done, course, socket), logging);
   }
 
   /** A body that nobody read would be taken for the next request: it is read, or the connection ends. */

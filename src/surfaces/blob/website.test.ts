@@ -19,7 +19,6 @@ async function withSite(
   for (const name of ['index.html', 'docs/index.html', 'docs/a b.html', '404.html']) {
     await client.put(at(`$web/${encodeURIComponent(name)}`), `<${name}>`, { 'x-ms-blob-content-type': 'text/html' });
   }
-  surface.clock.advance(1001);
   await work(
     (path, more) =>
       client.send({ url: path, key: null, headers: { host: `${testAccount}.web.localhost:10000` }, ...more }),
