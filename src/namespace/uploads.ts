@@ -81,6 +81,7 @@ export async function stageBlock(store: Store, command: StageBlock & { readonly 
 export interface SharedFrom extends EntryName {
   readonly conditions: { readonly ifMatch: string };
   readonly at?: EntryTime;
+  readonly permit?: Permit | undefined;
 }
 
 /** Stages pieces that exist; with `shared` they belong to that entry too. */
@@ -108,7 +109,9 @@ async function stage(
   if (shared !== undefined) {
     const from = await readContainer(txn, shared);
     const source = from && (await readEntry(txn, from, shared.name, shared.at));
-    if (source?.record.etag !== shared.conditions.ifMatch) return { kind: 'contended' };
+    // Its tags may have changed without its ETag.
+    const isSame = source?.record.etag === shared.conditions.ifMatch;
+    if (!isSame || checkPermit(shared.permit, source.record).kind !== 'ok') return { kind: 'contended' };
   }
   const containerId = Buffer.from(container.id, 'hex');
   const staging = await openForStage(store, txn, command, container);

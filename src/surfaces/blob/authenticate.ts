@@ -26,7 +26,9 @@ import { readBlobFacts } from '../../namespace/blob-facts.ts';
 import { readContainer } from '../../namespace/containers.ts';
 import { delegatorGroups } from '../../namespace/delegation.ts';
 import type { AccessRecord, ContainerRecord, StoredPolicy } from '../../namespace/records.ts';
+import type { BlobFacts, Permit } from '../../namespace/states.ts';
 import type { Awaitable, Store } from '../../namespace/store.ts';
+import { type Allowed, bothAllowed } from './allowed.ts';
 import type { Peer } from './call.ts';
 import { BlobError, type ErrorCode } from './errors.ts';
 import { type KnownAccount, KnownAccounts } from './known-accounts.ts';
@@ -246,14 +248,14 @@ export class Authenticator {
     return this.#store.engine.snapshot((view) => readContainer(view, { account, container }));
   }
 
-  /** Throws the documented refusal; answers whether only a new blob may be made. */
+  /** Throws the documented refusal. */
   authorize(
     known: KnownAccount | undefined,
     principal: Principal,
     action: Action,
     request: Credentials,
     sets: Sets = setsNothing,
-  ): Awaitable<{ onlyIfNew: boolean }> {
+  ): Awaitable<Allowed> {
     // Most requests are of a key: what it may do is known at once.
     const isPlain =
       principal.kind === 'account-key' || (principal.kind === 'sas' && principal.delegators === undefined);
@@ -273,7 +275,7 @@ export class Authenticator {
     action: Action,
     request: Credentials,
     sets: Sets,
-  ): Promise<{ onlyIfNew: boolean }> {
+  ): Promise<Allowed> {
     const resource = resourceOf(request);
     const isPublic = known?.record.settings?.publicAccess !== false;
     const further = furtherActions(request, action, sets);
@@ -286,15 +288,15 @@ export class Authenticator {
     const isByRole = principal.kind === 'entra' || (principal.kind === 'sas' && principal.delegators !== undefined);
     // What listings tell of tags is a right of its own among roles, and goes with the listing otherwise.
     const more = further.filter((one) => isByRole || !action.startsWith('container/') || one !== 'blob/tags-read');
-    let onlyIfNew = false;
+    let allowed: Allowed = notOnlyIfNew;
     for (const one of [action, ...more]) {
-      const decision = isByRole
+      const next = isByRole
         ? await this.#byRole(known, principal, one, resource, request, sets)
-        : authorize(principal, one, resource);
-      onlyIfNew = enforce(decision) || onlyIfNew;
+        : { onlyIfNew: enforce(authorize(principal, one, resource)) };
+      allowed = bothAllowed(allowed, next);
     }
     if (!isPublic && (action === 'container/create' || action === 'container/set-acl')) refusePublic(request.headers);
-    return { onlyIfNew };
+    return allowed;
   }
 
   async #byRole(
@@ -304,17 +306,22 @@ export class Authenticator {
     resource: Resource,
     request: Credentials,
     sets: Sets,
-  ): Promise<Decision> {
+  ): Promise<Allowed> {
     const { assignments, roles } =
       known === undefined ? noAccess : await this.#accounts.access(resource.account, known);
     const asked = await requestFacts(request, sets);
     const access: Access = { assignments, roles, request: asked, nowMs: this.#store.clock.now() };
     const decision = authorize(principal, action, resource, access);
     const { account, container, blob } = resource;
-    if (decision.kind !== 'needs-blob' || container === undefined || blob === undefined) return decision;
+    if (decision.kind !== 'needs-blob' || container === undefined || blob === undefined) {
+      return { onlyIfNew: enforce(decision) };
+    }
     const at = stateOf(resource);
     const name = { account, container, blob, ...(at && { at }) };
-    return authorize(principal, action, resource, { ...access, blob: await readBlobFacts(this.#store, name) });
+    const given = (facts: BlobFacts): Decision => authorize(principal, action, resource, { ...access, blob: facts });
+    // Told before a body is taken in; what is acted on is decided about where it is opened.
+    const onlyIfNew = enforce(given(await readBlobFacts(this.#store, name)));
+    return { onlyIfNew, permit: (facts) => permitted(given(facts)) };
   }
 
   async #anonymous(principal: Principal, action: Action, resource: Resource, isPublic: boolean) {
@@ -372,6 +379,11 @@ const denials: Readonly<Record<DenialReason, ErrorCode>> = {
   role: 'AuthorizationPermissionMismatch',
   'token-only': 'AuthenticationFailed',
 };
+
+function permitted({ kind }: Decision): ReturnType<Permit> {
+  if (kind === 'allowed') return kind;
+  return kind === 'allowed-only-if-new' ? 'only-if-new' : 'denied';
+}
 
 /** Throws for what is denied; answers whether only something new may be made. */
 function enforce(decision: Decision): boolean {

@@ -24,6 +24,7 @@ export function blobChange(call: BlobCall, withTime = false): EntryChange {
     container: target.container,
     name: target.blob,
     conditions: conditions(headers),
+    permit: call.allowed.permit,
     ...(lease !== undefined && { leaseId: lease }),
     ...(at && { at }),
     cause: call.cause,

@@ -121,7 +121,7 @@ export function serviceCall(surface: TestSurface, request: TestRequest = {}): Ca
     peer: { address: '127.0.0.1', protocol: 'http' },
     cause: { by: 'test', requestId: '00000000-0000-0000-0000-000000000001' },
     principal: { kind: 'account-key', account: testAccount },
-    onlyIfNew: false,
+    allowed: { onlyIfNew: false },
     accountSettings: {},
     openSource: async () => {
       throw new BlobError('CannotVerifyCopySource');

@@ -3,9 +3,11 @@ import type { Principal } from '../../identity/authorize.ts';
 import type { EntryTime } from '../../namespace/entries.ts';
 import type { Cause } from '../../namespace/journal.ts';
 import type { AccountSettings } from '../../namespace/records.ts';
+import type { Permit } from '../../namespace/states.ts';
 import type { Store } from '../../namespace/store.ts';
 import type { Answer } from '../http/answer.ts';
 import type { Hold } from '../http/hold.ts';
+import type { Allowed } from './allowed.ts';
 import type { ParsedRequest } from './request.ts';
 import type { RemoteAddress } from './source-address.ts';
 
@@ -50,8 +52,7 @@ export interface Call extends ParsedRequest {
   readonly peer: Peer;
   readonly cause: Cause;
   readonly principal: Principal;
-  /** The caller may make what is not there, and not replace what is (a SAS with create and without write). */
-  readonly onlyIfNew: boolean;
+  readonly allowed: Allowed;
   /** As they were within the last second. */
   readonly accountSettings: AccountSettings;
   /**
@@ -61,9 +62,9 @@ export interface Call extends ParsedRequest {
   readonly openSource: (url: string, withOwnKey: boolean) => Promise<Source>;
   /**
    * Decides once more about a copy that takes its source's tags along: only now are they known, and setting them is a
-   * right of its own. Throws the refusal; what it answers is to be kept to as the call's own `onlyIfNew`.
+   * right of its own. Throws the refusal; what it answers is to be kept to besides `allowed`.
    */
-  readonly authorizeTags: (tags: Readonly<Record<string, string>>) => Promise<{ readonly onlyIfNew: boolean }>;
+  readonly authorizeTags: (tags: Readonly<Record<string, string>>) => Promise<Allowed>;
   /** Keeps the client's connection while work goes on that it has no part in. */
   readonly hold: Hold;
   /** Runs a request of a batch through the whole surface, with its own credential. */
@@ -79,6 +80,7 @@ export interface LocalSource {
   readonly container: string;
   readonly blob: string;
   readonly at?: EntryTime;
+  readonly permit?: Permit | undefined;
 }
 
 export interface BatchPart {

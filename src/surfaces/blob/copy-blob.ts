@@ -10,6 +10,7 @@ import type { Entry } from '../../namespace/records.ts';
 import { isSameEncryption } from '../../namespace/scopes.ts';
 import { type OnlineTier, rehydrationOf } from '../../namespace/tiers.ts';
 import type { Answer } from '../http/answer.ts';
+import { type Allowed, bothAllowed } from './allowed.ts';
 import { blobChange } from './blob-change.ts';
 import type { BlobCall } from './call.ts';
 import { sealed, writeSealing } from './encryption-headers.ts';
@@ -161,7 +162,7 @@ async function copyLocal(
   const sealing = await writeSealing(call);
   const looked = await sourceOf(call, source, 'copy-from');
   const taken = takesTags(call) ? (looked.record.tags ?? {}) : undefined;
-  const change = { ...target, onlyIfNew: await onlyIfNew(call, taken) };
+  const change = { ...target, ...(await allowedWith(call, taken)) };
   const { encryption, length, type, tier: sourceTier } = looked.record;
   const unsealer = sourceUnsealer(call, looked);
   const own = attributes(looked.record);
@@ -208,14 +209,14 @@ async function copyRemote(
   sums: SourceSums,
   attributes: (source: Copied) => EntryAttributes,
 ): Promise<CopyOutcome> {
-  const change = { ...blobChange(call), onlyIfNew: call.onlyIfNew };
+  const change = { ...blobChange(call), onlyIfNew: call.allowed.onlyIfNew };
   const sealing = await writeSealing(call);
   // Looked at again when it is written; before, it spares bringing what could not be.
   const target = await call.store.engine.snapshot((view) => openForWrite(call.store, view, change, undefined));
   if (target.kind !== 'ok') return target;
   return await call.hold(async (gone) => {
     const kept = takesTags(call) ? await remoteTags(call, address, gone) : undefined;
-    const allowed = { ...change, onlyIfNew: await onlyIfNew(call, takesTags(call) ? (kept ?? {}) : undefined) };
+    const allowed = { ...change, ...(await allowedWith(call, takesTags(call) ? (kept ?? {}) : undefined)) };
     using source = await openRemote(call, address, { range: { kind: 'none' }, lengthMax: blobBytesMax }, gone);
     const { chunks, length, properties } = source;
     const body = { chunks, length, lengthMax: length, wantMd5: false, ...sums, seal: sealing?.sealer };
@@ -249,8 +250,8 @@ function tierAndTags(
 }
 
 /** Nothing may be replaced where the caller may only make what is new, be it because of the tags that come along. */
-async function onlyIfNew(call: BlobCall, taken: Readonly<Record<string, string>> | undefined): Promise<boolean> {
-  return (taken !== undefined && (await call.authorizeTags(taken)).onlyIfNew) || call.onlyIfNew;
+async function allowedWith(call: BlobCall, taken: Readonly<Record<string, string>> | undefined): Promise<Allowed> {
+  return taken === undefined ? call.allowed : bothAllowed(call.allowed, await call.authorizeTags(taken));
 }
 
 /** Both of them are a conflict ("Copy Blob From URL", x-ms-copy-source-tag-option), for which no code is documented. */

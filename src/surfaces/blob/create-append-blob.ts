@@ -15,7 +15,7 @@ export async function createAppendBlob(call: BlobCall): Promise<Answer> {
   const sealing = await writeSealing(call);
   const outcome = await putEntry(call.store, {
     ...blobChange(call),
-    onlyIfNew: call.onlyIfNew,
+    onlyIfNew: call.allowed.onlyIfNew,
     attributes: {
       type: 'append',
       appendedBlocks: 0,

@@ -19,7 +19,7 @@ export async function createPageBlob(call: BlobCall): Promise<Answer> {
   const sealing = await writeSealing(call);
   const outcome = await createPages(call.store, {
     ...blobChange(call),
-    onlyIfNew: call.onlyIfNew,
+    onlyIfNew: call.allowed.onlyIfNew,
     length,
     attributes: {
       sequence,

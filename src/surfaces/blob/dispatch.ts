@@ -5,10 +5,12 @@ import { formatHttpDate } from '../../codec/http-date.ts';
 import type { Action, Principal } from '../../identity/authorize.ts';
 import { KeyError } from '../../namespace/keyring.ts';
 import type { AccountSettings } from '../../namespace/records.ts';
+import type { Permit } from '../../namespace/states.ts';
 import { isDamage, isUnavailable, type Store } from '../../namespace/store.ts';
 import type { Answer } from '../http/answer.ts';
 import { BodyCutError, type RequestBody } from '../http/body.ts';
 import { type Hold, holdNobody } from '../http/hold.ts';
+import { type Allowed, bothAllowed } from './allowed.ts';
 import { Authenticator } from './authenticate.ts';
 import type { BatchPart, BlobCall, BlobSettings, Call, ContainerCall, Peer, Source } from './call.ts';
 import { corsHeaders, preflight } from './cors.ts';
@@ -188,7 +190,7 @@ export class BlobDispatcher {
     seen.action = action;
     const sets = typeof operation.sets === 'function' ? operation.sets(parsed) : operation.sets;
     const decided = this.#authenticator.authorize(known, principal, action, parsed, sets);
-    const { onlyIfNew } = decided instanceof Promise ? await decided : decided;
+    const allowed = decided instanceof Promise ? await decided : decided;
     checkMayChange(parsed.target.container, action);
     const settings = known?.record.settings;
     if (incoming.visit !== undefined) {
@@ -198,7 +200,7 @@ export class BlobDispatcher {
     checkDeadline?.();
     refuseUnsupported(incoming.headers, operation.name);
     refuseEncryption(operation.name, incoming.headers);
-    const call = this.#call(parsed, context, principal, onlyIfNew, settings);
+    const call = this.#call(parsed, context, principal, allowed, settings);
     // `findOperation` matched the level to what the address names.
     switch (operation.level) {
       case 'service':
@@ -217,7 +219,7 @@ export class BlobDispatcher {
     const { visit } = context.incoming;
     const { settings, blobService } = context.seen.known?.record ?? {};
     if (visit !== undefined) await letIn(visit, parsed, principal, settings);
-    const call = this.#call(parsed, context, principal, false, settings);
+    const call = this.#call(parsed, context, principal, { onlyIfNew: false }, settings);
     return await serveWebsite(call, blobServiceOf(blobService).staticWebsite, parsed.target.blob ?? '');
   }
 
@@ -225,7 +227,7 @@ export class BlobDispatcher {
     parsed: Parsed,
     { incoming, request, seen }: Context,
     principal: Principal,
-    onlyIfNew: boolean,
+    allowed: Allowed,
     settings: AccountSettings = noSettings,
   ): Call {
     const client = incoming.headers['x-ms-client-request-id'];
@@ -253,7 +255,7 @@ export class BlobDispatcher {
         },
       },
       principal,
-      onlyIfNew,
+      allowed,
       accountSettings: settings,
       openSource: (url, withOwnKey) => this.#openSource(url, withOwnKey, call, incoming),
       authorizeTags: async (given) => {
@@ -280,6 +282,7 @@ export class BlobDispatcher {
     const isSigned = parsed.query.has('sig') || authorization !== undefined;
     const { principal: caller } = call;
     const isOwn = caller.kind === 'account-key' && caller.account === target.account;
+    let permit: Permit | undefined;
     if (!withOwnKey || isSigned || !isOwn) {
       const ifTags = incoming.headers['x-ms-source-if-tags'];
       const headers = {
@@ -293,10 +296,12 @@ export class BlobDispatcher {
       try {
         const known = await this.#authenticator.enter(account, incoming.peer);
         const principal = isOwnToken ? caller : await this.#authenticator.principal(known, credentials);
-        await this.#authenticator.authorize(known, principal, 'blob/read', credentials);
+        let allowed = await this.#authenticator.authorize(known, principal, 'blob/read', credentials);
         if (incoming.headers['x-ms-copy-source-tag-option'] === 'COPY') {
-          await this.#authenticator.authorize(known, principal, 'blob/tags-read', credentials);
+          const tags = await this.#authenticator.authorize(known, principal, 'blob/tags-read', credentials);
+          allowed = bothAllowed(allowed, tags);
         }
+        permit = allowed.permit;
       } catch (error) {
         if (!(error instanceof BlobError)) throw error;
         // Of a reader with a credential it is known why it was refused, unlike of one that may guess names.
@@ -306,7 +311,7 @@ export class BlobDispatcher {
       }
     }
     const at = entryTime(parsed.query);
-    return { kind: 'local', account, container, blob, ...(at && { at }) };
+    return { kind: 'local', account, container, blob, permit, ...(at && { at }) };
   }
 
   async #runPart(part: BatchPart, incoming: Incoming, version: string): Promise<Answer> {

@@ -124,6 +124,7 @@ export async function openBlob(call: BlobCall): Promise<OpenedBlob> {
     container: target.container,
     name: target.blob,
     conditions: conditions(headers),
+    permit: call.allowed.permit,
     ...(at && { at }),
     ...(lease !== undefined && { leaseId: lease }),
   });

@@ -29,7 +29,7 @@ export async function putBlob(call: BlobCall): Promise<Answer> {
   const sealing = await writeSealing(call);
   const outcome = await putEntry(store, {
     ...blobChange(call),
-    onlyIfNew: call.onlyIfNew,
+    onlyIfNew: call.allowed.onlyIfNew,
     attributes: {
       headers: stored,
       metadata: metadata(call.rawHeaders),

@@ -26,7 +26,7 @@ export async function putBlockList(call: BlobCall): Promise<Answer> {
   const sums = checkSums(headers, text);
   const outcome = await commitBlocks(call.store, {
     ...blobChange(call),
-    onlyIfNew: call.onlyIfNew,
+    onlyIfNew: call.allowed.onlyIfNew,
     blocks: parseBlockList(text),
     attributes: {
       headers: contentHeaders(headers, false),

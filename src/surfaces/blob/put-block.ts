@@ -42,6 +42,7 @@ export function stageCommand(call: BlobCall): StageBlock {
     container: target.container,
     name: target.blob,
     ...(lease !== undefined && { leaseId: lease }),
+    permit: call.allowed.permit,
     blockId: parseBlockId(text),
   };
 }

@@ -43,8 +43,9 @@ export async function copySource(call: BlobCall, withOwnKey: boolean): Promise<F
   }
   const found = await call.openSource(url, withOwnKey);
   if (found.kind === 'remote') return found;
-  const { account, container, blob: name, at } = found;
-  const source = { account, container, name, conditions: conditions(call.headers, 'x-ms-source-'), ...(at && { at }) };
+  const { account, container, blob: name, at, permit } = found;
+  const given = conditions(call.headers, 'x-ms-source-');
+  const source = { account, container, name, conditions: given, permit, ...(at && { at }) };
   return { kind: 'local', source };
 }
 
