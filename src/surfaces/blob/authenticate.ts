@@ -286,10 +286,8 @@ export class Authenticator {
       return decided;
     }
     const isByRole = principal.kind === 'entra' || (principal.kind === 'sas' && principal.delegators !== undefined);
-    // What listings tell of tags is a right of its own among roles, and goes with the listing otherwise.
-    const more = further.filter((one) => isByRole || !action.startsWith('container/') || one !== 'blob/tags-read');
     let allowed: Allowed = notOnlyIfNew;
-    for (const one of [action, ...more]) {
+    for (const one of [action, ...further]) {
       const next = isByRole
         ? await this.#byRole(known, principal, one, resource, request, sets)
         : { onlyIfNew: enforce(authorize(principal, one, resource)) };

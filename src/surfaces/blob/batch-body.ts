@@ -19,12 +19,14 @@ export type BatchOutcome =
   | { readonly kind: 'too-many' };
 
 /** RFC 2046: up to 70 characters, quoted if need be. */
-const boundaryParameter = /;\s*boundary=(?:"([^"\r\n]{1,70})"|([^\s;"]{1,70}))\s*(?:;|$)/i;
+const boundaryParameter = /;\s*boundary=\s*(?:"([^"\r\n]{1,70})"|([^\s;"]{1,70}))\s*(?=;|$)/gi;
 
-export function boundaryOf(contentType: string | undefined): string | undefined {
-  if (contentType === undefined || !/^multipart\/mixed\s*;/i.test(contentType)) return undefined;
-  const found = boundaryParameter.exec(contentType);
-  return found?.[1] ?? found?.[2];
+export function boundaryOf(contentType: string): { readonly text: string } | 'none' | 'several' {
+  if (!/^multipart\/mixed\s*;/i.test(contentType)) return 'none';
+  const found = [...contentType.matchAll(boundaryParameter)];
+  if (found.length > 1) return 'several';
+  const text = found[0]?.[1] ?? found[0]?.[2];
+  return text === undefined ? 'none' : { text };
 }
 
 class Malformed extends Error {}
@@ -85,8 +87,8 @@ function parsePart(lines: readonly string[]): ParsedPart {
 /** A request may name its whole address; only path and query count, for it goes to this server anyway. */
 function pathOf(url: string): string {
   const path = /^https?:\/\/[^/?#]*(.*)$/i.exec(url)?.[1] ?? url;
-  if (!path.startsWith('/')) throw new Malformed('a part names no path');
-  return path;
+  // As some clients send it for addresses that have the account in their path.
+  return path.startsWith('/') ? path : `/${path}`;
 }
 
 function readHeaders(lines: readonly string[], from: number): { headers: Record<string, string>; next: number } {

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { Answer } from '../http/answer.ts';
 import { type AnsweredPart, boundaryOf, formatBatch, type ParsedPart, parseBatch } from './batch-body.ts';
 import type { Call } from './call.ts';
-import { BlobError } from './errors.ts';
+import { BlobError, errorAnswer } from './errors.ts';
 import { headerError, required } from './headers-in.ts';
 import { one, parseQuery, parseTarget } from './request.ts';
 
@@ -12,21 +12,41 @@ const atOnceMax = 32;
 
 export async function batch(call: Call): Promise<Answer> {
   const contentType = required(call.headers, 'content-type');
-  const boundary = boundaryOf(contentType);
-  if (boundary === undefined) throw headerError('Content-Type', contentType);
   const body = await call.body.whole(bodyBytesMax);
   if (body === undefined) throw new BlobError('RequestBodyTooLarge', { MaxLimit: `${bodyBytesMax}` });
-  const parsed = parseBatch(body.toString('utf8'), boundary);
-  if (parsed.kind === 'too-many') throw new BlobError('ExceedsMaxBatchRequestCount');
-  if (parsed.kind === 'malformed') throw new BlobError('InvalidInput', { Reason: parsed.reason });
-  checkParts(call, parsed.parts);
-  const answered = await runParts(call, parsed.parts);
+  const read = partsOf(call, contentType, body);
+  const answered = read instanceof BlobError ? [refusedPart(call, read)] : await runParts(call, read);
   const outBoundary = `batchresponse_${randomUUID()}`;
   return {
     status: 202,
     headers: { 'Content-Type': `multipart/mixed; boundary=${outBoundary}` },
     body: formatBatch(answered, outBoundary),
   };
+}
+
+/** What is no batch of one kind of request, on blobs of this account, is answered by one part, as the service answers. */
+function partsOf(call: Call, contentType: string, body: Buffer): readonly ParsedPart[] | BlobError {
+  const boundary = boundaryOf(contentType);
+  if (boundary === 'none') return headerError('Content-Type', contentType);
+  if (boundary === 'several') return new BlobError('InvalidInput');
+  const parsed = parseBatch(body.toString('utf8'), boundary.text);
+  if (parsed.kind === 'too-many') return new BlobError('ExceedsMaxBatchRequestCount');
+  if (parsed.kind === 'malformed') return new BlobError('InvalidInput', { Reason: parsed.reason });
+  try {
+    checkParts(call, parsed.parts);
+  } catch (error) {
+    if (error instanceof BlobError) return error;
+    throw error;
+  }
+  return parsed.parts;
+}
+
+function refusedPart({ requestId, nowMs, version, headers }: Call, error: BlobError): AnsweredPart {
+  const answer = errorAnswer(error, requestId, nowMs);
+  answer.headers['x-ms-request-id'] = requestId;
+  answer.headers['x-ms-version'] = version;
+  answer.headers['x-ms-client-request-id'] = headers['x-ms-client-request-id'];
+  return { contentId: undefined, answer };
 }
 
 /** Some at a time: their transactions share commits, and one batch does not take the whole server. */
@@ -59,7 +79,7 @@ function checkParts(call: Call, parts: readonly ParsedPart[]): void {
     if (container !== undefined && target.container !== container) throw new BlobError('InvalidInput');
   }
   if (kinds.has(undefined) || kinds.size > 1) {
-    throw new BlobError('InvalidInput', { Reason: 'A batch holds deletes of blobs, or changes of tier, of one kind.' });
+    throw new BlobError(kinds.has(undefined) ? 'InvalidInput' : 'AllBatchSubRequestsShouldBeSameApi');
   }
 }
 

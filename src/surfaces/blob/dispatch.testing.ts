@@ -22,6 +22,8 @@ export interface WholeRequest {
   readonly method?: string;
   /** Percent-encoded, with the account and the query. */
   readonly url: string;
+  /** What the request line says instead; the signature is of `url`. */
+  readonly line?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Buffer;
   /** Signs by Shared Key; `null` leaves the request as it is. */
@@ -69,7 +71,7 @@ export class TestClient {
     request.tamper?.(headers);
     const { answer } = await this.dispatcher.dispatch({
       method,
-      url,
+      url: request.line ?? url,
       headers: lowered(headers),
       rawHeaders: Object.entries(headers).flat(),
       body: serviceCall(this.surface, { body }).body,

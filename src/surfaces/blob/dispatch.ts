@@ -110,7 +110,8 @@ export class BlobDispatcher {
    * Never rejects: whatever goes wrong is an answer in this protocol's form. `batchVersion` is given for a part of a
    * batch: the version of the whole, which the part's own headers need not name.
    */
-  async dispatch(incoming: Incoming, batchVersion?: string): Promise<Dispatched> {
+  async dispatch(asked: Incoming, batchVersion?: string): Promise<Dispatched> {
+    const incoming = inOriginForm(asked);
     const requestId = randomUUID();
     const nowMs = this.#store.clock.now();
     const seen: Seen = {
@@ -125,10 +126,10 @@ export class BlobDispatcher {
     let errorCode: string | undefined;
     let answer: Answer;
     try {
-      const asked = incoming.headers['x-ms-version'];
-      if (asked !== undefined) {
-        const chosen = chooseVersion(asked, this.#settings.strictVersions);
-        if (chosen === undefined) throw headerError('x-ms-version', asked);
+      const version = incoming.headers['x-ms-version'];
+      if (version !== undefined) {
+        const chosen = chooseVersion(version, this.#settings.strictVersions);
+        if (chosen === undefined) throw headerError('x-ms-version', version);
         seen.version = chosen;
       }
       answer = await this.#serve(incoming, { requestId, nowMs, isPart: batchVersion !== undefined }, seen);
@@ -319,7 +320,9 @@ export class BlobDispatcher {
     // Nothing is added to what the part's own signature covers.
     const headers: Record<string, string> = {};
     for (const name in part.headers) headers[name.toLowerCase()] = part.headers[name] as string;
-    if (incoming.headers.host !== undefined) headers.host ??= incoming.headers.host;
+    // A part is of this account whatever it calls the server: it goes where the batch went.
+    if (incoming.headers.host === undefined) delete headers.host;
+    else headers.host = incoming.headers.host;
     const rawHeaders = Object.entries(part.headers).flat();
     const { method, url } = part;
     const within = { method, url, headers, rawHeaders, body: emptyBody, peer: incoming.peer, hold: holdNobody };
@@ -363,8 +366,19 @@ interface Parsed extends ParsedRequest {
   readonly peer: Peer;
 }
 
+/** A request line may name the whole address, and then the Host header counts for nothing (RFC 9112, section 3.2.2). */
+function inOriginForm(incoming: Incoming): Incoming {
+  if (incoming.url.startsWith('/')) return incoming;
+  const absolute = /^https?:\/\/([^/?#]+)([^#]*)/i.exec(incoming.url);
+  if (absolute === null) return incoming;
+  const [, host, path = ''] = absolute as unknown as [string, string, string?];
+  const url = path.startsWith('/') ? path : `/${path}`;
+  return { ...incoming, url, headers: { ...incoming.headers, host } };
+}
+
 function parse(incoming: Incoming): Parsed {
   const { url } = incoming;
+  if (!url.startsWith('/')) throw new BlobError('InvalidUri');
   refuseRepeated(incoming.headers, incoming.rawHeaders);
   const question = url.indexOf('?');
   const rawPath = question === -1 ? url : url.slice(0, question);

@@ -204,8 +204,9 @@ describe('roles', () => {
       for (const path of ['other/x', 'dir', 'dirx/a', '%64irx/a', 'x%2Fdir%2Fa', '%2Fdir/a', 'dir%00/a'])
         assert.notEqual(await tell(at(path)), '201', path);
       for (const path of ['dir/x', '%64ir/x', 'dir%2Fx', 'dir%5Cx']) assert.equal(await tell(at(path)), '201', path);
-      // A name with dots is that name, and no other: nothing outside the prefix was written.
-      await tell(at('dir/../escaped'));
+      // Dots are resolved before it is decided: nothing outside the prefix is written.
+      for (const path of ['dir/../escaped', 'dir/%2e%2e/escaped', 'dir/x/../../escaped', 'dir%5C..%5Cescaped'])
+        assert.equal(await tell(at(path)), mismatch, path);
       await assign(reader, { container: 'docs' });
       assert.equal(await tell({ url: `/${testAccount}/docs/escaped` }), '404 BlobNotFound');
     });
@@ -246,7 +247,7 @@ describe('copies', () => {
       await assign(contributor, { container: 'docs', prefix: 'copy' });
       assert.equal(await tell(copy('docs/dir/a', {})), '202');
       assert.equal(await tell(copy('docs/hidden/a', {})), '403 CannotVerifyCopySource');
-      assert.equal(await tell(copy('docs/dir/../hidden/a', {})), '404 CannotVerifyCopySource');
+      assert.equal(await tell(copy('docs/dir/../hidden/a', {})), '403 CannotVerifyCopySource');
       assert.equal(
         await tell(copy('docs/dir/a', sync)),
         '401 CannotVerifyCopySource',

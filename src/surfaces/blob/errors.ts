@@ -7,6 +7,7 @@ import type { Answer } from '../http/answer.ts';
 
 /** Azure: "Status and error codes" and "Blob service error codes". */
 const codes = {
+  AllBatchSubRequestsShouldBeSameApi: [400, 'All batch subrequests should be the same api.'],
   AccountIsDisabled: [403, 'The specified account is disabled.'],
   AuthenticationFailed: [
     403,
@@ -81,7 +82,7 @@ const codes = {
   ],
   EmptyMetadataKey: [400, 'The key for one of the metadata key-value pairs is empty.'],
   EncryptionScopeDisabled: [403, 'The encryption scope is disabled.'],
-  ExceedsMaxBatchRequestCount: [400, 'The batch operation exceeds maximum permitted sub requests.'],
+  ExceedsMaxBatchRequestCount: [400, 'The batch operation exceeds maximum number of allowed subrequests.'],
   FeatureVersionMismatch: [409, 'The operation for the resource is not supported by the request version.'],
   HierarchicalNamespaceNotEnabled: [400, 'This operation is only supported on a hierarchical namespace account.'],
   IncrementalCopyBlobMismatch: [

@@ -16,7 +16,7 @@ import type { Answer, AnswerChunk } from '../http/answer.ts';
 import type { BlobCall } from './call.ts';
 import { readUnsealer } from './encryption-headers.ts';
 import { BlobError, failureError, notModified } from './errors.ts';
-import { conditions, entryTime, isStructured, leaseId } from './headers-in.ts';
+import { entryTime, isStructured, leaseId, readConditions } from './headers-in.ts';
 import { accessTierHeaders, entryHeaders, type OutHeaders, tierHeaders } from './headers-out.ts';
 import { checkBlobName } from './names.ts';
 
@@ -123,7 +123,7 @@ export async function openBlob(call: BlobCall): Promise<OpenedBlob> {
     account: target.account,
     container: target.container,
     name: target.blob,
-    conditions: conditions(headers),
+    conditions: readConditions(headers),
     permit: call.allowed.permit,
     ...(at && { at }),
     ...(lease !== undefined && { leaseId: lease }),

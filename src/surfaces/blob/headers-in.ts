@@ -42,10 +42,25 @@ export function entryTime(query: Query): EntryTime | undefined {
   return { kind, time: formatTicks(ticks) };
 }
 
-/** If-Match and the rest; `prefix` chooses those of a copy's source, or of the blob that tags belong to. */
-export function conditions(headers: Headers, prefix: '' | 'x-ms-source-' | 'x-ms-blob-' = ''): Conditions {
-  const ifMatch = etag(headers[`${prefix}if-match`]);
-  const ifNoneMatch = etag(headers[`${prefix}if-none-match`]);
+/**
+ * If-Match and the rest of a write: one ETag each, and of ETag and time only the pairs that go together ("Specifying
+ * conditional headers", write operations). `prefix` chooses those of the blob that tags belong to.
+ */
+export function conditions(headers: Headers, prefix: '' | 'x-ms-blob-' = ''): Conditions {
+  const found = readConditions(headers, prefix);
+  const { ifMatch, ifNoneMatch, ifModifiedSinceMs, ifUnmodifiedSinceMs } = found;
+  const asksForSame = ifMatch !== undefined || ifUnmodifiedSinceMs !== undefined;
+  const asksForOther = ifNoneMatch !== undefined || ifModifiedSinceMs !== undefined;
+  if ((asksForSame && asksForOther) || Array.isArray(ifMatch) || Array.isArray(ifNoneMatch)) {
+    throw new BlobError('MultipleConditionHeadersNotSupported');
+  }
+  return found;
+}
+
+/** Those of a read, any of them together, with lists of ETags; or those of a copy's source, which is read. */
+export function readConditions(headers: Headers, prefix: '' | 'x-ms-source-' | 'x-ms-blob-' = ''): Conditions {
+  const ifMatch = etags(headers[`${prefix}if-match`]);
+  const ifNoneMatch = etags(headers[`${prefix}if-none-match`]);
   const ifModifiedSinceMs = date(headers, `${prefix}if-modified-since`);
   const ifUnmodifiedSinceMs = date(headers, `${prefix}if-unmodified-since`);
   const ifTags = tagCondition(headers, `${prefix === '' ? 'x-ms-' : prefix}if-tags`);
@@ -66,8 +81,12 @@ function tagCondition(headers: Headers, name: string): TagExpression | undefined
   return parsed.expression;
 }
 
-function etag(value: string | undefined): string | undefined {
+function etags(value: string | undefined): string | string[] | undefined {
   if (value === undefined || value === '') return undefined;
+  return value.includes(',') ? value.split(',').map(etag) : etag(value);
+}
+
+function etag(value: string): string {
   const trimmed = value.trim();
   const strong = trimmed.startsWith('W/') ? trimmed.slice(2) : trimmed;
   return strong.startsWith('"') && strong.endsWith('"') && strong.length >= 2 ? strong.slice(1, -1) : strong;
@@ -97,6 +116,8 @@ const metadataBytesMax = 8 * 1024;
 /** C# identifiers, as far as a header's name can be one ("Naming and Referencing Containers, Blobs, and Metadata"). */
 const metadataName = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
+const notPlain = /[^\t\x20-\x7e]/;
+
 /** `rawHeaders` keep the names' case, which Azure preserves. */
 export function metadata(rawHeaders: readonly string[]): Record<string, string> {
   const found: Record<string, string> = {};
@@ -111,7 +132,7 @@ export function metadata(rawHeaders: readonly string[]): Record<string, string> 
     const name = header.slice(metadataPrefix.length);
     const value = (rawHeaders[i + 1] as string).trim();
     if (name === '') throw new BlobError('EmptyMetadataKey');
-    if (!metadataName.test(name)) throw new BlobError('InvalidMetadata');
+    if (!metadataName.test(name) || notPlain.test(value)) throw new BlobError('InvalidMetadata');
     const same = Object.keys(found).find((other) => other.toLowerCase() === name.toLowerCase());
     if (same !== undefined) found[same] = `${found[same]},${value}`;
     else found[name] = value;

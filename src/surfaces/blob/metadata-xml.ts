@@ -9,6 +9,7 @@ export function metadataXml(metadata: Readonly<Record<string, string>>): string 
 
 export function tagsXml(tags: Readonly<Record<string, string>>): string {
   let out = '';
-  for (const key in tags) out += `<Tag>${xmlElement('Key', key)}${xmlElement('Value', tags[key])}</Tag>`;
+  for (const key of Object.keys(tags).sort())
+    out += `<Tag>${xmlElement('Key', key)}${xmlElement('Value', tags[key])}</Tag>`;
   return out === '' ? '<Tags><TagSet /></Tags>' : `<Tags><TagSet>${out}</TagSet></Tags>`;
 }

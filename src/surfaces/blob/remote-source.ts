@@ -6,7 +6,7 @@ import { readXml, xmlChild, xmlChildText } from '../../codec/xml-read.ts';
 import { BodyCutError } from '../http/body.ts';
 import type { BlobCall } from './call.ts';
 import { BlobError, isErrorCode } from './errors.ts';
-import { conditions, contentHeaders, metadata, tags, wholeNumber } from './headers-in.ts';
+import { contentHeaders, metadata, readConditions, tags, wholeNumber } from './headers-in.ts';
 import type { Headers } from './request.ts';
 import { type Copied, cannotVerifySource } from './source.ts';
 import type { RemoteAddress } from './source-address.ts';
@@ -259,7 +259,7 @@ function askOnce(
 
 function sourceConditions(call: BlobCall): Record<string, string> {
   // Parsed for the sake of refusing what is malformed, as for a source that lies here.
-  conditions(call.headers, 'x-ms-source-');
+  readConditions(call.headers, 'x-ms-source-');
   const headers: Record<string, string> = {};
   for (const name of conditionNames) {
     const value = call.headers[`x-ms-source-${name}`];

@@ -38,7 +38,7 @@ export function parseTarget(rawPath: string, host: string | undefined, query: Qu
   const styled = host === undefined ? null : hostStyle.exec(host);
   let rest = rawPath.startsWith('/') ? rawPath.slice(1) : rawPath;
   const website = styled === null ? websiteAccount(host) : undefined;
-  if (website !== undefined) return { account: website, container: '$web', blob: decode(rest) };
+  if (website !== undefined) return { account: website, container: '$web', blob: rest === '' ? '' : blobName(rest) };
   let account: string;
   if (styled !== null) account = (styled[1] as string).toLowerCase();
   else {
@@ -52,13 +52,40 @@ export function parseTarget(rawPath: string, host: string | undefined, query: Qu
     const name = decode(slash === -1 ? rest : rest.slice(0, -1));
     // A single segment that is asked for as no container is a blob of the root container.
     if (slash === -1 && !query.has('restype') && !query.has('comp')) {
-      return { account, container: '$root', blob: name.replaceAll('\\', '/') };
+      return { account, container: '$root', blob: blobName(rest) };
     }
     return { account, container: name, blob: undefined };
   }
-  // The service takes a backslash in a blob's name for a slash, and SDKs sign for the name with the slash.
-  const blob = decode(rest.slice(slash + 1)).replaceAll('\\', '/');
+  const blob = blobName(rest.slice(slash + 1));
   return { account, container: decode(rest.slice(0, slash)), blob };
+}
+
+/**
+ * The service takes a backslash in a blob's name for a slash, and SDKs sign for the name with the slash. It resolves `.`
+ * and `..` as in any address, escaped ones too (docs/decisions/2026-11-29-dots-in-names.md).
+ */
+function blobName(part: string): string {
+  const name = decode(part).replaceAll('\\', '/');
+  return dotSegment.test(name) ? withoutDots(name) : name;
+}
+
+const dotSegment = /(?:^|\/)\.\.?(?:\/|$)/;
+
+/** Throws for what would lead out of the container, or names nothing in it. */
+function withoutDots(name: string): string {
+  const segments = name.split('/');
+  const kept: string[] = [];
+  for (const [i, segment] of segments.entries()) {
+    const isLast = i === segments.length - 1;
+    if (segment !== '.' && segment !== '..') kept.push(segment);
+    else {
+      if (segment === '..' && kept.pop() === undefined) throw new BlobError('InvalidUri');
+      if (isLast) kept.push('');
+    }
+  }
+  const resolved = kept.join('/');
+  if (resolved === '') throw new BlobError('InvalidUri');
+  return resolved;
 }
 
 function decode(part: string): string {

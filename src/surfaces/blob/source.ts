@@ -10,7 +10,7 @@ import { isSameEncryption, type Sealing, type Unsealer } from '../../namespace/s
 import type { BlobCall } from './call.ts';
 import { readUnsealer } from './encryption-headers.ts';
 import { BlobError, failureError } from './errors.ts';
-import { conditions, crc64, headerError, md5, required } from './headers-in.ts';
+import { crc64, headerError, md5, readConditions, required } from './headers-in.ts';
 import type { RemoteAddress } from './source-address.ts';
 
 /** What a copy may take from its source. A record has it; of a source elsewhere it is gathered from answers. */
@@ -44,7 +44,7 @@ export async function copySource(call: BlobCall, withOwnKey: boolean): Promise<F
   const found = await call.openSource(url, withOwnKey);
   if (found.kind === 'remote') return found;
   const { account, container, blob: name, at, permit } = found;
-  const given = conditions(call.headers, 'x-ms-source-');
+  const given = readConditions(call.headers, 'x-ms-source-');
   const source = { account, container, name, conditions: given, permit, ...(at && { at }) };
   return { kind: 'local', source };
 }
