@@ -7,9 +7,9 @@ import { checkLeaseForRead } from './leases.ts';
 import {
   addSpan,
   contentOf,
+  cutRegion,
   cutRun,
   differences,
-  type PageRun,
   type Region,
   regionsBetween,
   type Span,
@@ -100,6 +100,8 @@ async function* writtenRuns(
   }
 }
 
+const nothing = { runs: [], cleared: [] } as const;
+
 async function* changedRuns(
   view: View,
   before: EntryRecord,
@@ -117,10 +119,8 @@ async function* changedRuns(
       old.done ? Number.MAX_SAFE_INTEGER : old.value.number,
       current.done ? Number.MAX_SAFE_INTEGER : current.value.number,
     );
-    const cut = (region: IteratorResult<Region, void>): PageRun[] =>
-      region.done || region.value.number !== number
-        ? []
-        : region.value.runs.flatMap((run) => cutRun(run, from, to) ?? []);
+    const cut = (region: IteratorResult<Region, void>): ReturnType<typeof cutRegion> =>
+      region.done || region.value.number !== number ? nothing : cutRegion(region.value, from, to);
     yield* differences(cut(old), cut(current));
     if (!old.done && old.value.number === number) old = await olds.next();
     if (!current.done && current.value.number === number) current = await news.next();

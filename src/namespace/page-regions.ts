@@ -19,6 +19,8 @@ export interface Region {
   readonly number: number;
   /** In the order of their places; none overlaps another. */
   readonly runs: readonly PageRun[];
+  /** What was written once and cleared since the content was forked: for lists of what changed since a snapshot. */
+  readonly cleared?: readonly Span[];
 }
 
 const endOf = ({ at, piece }: PageRun): number => at + piece.length;
@@ -76,28 +78,38 @@ function regionEnd(offset: number): number {
 interface RegionRow {
   /** Seven numbers a run: its place in the region, and its piece. */
   readonly pages: readonly number[];
+  /** Start and end in the region, in turn. */
+  readonly cleared?: readonly number[];
 }
 
-export function encodeRegion({ number, runs }: Region): Buffer {
+export function encodeRegion({ number, runs, cleared = [] }: Region): Buffer {
   const base = number * regionBytes;
   const pages: number[] = [];
   for (const { at, piece } of runs) pages.push(at - base, ...packPieces([piece]));
-  return encodeRecord({ pages } satisfies RegionRow);
+  const spans = cleared.flatMap(({ start, end }) => [start - base, end - base]);
+  return encodeRecord({ pages, ...(spans.length > 0 && { cleared: spans }) } satisfies RegionRow);
 }
 
 export function decodeRegion(number: number, value: Uint8Array): Region {
-  const { pages } = decodeRecord<RegionRow>(value);
+  const { pages, cleared = [] } = decodeRecord<RegionRow>(value);
   const base = number * regionBytes;
   const runs: PageRun[] = [];
   for (let i = 0; i < pages.length; i += 1 + numbersAPiece) {
     const [piece] = unpackPieces(pages.slice(i + 1, i + 1 + numbersAPiece)) as [LogPiece];
     runs.push({ at: base + (pages[i] as number), piece });
   }
-  return { number, runs };
+  if (cleared.length === 0) return { number, runs };
+  const spans: Span[] = [];
+  for (let i = 0; i < cleared.length; i += 2) {
+    spans.push({ start: base + (cleared[i] as number), end: base + (cleared[i + 1] as number) });
+  }
+  return { number, runs, cleared: spans };
 }
 
 /** Whether the runs of a region are in order, within it, and clear of each other; what has pages begins and ends with one. */
-export function isSound({ number, runs }: Region): boolean {
+export function isSound({ number, runs, cleared = [] }: Region): boolean {
+  if (runs.length === 0 && cleared.length === 0) return false;
+  if (cleared.some((span) => runs.some((run) => cutRun(run, span.start, span.end) !== undefined))) return false;
   let end = number * regionBytes;
   for (const run of runs) {
     const isGap = run.at > end && run.at % pageBytes === 0 && end % pageBytes === 0;
@@ -185,14 +197,60 @@ export function addSpan(spans: Span[], start: number, end: number): void {
   else spans.push({ start, end });
 }
 
+/** In order, and joined where they touch. */
+export function joinSpans(spans: readonly Span[]): Span[] {
+  const joined: Span[] = [];
+  for (const { start, end } of spans.toSorted((a, b) => a.start - b.start)) addSpan(joined, start, end);
+  return joined;
+}
+
+/** The spans without what lies in any of `holes`; both are in order. */
+export function subtractSpans(spans: readonly Span[], holes: readonly Span[]): Span[] {
+  const left: Span[] = [];
+  for (const { start, end } of spans) {
+    let from = start;
+    for (const hole of holes) {
+      if (hole.end <= from || hole.start >= end) continue;
+      if (hole.start > from) left.push({ start: from, end: hole.start });
+      from = Math.max(from, hole.end);
+    }
+    if (from < end) left.push({ start: from, end });
+  }
+  return left;
+}
+
+export const spanOf = ({ at, piece }: PageRun): Span => ({ start: at, end: at + piece.length });
+
+export function cutSpan({ start, end }: Span, from: number, to: number): Span | undefined {
+  const cut = { start: Math.max(start, from), end: Math.min(end, to) };
+  return cut.start < cut.end ? cut : undefined;
+}
+
 export interface Difference {
   readonly written: boolean;
   readonly start: number;
   readonly end: number;
 }
 
-/** Where the pages of `now` are others than those of `before`: written since, or cleared. */
-export function differences(before: readonly PageRun[], now: readonly PageRun[]): Difference[] {
+/** The part of a region within `from` and `to`. */
+export function cutRegion(region: Region, from: number, to: number): Required<Omit<Region, 'number'>> {
+  return {
+    runs: region.runs.flatMap((run) => cutRun(run, from, to) ?? []),
+    cleared: (region.cleared ?? []).flatMap((span) => cutSpan(span, from, to) ?? []),
+  };
+}
+
+/** Where a region is another than before: written since, or cleared, be it that it was written in between. */
+export function differences(
+  before: Required<Omit<Region, 'number'>>,
+  now: Required<Omit<Region, 'number'>>,
+): Difference[] {
+  const known = [...before.cleared, ...before.runs.map(spanOf)].sort((a, b) => a.start - b.start);
+  const between = subtractSpans(now.cleared, known).map((span) => ({ written: false, ...span }));
+  return [...differentRuns(before.runs, now.runs), ...between].sort((a, b) => a.start - b.start);
+}
+
+function differentRuns(before: readonly PageRun[], now: readonly PageRun[]): Difference[] {
   const found: Difference[] = [];
   const edges = new Set<number>();
   for (const run of [...before, ...now]) edges.add(run.at).add(endOf(run));

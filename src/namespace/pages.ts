@@ -21,8 +21,10 @@ import { changeOwned, type Owning, type Shared } from './fork.ts';
 import { type Body, discard, ingest } from './ingest.ts';
 import {
   contentOf,
+  cutRun,
   encodeRegion,
   endOfRegions,
+  joinSpans,
   layOut,
   type PageRun,
   pageBytes,
@@ -30,6 +32,8 @@ import {
   regionOf,
   regionsBetween,
   replaceRuns,
+  spanOf,
+  subtractSpans,
 } from './page-regions.ts';
 import { type Entry, type EntryEncryption, type EntryRecord, encodeRecord } from './records.ts';
 import { isSameEncryption } from './scopes.ts';
@@ -174,8 +178,9 @@ async function writePages(store: Store, txn: Txn, owning: Owning, command: PageW
   }
   const contentId = await owning.contentId(txn, record);
   if (typeof contentId !== 'string') return contentId;
-  await changeRuns(store, txn, Buffer.from(contentId, 'hex'), offset, offset + length, pieces);
-  const entry: Entry = { record: touched(store, changedPages(record, contentId)), inline: undefined };
+  const changed = changedPages(record, contentId);
+  await changeRuns(store, txn, changed, offset, offset + length, pieces);
+  const entry: Entry = { record: touched(store, changed), inline: undefined };
   putCurrent(store, txn, spot, record, entry, 'entry-changed');
   return { kind: 'ok', entry };
 }
@@ -185,29 +190,36 @@ function isStillThat(record: EntryRecord, before: EntryRecord | undefined): bool
 }
 
 function changedPages(record: EntryRecord, contentId: string): EntryRecord {
-  return { ...record, contentId, pageChanges: (record.pageChanges ?? 0) + 1 };
+  const isForked = record.isForked === true || contentId !== record.contentId;
+  return { ...record, contentId, pageChanges: (record.pageChanges ?? 0) + 1, ...(isForked && { isForked: true }) };
 }
 
+/** Of forked content it is kept what was cleared: a snapshot may be compared with it. */
 async function changeRuns(
   store: Store,
   txn: Txn,
-  content: Buffer,
+  record: { readonly contentId?: string; readonly isForked?: boolean },
   from: number,
   to: number,
   pieces: readonly LogPiece[],
 ): Promise<void> {
+  const content = Buffer.from(record.contentId as string, 'hex');
   const fresh = Map.groupBy(layOut(pieces, from), ({ at }) => regionOf(at));
   const regions = new Map<number, Region>();
   for await (const region of regionsBetween(txn, content, from, to)) regions.set(region.number, region);
   for (const number of fresh.keys()) if (!regions.has(number)) regions.set(number, { number, runs: [] });
   const lost: LogPiece[] = [...pieces];
   const named: PageRun[] = [];
-  for (const { number, runs } of regions.values()) {
+  for (const { number, runs, cleared = [] } of regions.values()) {
     const next = replaceRuns(runs, from, to, fresh.get(number) ?? []);
     for (const { piece } of runs) lost.push(piece);
     named.push(...next);
-    if (next.length === 0) txn.delete(keys.pages(content, number));
-    else txn.put(keys.pages(content, number), encodeRegion({ number, runs: next }));
+    const isMarked = pieces.length === 0 && record.isForked === true;
+    const marked = isMarked
+      ? joinSpans([...cleared, ...runs.flatMap((run) => cutRun(run, from, to) ?? []).map(spanOf)])
+      : subtractSpans(cleared, [{ start: from, end: to }]);
+    if (next.length === 0 && marked.length === 0) txn.delete(keys.pages(content, number));
+    else txn.put(keys.pages(content, number), encodeRegion({ number, runs: next, cleared: marked }));
   }
   // Each interval owns its extent.
   settleOwners(store, txn, lost, piecesOf(named));
@@ -245,8 +257,9 @@ export async function changePages(
     if (length !== undefined && length < record.length) {
       const contentId = await owning.contentId(txn, record);
       if (typeof contentId !== 'string') return contentId;
-      await changeRuns(store, txn, Buffer.from(contentId, 'hex'), length, record.length, []);
+      const { length: end } = record;
       record = changedPages(record, contentId);
+      await changeRuns(store, txn, { ...record, isForked: false }, length, end, []);
     }
     if (length !== undefined) {
       countUsage(txn, container, length - record.length);

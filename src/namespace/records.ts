@@ -193,6 +193,8 @@ export interface EntryRecord {
   readonly generation?: string;
   /** A page blob: how often its pages were changed in this generation. */
   readonly pageChanges?: number;
+  /** A page blob: its pages were copied for a change since a snapshot or a copy of them was made. */
+  readonly isForked?: true;
   /** Of a page blob that follows another's snapshots. */
   readonly incremental?: IncrementalCopy;
   readonly immutability?: EntryImmutability;
