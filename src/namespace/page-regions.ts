@@ -145,23 +145,32 @@ export function contentOf(record: EntryRecord): Buffer {
   return Buffer.from(record.contentId as string, 'hex');
 }
 
-/** The runs between two places, cut there; undefined where the content is gone. */
+export interface RunsFound {
+  readonly runs: readonly PageRun[];
+  /** As far as was looked. */
+  readonly to: number;
+}
+
+/** The runs from `from` on, of so many regions that have any and at most up to `end`; undefined where the content is gone. */
 export async function pageRuns(
   view: View,
   record: EntryRecord,
   from: number,
-  to: number,
-): Promise<PageRun[] | undefined> {
+  end: number,
+  regionsMax: number,
+): Promise<RunsFound | undefined> {
   const content = contentOf(record);
   if ((await view.get(keys.pieces(content, 0))) === undefined) return undefined;
   const found: PageRun[] = [];
-  for await (const { runs } of regionsBetween(view, content, from, to)) {
+  let regions = 0;
+  for await (const { number, runs } of regionsBetween(view, content, from, end)) {
     for (const run of runs) {
-      const cut = cutRun(run, from, to);
+      const cut = cutRun(run, from, end);
       if (cut !== undefined) found.push(cut);
     }
+    if (++regions === regionsMax) return { runs: found, to: Math.min(end, (number + 1) * regionBytes) };
   }
-  return found;
+  return { runs: found, to: end };
 }
 
 /** How far from `from` on there are so many regions; at most up to `to`. */

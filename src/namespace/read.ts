@@ -1,4 +1,5 @@
 // The bytes of an entry on their way out, wherever its record says that they are.
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { LogPiece } from '../content/extent.ts';
 import { type ReadChunk, smallExtentBytes } from '../content/reader.ts';
 import type { Unsealer } from '../content/seal.ts';
@@ -6,7 +7,7 @@ import type { Awaitable, View } from '../metadata/engine.ts';
 import { keys } from '../metadata/keys.ts';
 import { type PieceRun, piecesFrom } from './contents.ts';
 import type { ScopeRecord } from './keyring.ts';
-import { type PageRun, pageRuns, regionBytes } from './page-regions.ts';
+import { type PageRun, pageRuns } from './page-regions.ts';
 import { decodeRecord, type Entry, type EntryRecord, numbersAPiece, unpackPieces } from './records.ts';
 import type { Store } from './store.ts';
 
@@ -65,7 +66,8 @@ export async function* readContent(
   }
 }
 
-const pagesReadMax = 64 * regionBytes;
+/** So many regions of pages are looked at together. */
+const regionsReadMax = 64;
 const zeros = Buffer.alloc(512 * 1024);
 
 /** Pages that were written, and zeros between them. */
@@ -76,32 +78,60 @@ async function* readPages(
   length: number,
   unsealer: Unsealer | undefined,
 ): AsyncGenerator<ReadChunk, void, undefined> {
+  let next = offset;
+  for await (const { at, chunk } of readWritten(store, record, offset, length, unsealer)) {
+    yield* readZeros(at - next);
+    next = at + chunk.bytes.length;
+    yield chunk;
+  }
+  yield* readZeros(offset + length - next);
+}
+
+/** A chunk of a page blob, and its place. */
+export interface WrittenChunk {
+  readonly at: number;
+  readonly chunk: ReadChunk;
+}
+
+/** Those pages of a range of a page blob that were written, in order: what lies between them takes no time. */
+export async function* readWritten(
+  store: Store,
+  record: EntryRecord,
+  offset: number,
+  length: number,
+  unsealer: Unsealer | undefined = store.keyring,
+): AsyncGenerator<WrittenChunk, void, undefined> {
   const end = offset + length;
   for (let next = offset; next < end; ) {
     const from = next;
-    const to = Math.min(end, from + pagesReadMax);
-    const runs = await store.engine.snapshot((view) => pageRuns(view, record, from, to));
-    if (runs === undefined) throw wentAway();
+    const found = await store.engine.snapshot((view) => pageRuns(view, record, from, end, regionsReadMax));
+    if (found === undefined) throw wentAway();
+    const { runs } = found;
     for (let i = 0; i < runs.length; ) {
-      const start = (runs[i] as PageRun).at;
-      yield* readZeros(start - next);
+      let at = (runs[i] as PageRun).at;
       // What lies in a row is one read.
       const pieces: LogPiece[] = [];
-      for (next = start; runs[i]?.at === next; i++) {
+      let endOfRow = at;
+      for (; runs[i]?.at === endOfRow; i++) {
         const { piece } = runs[i] as PageRun;
         pieces.push(piece);
-        next += piece.length;
+        endOfRow += piece.length;
       }
-      yield* store.content.read(pieces, 0, next - start, unsealer);
+      for await (const chunk of store.content.read(pieces, 0, endOfRow - at, unsealer)) {
+        const here = at;
+        at += chunk.bytes.length;
+        yield { at: here, chunk };
+      }
     }
-    yield* readZeros(to - next);
-    next = to;
+    next = found.to;
   }
 }
 
-function* readZeros(length: number): Generator<ReadChunk, void, undefined> {
+/** Others get their turn in between: nothing else is waited for where there is nothing to read. */
+async function* readZeros(length: number): AsyncGenerator<ReadChunk, void, undefined> {
   for (let left = length; left > 0; left -= zeros.length) {
     yield { bytes: zeros.subarray(0, Math.min(left, zeros.length)), release: () => undefined };
+    await nextTurn();
   }
 }
 

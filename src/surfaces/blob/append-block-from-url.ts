@@ -42,7 +42,8 @@ async function appendShared(
 ): Promise<Answer | undefined> {
   const { entry, offset, length, unsealer } = await localRange(call, source, wanted);
   if (!sharesSeal(call, source, entry.record.encryption, sealing)) return undefined;
-  const sums = await checkSums(call, entry, offset, length, sourceSums(call), unsealer);
+  const expected = sourceSums(call);
+  const sums = await call.hold((gone) => checkSums(call, entry, offset, length, expected, unsealer, gone));
   const same: CopySource = { ...source, conditions: { ifMatch: entry.record.etag } };
   const outcome = await appendRange(call.store, { ...command, source: same, sourceOffset: offset, length });
   if (outcome.kind === 'body-needed') return undefined;

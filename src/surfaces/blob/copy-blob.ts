@@ -6,6 +6,7 @@ import { type CopySource, copyEntry, natureOf } from '../../namespace/copy.ts';
 import { type EntryAttributes, getEntry, openForWrite } from '../../namespace/entries.ts';
 import type { Failure } from '../../namespace/failure.ts';
 import { putCopied } from '../../namespace/put-copied.ts';
+import { readWritten } from '../../namespace/read.ts';
 import type { Entry } from '../../namespace/records.ts';
 import { isSameEncryption } from '../../namespace/scopes.ts';
 import { type OnlineTier, rehydrationOf } from '../../namespace/tiers.ts';
@@ -32,6 +33,7 @@ import {
   sourceOf,
   sourceSums,
   sourceUnsealer,
+  whileThere,
 } from './source.ts';
 import type { RemoteAddress } from './source-address.ts';
 import { retention } from './write-attributes.ts';
@@ -42,7 +44,7 @@ import { retention } from './write-attributes.ts';
  */
 export async function copyBlob(call: BlobCall): Promise<Answer> {
   try {
-    return (await copyAs(call, await copySource(call, true), {})).answer;
+    return (await copyAs(call, await copySource(call, true), {}, Number.POSITIVE_INFINITY)).answer;
   } catch (error) {
     const isCondition =
       error instanceof BlobError &&
@@ -52,10 +54,13 @@ export async function copyBlob(call: BlobCall): Promise<Answer> {
   }
 }
 
+/** Of a source that is copied within the request ("Copy Blob From URL"). */
+const syncCopyBytesMax = 256 * 1024 * 1024;
+
 /** Copy Blob From URL. */
 export async function copyBlobFromUrl(call: BlobCall): Promise<Answer> {
   const source = await copySource(call, false);
-  const { answer, sums } = await copyAs(call, source, sourceSums(call));
+  const { answer, sums } = await copyAs(call, source, sourceSums(call), syncCopyBytesMax);
   return { ...answer, headers: { ...answer.headers, ...sums } };
 }
 
@@ -63,10 +68,11 @@ async function copyAs(
   call: BlobCall,
   source: FoundSource,
   sums: SourceSums,
+  lengthMax: number,
 ): Promise<{ readonly answer: Answer; readonly sums: OutHeaders }> {
   const id = randomUUID();
   const url = required(call.headers, 'x-ms-copy-source');
-  const outcome = await copy(call, source, sums, (from) => {
+  const outcome = await copy(call, source, sums, lengthMax, (from) => {
     const { type, length } = from;
     const isSealed = type === 'append' && (flag(call.headers, 'x-ms-seal-blob') ?? from.isSealed === true);
     const state = { id, source: withoutQuery(url), status: 'success', completedMs: call.nowMs } as const;
@@ -99,7 +105,7 @@ export async function putBlobFromUrl(call: BlobCall): Promise<Answer> {
   const source = await copySource(call, false);
   const sums = sourceSums(call);
   const takesProperties = call.headers['x-ms-copy-source-blob-properties']?.toLowerCase() !== 'false';
-  const outcome = await copy(call, source, sums, (from) => {
+  const outcome = await copy(call, source, sums, blobBytesMax, (from) => {
     const given = contentHeaders(call.headers, false);
     return {
       type: 'block',
@@ -141,21 +147,24 @@ type CopyOutcome =
     }
   | Failure;
 
+/** `lengthMax` is the most that the operation takes from its source. */
 function copy(
   call: BlobCall,
   source: FoundSource,
   sums: SourceSums,
+  lengthMax: number,
   attributes: (source: Copied) => EntryAttributes,
 ): Promise<CopyOutcome> {
   return source.kind === 'remote'
-    ? copyRemote(call, source.address, sums, attributes)
-    : copyLocal(call, source.source, sums, attributes);
+    ? copyRemote(call, source.address, sums, Math.min(lengthMax, blobBytesMax), attributes)
+    : copyLocal(call, source.source, sums, lengthMax, attributes);
 }
 
 async function copyLocal(
   call: BlobCall,
   source: CopySource,
   sums: SourceSums,
+  lengthMax: number,
   attributes: (source: Copied) => EntryAttributes,
 ): Promise<CopyOutcome> {
   const target = blobChange(call);
@@ -164,23 +173,28 @@ async function copyLocal(
   const taken = takesTags(call) ? (looked.record.tags ?? {}) : undefined;
   const change = { ...target, ...(await allowedWith(call, taken)) };
   const { encryption, length, type, tier: sourceTier } = looked.record;
+  if (length > lengthMax) throw new BlobError('RequestBodyTooLarge', { MaxLimit: `${lengthMax}` });
+  const isAsked = sums.md5 !== undefined || sums.crc64 !== undefined;
   const unsealer = sourceUnsealer(call, looked);
   const own = attributes(looked.record);
   // Pages are not in a row, as a block blob's pieces are.
   if (!sharesSeal(call, source, encryption, sealing) || (type === 'page' && own.type === 'block')) {
     if (sourceTier === 'Archive') throw new BlobError('BlobArchived');
-    const body = { ...sourceBody(call, looked, { offset: 0, length }, unsealer, sealing), ...sums };
-    return await call.hold(() =>
-      putCopied(call.store, {
+    return await call.hold((gone) => {
+      const body = { ...sourceBody(call, looked, { offset: 0, length }, unsealer, sealing, gone), ...sums };
+      const isSparse = type === 'page' && own.type === undefined && !isAsked;
+      const written = isSparse
+        ? whileThere(readWritten(call.store, looked.record, 0, length, unsealer), gone)
+        : undefined;
+      return putCopied(call.store, {
         ...change,
         attributes: { ...natureOf(looked.record), ...own, ...sealed(sealing) },
-        body,
-      }),
-    );
+        body: { ...body, ...(written && { written }) },
+      });
+    });
   }
   // The bytes are read once to be sure of them.
-  const isAsked = sums.md5 !== undefined || sums.crc64 !== undefined;
-  const summed = isAsked ? await checkSums(call, looked, 0, length, sums, unsealer) : {};
+  const summed = isAsked ? await call.hold((gone) => checkSums(call, looked, 0, length, sums, unsealer, gone)) : {};
   const outcome = await copyEntry(call.store, {
     ...change,
     source,
@@ -207,6 +221,7 @@ async function copyRemote(
   call: BlobCall,
   address: RemoteAddress,
   sums: SourceSums,
+  lengthMax: number,
   attributes: (source: Copied) => EntryAttributes,
 ): Promise<CopyOutcome> {
   const change = { ...blobChange(call), onlyIfNew: call.allowed.onlyIfNew };
@@ -217,7 +232,7 @@ async function copyRemote(
   return await call.hold(async (gone) => {
     const kept = takesTags(call) ? await remoteTags(call, address, gone) : undefined;
     const allowed = { ...change, ...(await allowedWith(call, takesTags(call) ? (kept ?? {}) : undefined)) };
-    using source = await openRemote(call, address, { range: { kind: 'none' }, lengthMax: blobBytesMax }, gone);
+    using source = await openRemote(call, address, { range: { kind: 'none' }, lengthMax }, gone);
     const { chunks, length, properties } = source;
     const body = { chunks, length, lengthMax: length, wantMd5: false, ...sums, seal: sealing?.sealer };
     const own = attributes({ ...properties, ...(kept && { tags: kept }) });

@@ -56,12 +56,14 @@ async function stageLocal(
     !isSameEncryption(entry.record.encryption, sealing?.encryption) ||
     !sharesSeal(call, wanted, entry.record.encryption, sealing)
   ) {
-    const body = { ...sourceBody(call, entry, { offset: start, length }, unsealer, sealing), ...sums };
-    const staged = await call.hold(() => stageBlock(call.store, { ...command, body }));
+    const staged = await call.hold((gone) => {
+      const body = { ...sourceBody(call, entry, { offset: start, length }, unsealer, sealing, gone), ...sums };
+      return stageBlock(call.store, { ...command, body });
+    });
     if (staged.kind !== 'ok') throw failureError(staged);
     return askedSumHeaders(call, { md5: sums.md5, crc64: staged.crc64 });
   }
-  const { md5, crc64 } = await checkSums(call, entry, start, length, sums, unsealer);
+  const { md5, crc64 } = await call.hold((gone) => checkSums(call, entry, start, length, sums, unsealer, gone));
   const outcome = await stageRange(call.store, { ...command, source, offset: start, length });
   if (outcome.kind === 'source-failed') throw sourceError(outcome.failure);
   if (outcome.kind === 'inline') {

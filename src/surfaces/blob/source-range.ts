@@ -56,7 +56,7 @@ export async function withSourceBody<T>(
 ): Promise<T> {
   if (found.kind === 'local') {
     const { entry, offset, length, unsealer } = await localRange(call, found.source, wanted);
-    return await call.hold(() => use(sourceBody(call, entry, { offset, length }, unsealer, sealing)));
+    return await call.hold((gone) => use(sourceBody(call, entry, { offset, length }, unsealer, sealing, gone)));
   }
   const { lengthMax } = wanted;
   return await call.hold(async (gone) => {

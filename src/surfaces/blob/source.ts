@@ -7,6 +7,7 @@ import type { Body } from '../../namespace/ingest.ts';
 import { readContent } from '../../namespace/read.ts';
 import type { ContentHeaders, Entry, EntryEncryption, EntryType } from '../../namespace/records.ts';
 import { isSameEncryption, type Sealing, type Unsealer } from '../../namespace/scopes.ts';
+import { BodyCutError } from '../http/body.ts';
 import type { BlobCall } from './call.ts';
 import { readUnsealer } from './encryption-headers.ts';
 import { BlobError, failureError } from './errors.ts';
@@ -109,11 +110,12 @@ export async function checkSums(
   offset: number,
   length: number,
   expected: SourceSums,
-  unsealer?: Unsealer,
+  unsealer: Unsealer | undefined,
+  gone: AbortSignal,
 ): Promise<{ readonly md5: Buffer | undefined; readonly crc64: bigint }> {
   const hash = expected.md5 && createHash('md5');
   let crc = 0n;
-  for await (const chunk of readContent(call.store, entry, offset, length, unsealer)) {
+  for await (const chunk of whileThere(readContent(call.store, entry, offset, length, unsealer), gone)) {
     hash?.update(chunk.bytes);
     crc = crc64Of(chunk.bytes, crc);
     chunk.release();
@@ -154,6 +156,14 @@ export function sharesSeal(
   return source.account === call.target.account;
 }
 
+/** Work for a client that went away, or that had its time, ends here. */
+export async function* whileThere<T>(items: AsyncIterable<T>, gone: AbortSignal): AsyncGenerator<T, void, undefined> {
+  for await (const item of items) {
+    if (gone.aborted) throw new BodyCutError('The request ended before its work was done.');
+    yield item;
+  }
+}
+
 /** A range of a source as a body of the target. */
 export function sourceBody(
   call: BlobCall,
@@ -161,10 +171,11 @@ export function sourceBody(
   range: { readonly offset: number; readonly length: number },
   unsealer: Unsealer | undefined,
   sealing: Sealing | undefined,
+  gone: AbortSignal,
 ): Body {
   const { offset, length } = range;
   const chunks = (async function* () {
-    for await (const chunk of readContent(call.store, entry, offset, length, unsealer)) {
+    for await (const chunk of whileThere(readContent(call.store, entry, offset, length, unsealer), gone)) {
       // The window that it lies in is used again.
       const bytes = Buffer.from(chunk.bytes);
       chunk.release();
