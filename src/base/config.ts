@@ -182,6 +182,10 @@ const schema = z
       .default('info')
       .describe(logLevels.join(', ')),
     requestLog: flag().default(true).describe('log one line a request'),
+    requestLogAddress: flag().default(true).describe('with the address of its client'),
+    requestLogPath: flag()
+      .default(false)
+      .describe('with the path that it names, never its query; names of blobs may be secret'),
   })
   .readonly();
 

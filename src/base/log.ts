@@ -3,11 +3,13 @@ import pino from 'pino';
 import type { Config } from './config.ts';
 import { type LogSink, stderrSink } from './log-sink.ts';
 
-/** What is logged of a request. `clientRequestId` is the client's own text: the caller bounds its length. */
+/** What is logged of a request. `clientRequestId` and `path` are the client's own text: the caller bounds their length. */
 export interface RequestLine {
   readonly requestId: string;
+  readonly client?: string | undefined;
   readonly account: string | undefined;
   readonly operation: string;
+  readonly path?: string | undefined;
   readonly status: number;
   readonly bytesIn: number;
   readonly bytesOut: number;
@@ -81,16 +83,25 @@ function face(logger: pino.Logger, lines: LineBuffer, requestLog: boolean): Logg
 
 /** What a client cannot have put a secret or a quotation mark into. */
 const plainName = /^[A-Za-z0-9$-]*$/;
+const plainPath = /^[\w$./-]*$/;
 
 /** The line of a request as the logger would write it, at a fraction of its time: there is one for every request. */
 function requestWriter(logger: pino.Logger, lines: LineBuffer): (line: RequestLine) => void {
   // The fields of every line, as they were made into JSON once: `,"name":value` for each.
   const common = (logger as unknown as Record<symbol, string>)[pino.symbols.chindingsSym] ?? '';
-  return ({ requestId, account, operation, status, bytesIn, bytesOut, durationMs, errorCode, clientRequestId }) => {
+  return (line) => {
+    const { requestId, client, account, operation, path, status, bytesIn, bytesOut, durationMs } = line;
+    const { errorCode, clientRequestId } = line;
     let json = `{"level":"info","time":${Date.now()}${common},"requestId":"${requestId}"`;
-    const isPlain = clientRequestId === undefined && (account === undefined || plainName.test(account));
+    const isPlain =
+      clientRequestId === undefined &&
+      (account === undefined || plainName.test(account)) &&
+      (path === undefined || plainPath.test(path));
+    if (client !== undefined) json += `,"client":"${client}"`;
     if (account !== undefined) json += isPlain ? `,"account":"${account}"` : `,"account":${JSON.stringify(account)}`;
-    json += `,"operation":"${operation}","status":${status},"bytesIn":${bytesIn},"bytesOut":${bytesOut}`;
+    json += `,"operation":"${operation}"`;
+    if (path !== undefined) json += isPlain ? `,"path":"${path}"` : `,"path":${JSON.stringify(path)}`;
+    json += `,"status":${status},"bytesIn":${bytesIn},"bytesOut":${bytesOut}`;
     json += `,"durationMs":${Math.round(durationMs * 1000) / 1000}`;
     if (errorCode !== undefined) json += `,"errorCode":"${errorCode}"`;
     if (clientRequestId !== undefined) json += `,"clientRequestId":${JSON.stringify(clientRequestId)}`;

@@ -9,8 +9,8 @@ import {
   Registry,
 } from 'prom-client';
 
-/** What a name of a metric must look like, here and in Prometheus. */
-const metricName = /^causeway_[a-z0-9_]+$/;
+/** What a name of a metric must look like, here and in Prometheus: only what a counter counts is a total. */
+const metricName = { counter: /^causeway_[a-z0-9_]+_total$/, other: /^causeway_[a-z0-9_]+$(?<!_total)/ } as const;
 
 /** Buckets of seconds for what a request takes: from a cached read to a large upload. */
 export const durationBuckets = [
@@ -63,13 +63,15 @@ export type MetricsSnapshot = readonly MetricObject[];
 export function createMetrics(options: { readonly process: boolean }): Metrics {
   const register = new Registry();
   if (options.process) collectDefaultMetrics({ register });
-  const common = <L extends string>(name: string, { help, labels }: Description<L>) => {
-    if (!metricName.test(name)) throw new Error(`not the name of a metric: ${name}`);
+  // Gauges that call themselves totals: sums of others, which stay.
+  for (const what of ['resources', 'handles', 'requests']) register.removeSingleMetric(`nodejs_active_${what}_total`);
+  const common = <L extends string>(name: string, { help, labels }: Description<L>, kind: keyof typeof metricName) => {
+    if (!metricName[kind].test(name)) throw new Error(`not the name of a metric: ${name}`);
     return { name, help, labelNames: [...(labels ?? [])], registers: [register] };
   };
   return {
     counter(name, description) {
-      const counter = new Counter(common(name, description));
+      const counter = new Counter(common(name, description, 'counter'));
       return {
         of: (labels) => {
           const child = counter.labels(labels);
@@ -80,7 +82,7 @@ export function createMetrics(options: { readonly process: boolean }): Metrics {
     gauge(name, description) {
       const { read, merge = 'sum' } = description;
       const gauge: Gauge = new Gauge({
-        ...common(name, description),
+        ...common(name, description, 'other'),
         aggregator: merge,
         ...(read === undefined ? {} : { collect: () => gauge.set(read()) }),
       });
@@ -92,7 +94,7 @@ export function createMetrics(options: { readonly process: boolean }): Metrics {
       };
     },
     histogram(name, description) {
-      const histogram = new Histogram({ ...common(name, description), buckets: [...description.buckets] });
+      const histogram = new Histogram({ ...common(name, description, 'other'), buckets: [...description.buckets] });
       return {
         of: (labels) => {
           const child = histogram.labels(labels);

@@ -1,13 +1,14 @@
 // The Blob surface as a handler of HTTP requests: dispatch, send, log, count.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Config } from '../../base/config.ts';
 import type { Logger } from '../../base/log.ts';
 import { durationBuckets, type Metrics } from '../../base/metrics.ts';
 import type { Store } from '../../namespace/store.ts';
 import { type Answer, send, sendAhead } from '../http/answer.ts';
 import { RequestBody } from '../http/body.ts';
 import { holdOpen } from '../http/hold.ts';
-import { type Auditor, auditRecord, type Course } from './audit.ts';
+import { type Auditor, auditRecord, type Course, redacted } from './audit.ts';
 import type { BlobSettings, Peer } from './call.ts';
 import { BlobDispatcher, type Dispatched, type Incoming } from './dispatch.ts';
 import { Gate, type GateSettings, type Visit } from './gate.ts';
@@ -16,16 +17,23 @@ import { blobServiceOf } from './service-record.ts';
 /** What a refused upload still sends is read up to this length, so that its client sees the answer and not a reset. */
 const drainBytesMax = 16 * 1024 * 1024;
 
+/** Of a path in the log: a name of 1,024 characters, most of them as they are. */
+const loggedPathCharactersMax = 2048;
+
+/** What the log says of a request besides its outcome. */
+type LogSettings = Pick<Config, 'requestLogAddress' | 'requestLogPath'>;
+
 export class BlobSurface {
   readonly #dispatcher: BlobDispatcher;
   readonly #logger: Logger;
+  readonly #logged: LogSettings;
   readonly #counters: BlobCounters;
   readonly #gate: Gate;
   readonly #auditor: Auditor | undefined;
 
   constructor(
     store: Store,
-    settings: BlobSettings & GateSettings,
+    settings: BlobSettings & GateSettings & LogSettings,
     logger: Logger,
     metrics: Metrics,
     auditor?: Auditor,
@@ -35,6 +43,7 @@ export class BlobSurface {
       this.#audit(undefined, part, done, { bytesOut: 0, latencyMs: durationMs, durationMs });
     });
     this.#logger = logger;
+    this.#logged = settings;
     this.#counters = new BlobCounters(metrics);
     const gate = new Gate(settings, store.random);
     this.#gate = gate;
@@ -104,8 +113,10 @@ export class BlobSurface {
     const { status } = answer;
     this.#logger.request({
       requestId,
+      client: this.#logged.requestLogAddress ? incoming.peer.address : undefined,
       account,
       operation,
+      path: this.#logged.requestLogPath ? loggedPath(incoming.url) : undefined,
       status,
       bytesIn,
       bytesOut,
@@ -115,6 +126,12 @@ export class BlobSurface {
     });
     this.#counters.note(operation, status, bytesIn, bytesOut, durationMs / 1000);
   }
+}
+
+/** The path of a target alone: the query, and what an absolute target says before its path, may hold secrets. */
+export function loggedPath(target: string): string {
+  const path = redacted(/^(?:[a-z][a-z0-9+.-]*:\/\/[^/?#]*)?([^?#]*)/i.exec(target)?.[1] ?? '');
+  return path.length <= loggedPathCharactersMax ? path : `${path.slice(0, loggedPathCharactersMax)}…`;
 }
 
 const isShort = (answer: Answer): answer is Answer & { readonly body?: string | Buffer } =>
