@@ -24,6 +24,7 @@ import {
 import { type OpenStore, openMetadata, openStore } from './server/engine-room.ts';
 import { listen, tryListening } from './server/listening.ts';
 import { managementSources, runForCommandLine, runForControl } from './server/management.ts';
+import { measureStorage } from './server/storage-metrics.ts';
 import { Workers } from './server/workers.ts';
 import { adminHandler } from './surfaces/admin/admin.ts';
 import { createHttpListener } from './surfaces/http/listener.ts';
@@ -60,6 +61,8 @@ export async function serve(config: Config): Promise<number> {
   await settleAudit(local.store.engine, config, logger);
   const workers = new Workers({ config, recoverBelow }, metadata.committer, logger);
   const metrics = createMetrics({ process: false });
+  const stopping = new AbortController();
+  const measuring = measureStorage(local.store, config, metrics, logger, stopping.signal);
   const sources = {
     ready: () => workers.allReady,
     metrics: async () => expositionOf([await metrics.snapshot(), ...(await workers.metrics())]),
@@ -83,7 +86,12 @@ export async function serve(config: Config): Promise<number> {
     return await stopped.promise;
   } finally {
     control.close();
-    await Promise.all([workers.drain(), admin.server.listening ? admin.drain(config.drainTimeoutMs) : undefined]);
+    stopping.abort();
+    await Promise.all([
+      measuring,
+      workers.drain(),
+      admin.server.listening ? admin.drain(config.drainTimeoutMs) : undefined,
+    ]);
     await local[Symbol.asyncDispose]();
     metadata.close();
     lock.release();

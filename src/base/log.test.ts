@@ -88,6 +88,23 @@ describe('a line', () => {
 });
 
 describe('a secret is not logged', () => {
+  test('in the path of a request, whatever else is in it', async () => {
+    for (const path of [
+      '/c/sig=YWJj',
+      '/c/%3Fsig%3DYWJj',
+      '/c/"&sig=YWJj',
+      '/c/Bearer YWJj',
+      '/c/%3BAccountKey%3DYWJj%3D',
+      '/%20Bearer%20YWJj',
+      '/c/x%2520SharedKey%2520ann%253AYWJj',
+    ]) {
+      const [line] = await logged((log) => log.request({ ...request, path, client: '::1' }));
+      assert.equal(line?.client, '::1');
+      assert.match(String(line?.path), /\[secret\]$/, path);
+    }
+    const [line] = await logged((log) => log.request({ ...request, path: '/c/a b"\\' }));
+    assert.equal(line?.path, '/c/a b"\\');
+  });
   const secret = 'c2VjcmV0LXNlY3JldA==';
   const cases: [what: string, fields: object, message?: string][] = [
     ['as a header', { headers: { Authorization: `SharedKey ann:${secret}` } }],

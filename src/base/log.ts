@@ -116,15 +116,18 @@ function requestWriter(logger: pino.Logger, lines: LineBuffer): (line: RequestLi
  */
 const secretNames =
   '(?:(?:proxy-|x-ms-copy-source-)?authorization|cookie|password|secret|token|sig|signature|key[12]?|accountKey|connectionString)';
+/** Where a word begins and what parts words, also in a URL that was encoded once or more. */
+const start = String.raw`(?:\b|%(?:25)*[0-9a-f]{2})`;
+const blank = String.raw`(?: |%(?:25)*20)`;
 const secretForms = new RegExp(
   [
     String.raw`("${secretNames}":")(?:[^"\\]|\\.)*`,
     // JSON within a message
     String.raw`(\\"${secretNames}\\":\s?\\")[^"\\]*`,
     String.raw`((?:\b|%(?:25)*(?:3f|26))sig(?:=|%(?:25)*3d))[^&"\s\\;]+`,
-    String.raw`(\b(?:AccountKey|SharedAccessSignature)=)[^;"\s\\]+`,
-    String.raw`(\bSharedKey(?:Lite)? [\w-]+:)[^"\s\\]+`,
-    String.raw`(\bBearer )[^"\s\\]+`,
+    String.raw`((?:AccountKey|SharedAccessSignature)(?:=|%(?:25)*3d))[^;"\s\\]+`,
+    String.raw`(${start}SharedKey(?:Lite)?${blank}[\w-]+(?::|%(?:25)*3a))[^"\s\\]+`,
+    String.raw`(${start}Bearer${blank})[^"\s\\]+`,
   ].join('|'),
   'gi',
 );

@@ -60,13 +60,16 @@ test('Node says of every process what it uses, and that adds up too', async () =
   const text = await expositionOf(snapshots.map(sent));
   assert.match(text, /^process_resident_memory_bytes \d{7,}$/m);
   assert.match(text, /^process_cpu_seconds_total [\d.]+$/m);
+  assert.doesNotMatch(text, /^# TYPE \w+_total gauge$/m);
 });
 
 test('a name that does not tell whose it is, and a name given twice, are mistakes', () => {
   const metrics = createMetrics({ process: false });
   assert.throws(() => metrics.counter('requests_total', { help: 'x' }), /not the name of a metric/);
+  assert.throws(() => metrics.counter('causeway_requests', { help: 'x' }), /not the name of a metric/);
+  assert.throws(() => metrics.gauge('causeway_requests_total', { help: 'x' }), /not the name of a metric/);
   metrics.counter('causeway_a_total', { help: 'x' });
-  assert.throws(() => metrics.gauge('causeway_a_total', { help: 'x' }), /already been registered/);
+  assert.throws(() => metrics.counter('causeway_a_total', { help: 'x' }), /already been registered/);
 });
 
 test('buckets rise', () => {

@@ -11,6 +11,8 @@ const work = temporaryDirectory();
 interface RequestLine {
   readonly msg: string;
   readonly requestId: string;
+  readonly client?: string;
+  readonly path?: string;
   readonly account?: string;
   readonly operation: string;
   readonly status: number;
@@ -57,6 +59,7 @@ test('every request is one JSON line that says who, what, how it ended, how much
     for (let index = 0; index < answers.length; index++) {
       const line = of(index);
       assert.equal(line.account, developmentAccount);
+      assert.deepEqual([line.client, line.path], ['127.0.0.1', undefined], 'by default the address and no path');
       assert.equal(line.status, answers[index]?.status);
       assert.ok(line.durationMs > 0 && line.durationMs < 60_000);
     }
@@ -73,8 +76,45 @@ test('every request is one JSON line that says who, what, how it ended, how much
   }
 });
 
+test('settings say whether a line has the address of the client, and the path without what may be secret', async () => {
+  const settings = ['requestLogAddress=false', 'requestLogPath=true'];
+  const server = await Server.start({ data: join(work, 'paths'), workers: 1, settings });
+  const target = `/${developmentAccount}/box/a%20b"\\<`;
+  try {
+    await server.createContainer('box');
+    await server.call({ path: '/box', query: 'restype=container&comp=list&prefix=hidden' });
+    const bare = await server.connection();
+    bare.socket.write(
+      [target, `http://me:hidden@elsewhere${target}?sig=hidden`, `${target}%3Fs%69g%3Dhidden`, `/${'x'.repeat(9000)}`]
+        .map((of) => `GET ${of} HTTP/1.1\r\nHost: x\r\n\r\n`)
+        .join(''),
+    );
+    await eventually(() => requestsIn(server).length >= 6, 'a line for each request');
+    bare.socket.destroy();
+  } finally {
+    assert.equal(await server.stop(), 0);
+  }
+  const lines = requestsIn(server);
+  assert.ok(lines.every(({ client }) => client === undefined));
+  assert.deepEqual(
+    lines.map(({ path }) => path),
+    [
+      `/${developmentAccount}/box`,
+      `/${developmentAccount}/box`,
+      target,
+      target,
+      `${target}%3Fsig%3D[secret]`,
+      `/${'x'.repeat(2047)}…`,
+    ],
+  );
+  assert.ok(!server.program.err.includes('hidden'));
+});
+
 test('no key, signature or token is in the log, whatever is wrong with the request', async () => {
-  const server = await Server.start({ data: join(work, 'secrets'), settings: ['logLevel=trace'] });
+  const server = await Server.start({
+    data: join(work, 'secrets'),
+    settings: ['logLevel=trace', 'requestLogPath=true'],
+  });
   const secrets = new Set<string>([developmentKey]);
   try {
     await server.createContainer('box');
@@ -218,6 +258,30 @@ test('the metrics of all workers are one text, and count every request once', as
     const isReady = async (): Promise<boolean> => (await server.fromAdmin('/readyz')).status === 200;
     await eventually(async () => !server.workers().includes(victim) && (await isReady()), 'a new worker', 20_000);
     assert.equal(await requests('PutBlob', '201'), 30, 'what the dead worker had counted and told stays');
+  } finally {
+    assert.equal(await server.stop(), 0);
+  }
+});
+
+test('what is stored and what the disk still takes are metrics', async () => {
+  const server = await Server.start({ data: join(work, 'stored'), workers: 1, settings: ['scanIntervalMs=10'] });
+  let samples: Sample[] = [];
+  const value = async (name: string): Promise<number | undefined> => {
+    samples = samplesOf((await server.fromAdmin('/metrics')).body.toString());
+    return samples.find((sample) => sample.name === name)?.value;
+  };
+  try {
+    await server.createContainer('box');
+    await server.put('/box/dir/one', Buffer.alloc(1000));
+    await server.put('/box/two', Buffer.alloc(24));
+    await eventually(async () => (await value('causeway_stored_bytes')) === 1024, 'the bytes');
+    await eventually(async () => (await value('causeway_objects')) === 2, 'the blobs');
+    assert.deepEqual([await value('causeway_accounts'), await value('causeway_containers')], [1, 1]);
+    const free = (await value('causeway_disk_free_bytes')) as number;
+    assert.ok(free > 0 && free <= ((await value('causeway_disk_size_bytes')) as number));
+    assert.equal((await server.call({ method: 'DELETE', path: '/box/two' })).status, 202);
+    await eventually(async () => (await value('causeway_objects')) === 1, 'a blob less');
+    await eventually(async () => (await value('causeway_stored_bytes')) === 1000, 'and its bytes');
   } finally {
     assert.equal(await server.stop(), 0);
   }
