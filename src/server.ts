@@ -69,7 +69,8 @@ export async function serve(config: Config): Promise<number> {
     ...managementSources(local.store, logger),
   };
   const admin = createHttpListener(config, adminHandler(sources));
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopped.resolve(0));
+  // A signal may come twice, from a terminal or a supervisor and from npm: the second must not cut the end short.
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stopped.resolve(0));
   let blobPort = 0;
   const control = await startControl(paths.root, (request) =>
     runForControl(local.store, logger, request, blobPort === 0 ? undefined : url(config.host, blobPort, scheme)),
