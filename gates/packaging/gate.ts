@@ -13,6 +13,8 @@ import { createContainer } from '../sas.ts';
 const root = join(import.meta.dirname, '..', '..');
 /** Tenths of systemd's measure, which goes from 0 (shut in) to 10; what is missing of 0 is said in the unit or needed. */
 const exposureMax = 15;
+/** Of the program with its Node and packages: more means that something came in that a server does not need. */
+const imageMebibytesMax = 310;
 const installTimeoutMs = 300_000;
 
 export const gate: Gate = {
@@ -88,6 +90,10 @@ async function checkImage(context: GateContext, checks: Recorder): Promise<void>
       await rm(source, { recursive: true });
       const users = await readFile(join(image, 'etc', 'passwd'), 'utf8');
       if (users.split('\n').filter((line) => line.startsWith('causeway:')).length !== 1) throw new Error(users);
+      const { stdout } = await runOrThrow('du', ['-sm', join(image, 'opt')]);
+      const mebibytes = Number.parseInt(stdout, 10);
+      if (mebibytes > imageMebibytesMax) throw new Error(`it has ${mebibytes} MiB`);
+      return `${mebibytes} MiB`;
     },
     { timeoutMs: installTimeoutMs },
   );
