@@ -14,6 +14,8 @@ interface Package {
   readonly dependencies?: Readonly<Record<string, string>>;
   readonly devDependencies?: Readonly<Record<string, string>>;
   readonly optionalDependencies?: Readonly<Record<string, string>>;
+  readonly scripts?: Readonly<Record<string, string>>;
+  readonly hasInstallScript?: boolean;
   readonly libc?: readonly string[];
 }
 
@@ -34,12 +36,13 @@ function missingOf(lock: Lock): string[] {
 
 test('the lock has every package of every platform, as package.json says, and so no install adds to it', () => {
   const lock = lockOf(read('package-lock.json'));
-  const { dependencies, devDependencies, optionalDependencies } = JSON.parse(read('package.json')) as Package;
+  const { dependencies, devDependencies, optionalDependencies, scripts } = JSON.parse(read('package.json')) as Package;
   const top = lock[''];
   assert.deepEqual(
     [top?.dependencies, top?.devDependencies, top?.optionalDependencies],
     [dependencies, devDependencies, optionalDependencies],
   );
+  assert.equal(top?.hasInstallScript, scripts?.postinstall !== undefined);
   assert.deepEqual(missingOf(lock), []);
   const { 'node_modules/@biomejs/cli-darwin-arm64': _, ...rest } = lock;
   assert.deepEqual(missingOf(rest), ['@biomejs/cli-darwin-arm64'], 'a lock without one is found');
