@@ -7,6 +7,8 @@ export interface XmlElement {
   readonly children: readonly XmlElement[];
   /** All character data directly inside, joined. White space is kept. */
   readonly text: string;
+  /** Where the name in its end tag stands, from 1 on. */
+  readonly end: { readonly line: number; readonly position: number };
 }
 
 export type XmlOutcome =
@@ -22,7 +24,10 @@ const elementsMaxDefault = 110_000;
 interface Building extends XmlElement {
   readonly children: Building[];
   text: string;
+  end: XmlElement['end'];
 }
+
+const unknownPlace = { line: 0, position: 0 };
 
 class Refused extends Error {}
 
@@ -67,13 +72,14 @@ function parse(text: string, elementsMax: number): XmlElement {
     if (names.length > attributesMax) refuse('too many attributes');
     const attributes: Record<string, string> = Object.create(null);
     for (const name of names) attributes[name] = tag.attributes[name] as string;
-    const element: Building = { name: tag.name, attributes, children: [], text: '' };
+    const element: Building = { name: tag.name, attributes, children: [], text: '', end: unknownPlace };
     open.at(-1)?.children.push(element);
     root ??= element;
     open.push(element);
   });
-  parser.on('closetag', () => {
-    open.pop();
+  parser.on('closetag', ({ name }) => {
+    const element = open.pop();
+    if (element !== undefined) element.end = { line: parser.line, position: parser.column - name.length };
   });
   const characters = (part: string): void => {
     const element = open.at(-1);

@@ -18,7 +18,7 @@ const ok = { kind: 'ok' } as const;
 const byPolicy = { kind: 'immutable-by-policy' } as const;
 const byHold = { kind: 'immutable-by-hold' } as const;
 
-/** `keepsVersions`: an overwrite, a change of metadata or a delete leaves what stood behind as a version. */
+/** `keepsVersions`: an overwrite or a change of metadata leaves what stood as a version. */
 export function checkTouch(
   container: ContainerRecord,
   record: EntryRecord,
@@ -36,7 +36,8 @@ export function checkTouch(
     if (isRetained || (touch !== 'delete' && touch !== 'remove')) return byPolicy;
   }
   // Of a version: what is kept as an earlier version keeps its policy ("Version-level WORM policies").
-  if (keepsVersions && (touch === 'overwrite' || touch === 'delete')) return ok;
+  // To end without a newer one is refused: recorded of the service.
+  if (keepsVersions && touch === 'overwrite') return ok;
   if (touch === 'snapshot') return ok;
   if (record.legalHold) return byHold;
   return record.immutability !== undefined && nowMs < record.immutability.untilMs ? byPolicy : ok;

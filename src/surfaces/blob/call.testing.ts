@@ -36,7 +36,8 @@ export async function openTestSurface(): Promise<TestSurface> {
   let nowMs = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
   const clock: TestClock = {
     now: () => nowMs,
-    sleep: async () => undefined,
+    // Others get their turn: what polls would keep them from it.
+    sleep: () => new Promise((resolve) => setImmediate(resolve)),
     advance: (ms) => {
       nowMs += ms;
     },

@@ -8,7 +8,7 @@ import type { Answer } from '../http/answer.ts';
 import type { ContainerCall } from './call.ts';
 import { containerChange, containerError, containerRead } from './container-access.ts';
 import { publicAccess } from './create-container.ts';
-import { BlobError } from './errors.ts';
+import { BlobError, documentError } from './errors.ts';
 import { publicAccessHeader, stamp } from './headers-out.ts';
 
 const bodyBytesMax = 64 * 1024;
@@ -49,15 +49,16 @@ export function readPolicies(body: Uint8Array): StoredPolicy[] {
   if (parsed.kind !== 'ok' || parsed.root.name !== 'SignedIdentifiers') throw new BlobError('InvalidXmlDocument');
   const { children } = parsed.root;
   if (children.length > policiesMax) throw new BlobError('InvalidXmlDocument');
-  const policies = children.map(readPolicy);
+  const policies = children.map((child) => readPolicy(child, parsed.root));
   if (new Set(policies.map(({ id }) => id)).size !== policies.length) throw new BlobError('InvalidXmlDocument');
   return policies;
 }
 
-function readPolicy(element: XmlElement): StoredPolicy {
+function readPolicy(element: XmlElement, root: XmlElement): StoredPolicy {
   const id = xmlChildText(element, 'Id') ?? '';
-  if (element.name !== 'SignedIdentifier' || id === '' || id.length > idCharactersMax) {
-    throw new BlobError('InvalidXmlDocument');
+  if (element.name !== 'SignedIdentifier') throw new BlobError('InvalidXmlDocument');
+  if (id === '' || id.length > idCharactersMax) {
+    throw documentError(root, 'Signed identifier ID cannot be empty or over 64 characters in length');
   }
   const policy = xmlChild(element, 'AccessPolicy');
   if (policy === undefined) return { id };
@@ -92,8 +93,7 @@ function writePolicies(policies: readonly StoredPolicy[]): string {
       (start === undefined ? '' : xmlElement('Start', start)) +
       (expiry === undefined ? '' : xmlElement('Expiry', expiry)) +
       (permission === undefined ? '' : xmlElement('Permission', permission));
-    out +=
-      inner === '' ? '<AccessPolicy /></SignedIdentifier>' : `<AccessPolicy>${inner}</AccessPolicy></SignedIdentifier>`;
+    out += inner === '' ? '</SignedIdentifier>' : `<AccessPolicy>${inner}</AccessPolicy></SignedIdentifier>`;
   }
   return `${out}</SignedIdentifiers>`;
 }

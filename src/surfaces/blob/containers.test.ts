@@ -247,7 +247,7 @@ describe('container ACL', () => {
       '\ufeff<?xml version="1.0" encoding="utf-8"?><SignedIdentifiers><SignedIdentifier><Id>a&amp;b</Id><AccessPolicy>' +
         '<Start>2026-01-02T03:04:05.0000000Z</Start><Expiry>2026-02-01T00:00:00.1234567Z</Expiry></AccessPolicy>' +
         '</SignedIdentifier><SignedIdentifier><Id>second</Id><AccessPolicy><Expiry>2027-01-01T00:00:00.0000000Z</Expiry>' +
-        '<Permission>rwd</Permission></AccessPolicy></SignedIdentifier><SignedIdentifier><Id>third</Id><AccessPolicy />' +
+        '<Permission>rwd</Permission></AccessPolicy></SignedIdentifier><SignedIdentifier><Id>third</Id>' +
         '</SignedIdentifier></SignedIdentifiers>',
     );
   });

@@ -1,7 +1,6 @@
 // Copy Blob, Abort Copy Blob, Copy Blob From URL, Put Blob From URL: another blob's content, shared or brought from afar.
 import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import { crc64ToBase64 } from '../../codec/crc64.ts';
 import { type CopySource, copyEntry, natureOf } from '../../namespace/copy.ts';
 import { type EntryAttributes, getEntry, openForWrite } from '../../namespace/entries.ts';
 import type { Failure } from '../../namespace/failure.ts';
@@ -36,6 +35,7 @@ import {
   whileThere,
 } from './source.ts';
 import type { RemoteAddress } from './source-address.ts';
+import { askedSumHeaders } from './upload-body.ts';
 import { retention } from './write-attributes.ts';
 
 /**
@@ -43,14 +43,20 @@ import { retention } from './write-attributes.ts';
  * is success at once, and a client that polls for it need not. A source's conditions have a code of their own here.
  */
 export async function copyBlob(call: BlobCall): Promise<Answer> {
+  let source: FoundSource | undefined;
   try {
-    return (await copyAs(call, await copySource(call, true), {}, Number.POSITIVE_INFINITY)).answer;
+    source = await copySource(call, true);
+    return (await copyAs(call, source, {}, Number.POSITIVE_INFINITY)).answer;
   } catch (error) {
     const isCondition =
       error instanceof BlobError &&
       error.errorCode === 'CannotVerifyCopySource' &&
       (error.status === 412 || error.status === 304);
-    throw isCondition ? new BlobError('SourceConditionNotMet') : error;
+    // What is missing here, the caller is told of as if he had asked for it.
+    const isMissing =
+      source?.kind === 'local' && error instanceof BlobError && error.details.CopySourceErrorCode === 'BlobNotFound';
+    if (isCondition) throw new BlobError('SourceConditionNotMet');
+    throw isMissing ? new BlobError('BlobNotFound') : error;
   }
 }
 
@@ -72,6 +78,7 @@ async function copyAs(
 ): Promise<{ readonly answer: Answer; readonly sums: OutHeaders }> {
   const id = randomUUID();
   const url = required(call.headers, 'x-ms-copy-source');
+  rehydratePriority(call.headers);
   const outcome = await copy(call, source, sums, lengthMax, (from) => {
     const { type, length } = from;
     const isSealed = type === 'append' && (flag(call.headers, 'x-ms-seal-blob') ?? from.isSealed === true);
@@ -87,15 +94,13 @@ async function copyAs(
     'x-ms-copy-status': 'success',
     ...encryptionHeaders(outcome.entry.record.encryption),
   };
-  return { answer: { status: 202, headers }, sums: copiedSums(outcome) };
+  return { answer: { status: 202, headers }, sums: copiedSums(call, outcome) };
 }
 
 /** As far as the bytes were read: those that are shared with their source only are where a sum of them was sent. */
-function copiedSums({ md5, crc64 }: Extract<CopyOutcome, { kind: 'ok' }>): OutHeaders {
-  return {
-    'Content-MD5': md5?.toString('base64'),
-    'x-ms-content-crc64': crc64 === undefined ? undefined : crc64ToBase64(crc64),
-  };
+function copiedSums(call: BlobCall, { md5, crc64 }: Extract<CopyOutcome, { kind: 'ok' }>): OutHeaders {
+  if (crc64 === undefined) return { 'Content-MD5': md5?.toString('base64') };
+  return askedSumHeaders(call, { md5, crc64 });
 }
 
 /** Put Blob From URL: takes the source's properties unless told not to, and never its metadata. */
@@ -119,7 +124,7 @@ export async function putBlobFromUrl(call: BlobCall): Promise<Answer> {
     status: 201,
     headers: {
       ...versionStamp(outcome.entry.record),
-      ...copiedSums(outcome),
+      ...copiedSums(call, outcome),
       ...writtenHeaders(outcome.entry.record.encryption),
     },
   };

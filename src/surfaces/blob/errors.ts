@@ -1,6 +1,7 @@
 // Every error the Blob surface answers: Azure's documented code, status and message, and the XML around them.
 import { crc64ToBase64 } from '../../codec/crc64.ts';
 import { formatIsoTime } from '../../codec/http-date.ts';
+import type { XmlElement } from '../../codec/xml-read.ts';
 import { escapeXml, xmlDeclaration } from '../../codec/xml-write.ts';
 import type { Failure, FailureKind } from '../../namespace/failure.ts';
 import type { Answer } from '../http/answer.ts';
@@ -232,6 +233,12 @@ export class BlobError extends Error {
     this.details = details;
     this.headers = headers;
   }
+}
+
+/** Of a document that breaks a rule; `element` is the one in which it does. */
+export function documentError({ end }: Pick<XmlElement, 'end'>, reason: string): BlobError {
+  const place = { LineNumber: `${end.line}`, LinePosition: `${end.position}` };
+  return new BlobError('InvalidXmlDocument', { ...place, Reason: reason });
 }
 
 const operationSuffix = { entry: 'BlobOperation', container: 'ContainerOperation', lease: 'LeaseOperation' } as const;

@@ -39,10 +39,10 @@ export function findOperation(request: ParsedRequest): Operation {
   if (allowed !== undefined) {
     throw new BlobError('UnsupportedHttpVerb', {}, undefined, { Allow: [...allowed].join(',') });
   }
-  const [name, value] = comp === undefined ? ['restype', restype ?? ''] : ['comp', comp];
+  // What misses it is told of `comp`, as by the service.
   throw new BlobError('InvalidQueryParameterValue', {
-    QueryParameterName: name,
-    QueryParameterValue: value,
-    Reason: 'It names no operation on this resource.',
+    QueryParameterName: 'comp',
+    QueryParameterValue: comp ?? '',
+    Reason: comp === undefined ? '' : 'It names no operation on this resource.',
   });
 }

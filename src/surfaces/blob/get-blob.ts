@@ -55,13 +55,13 @@ function asOneChunk(bytes: Buffer): { readonly length: number; readonly chunks: 
 async function readBlob(call: BlobCall): Promise<Answer> {
   const found = await openBlob(call);
   if (found.kind === 'answer') return found.answer;
-  const { entry, unsealer } = found;
+  const { entry, unsealer, isVersion } = found;
   const { record } = entry;
   const state = checkState('read', record);
   if (state.kind !== 'ok') throw failureError(state);
   noteAccess(call, entry.record);
   const tier = call.version >= tierToldSince ? accessTierHeaders(record) : {};
-  const headers: OutHeaders = { ...entryHeaders(record, call.nowMs), ...tier, ...overrides(call) };
+  const headers: OutHeaders = { ...entryHeaders(record, call.nowMs, isVersion), ...tier, ...overrides(call) };
   const wantMd5 = isTrue(call, 'x-ms-range-get-content-md5');
   const wantCrc64 = isTrue(call, 'x-ms-range-get-content-crc64');
   if (wantMd5 && wantCrc64) throw new BlobError('BothCrc64AndMd5RangeHeaderPresent');
@@ -90,7 +90,7 @@ export async function getBlobProperties(call: BlobCall): Promise<Answer> {
   if (found.kind === 'answer') return found.answer;
   const { record } = found.entry;
   const headers: OutHeaders = {
-    ...entryHeaders(record, call.nowMs),
+    ...entryHeaders(record, call.nowMs, found.isVersion),
     ...tierHeaders(record),
     ...overrides(call),
     'Content-Length': record.length,
@@ -110,7 +110,13 @@ export async function getBlobMetadata(call: BlobCall): Promise<Answer> {
 }
 
 export type OpenedBlob =
-  | { readonly kind: 'entry'; readonly entry: Entry; readonly unsealer: Unsealer | undefined }
+  | {
+      readonly kind: 'entry';
+      readonly entry: Entry;
+      readonly unsealer: Unsealer | undefined;
+      /** It was asked for by the id of its version. */
+      readonly isVersion: boolean;
+    }
   | { readonly kind: 'answer'; readonly answer: Answer };
 
 /** The entry that a read asks for, if its conditions hold, or the answer where there is nothing new. */
@@ -135,7 +141,8 @@ export async function openBlob(call: BlobCall): Promise<OpenedBlob> {
   }
   if (outcome.kind !== 'ok') throw failureError(outcome);
   const { entry } = outcome;
-  return { kind: 'entry', entry, unsealer: readUnsealer(call, entry.record.encryption) };
+  const unsealer = readUnsealer(call, entry.record.encryption);
+  return { kind: 'entry', entry, unsealer, isVersion: at?.kind === 'version' };
 }
 
 function bodyOf(

@@ -42,7 +42,7 @@ export function contentTypeOf({ contentType = 'application/octet-stream' }: Cont
 }
 
 /** What Get Blob and Get Blob Properties share. */
-export function entryHeaders(record: EntryRecord, nowMs: number): OutHeaders {
+export function entryHeaders(record: EntryRecord, nowMs: number, isVersion = false): OutHeaders {
   const { headers, copy } = record;
   const out: OutHeaders = {
     'Content-Type': contentTypeOf(headers),
@@ -58,8 +58,8 @@ export function entryHeaders(record: EntryRecord, nowMs: number): OutHeaders {
     'x-ms-server-encrypted': 'true',
     ...encryptionHeaders(record.encryption),
   };
-  // Only the current state can be leased.
-  if (record.past === undefined) Object.assign(out, leaseHeaders(record.lease, nowMs));
+  // Only the current state can be leased, and the service tells of it where it is not named as a version.
+  if (record.past === undefined && !isVersion) Object.assign(out, leaseHeaders(record.lease, nowMs));
   for (const name in record.metadata) out[`x-ms-meta-${name}`] = record.metadata[name];
   if (copy !== undefined) {
     out['x-ms-copy-id'] = copy.id;

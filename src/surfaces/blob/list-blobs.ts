@@ -64,7 +64,7 @@ export async function listBlobs(call: ContainerCall): Promise<Answer> {
   if (prefix !== undefined) out += xmlElement('Prefix', prefix);
   if (marker !== undefined) out += xmlElement('Marker', marker);
   if (given !== undefined) out += `<MaxResults>${given}</MaxResults>`;
-  if (delimiter !== undefined) out += xmlElement('Delimiter', delimiter);
+  if (hierarchical) out += xmlElement('Delimiter', delimiter);
   const shown: Shown = {
     nowMs: call.nowMs,
     metadata: include.has('metadata'),
@@ -140,8 +140,9 @@ function listedXml(listed: Listed, shown: Shown): string {
       // What its first commit will give it is left out ("List Blobs", Uncommitted blobs in the response).
       return (
         `<Blob>${nameXml(listed.name, shown)}<Properties><Content-Length>0</Content-Length>` +
-        '<BlobType>BlockBlob</BlobType><LeaseStatus>unlocked</LeaseStatus><LeaseState>available</LeaseState>' +
-        '<ServerEncrypted>true</ServerEncrypted></Properties><OrMetadata /></Blob>'
+        '<BlobType>BlockBlob</BlobType><AccessTier>Hot</AccessTier><AccessTierInferred>true</AccessTierInferred>' +
+        '<LeaseStatus>unlocked</LeaseStatus><LeaseState>available</LeaseState>' +
+        '<ServerEncrypted>false</ServerEncrypted></Properties><OrMetadata /></Blob>'
       );
   }
 }
@@ -199,9 +200,9 @@ function blobXml(name: string, record: EntryRecord, shown: Shown, versionsOnly: 
       out += `<AccessTierChangeTime>${formatHttpDate(record.tierChangedMs)}</AccessTierChangeTime>`;
     }
   }
-  if (record.past !== undefined) {
-    // Only the current state can be leased.
-  } else if (lease === undefined) out += '<LeaseStatus>unlocked</LeaseStatus><LeaseState>available</LeaseState>';
+  // Only the current state can be leased; of a deleted one the service tells the status alone.
+  if (record.past !== undefined) out += record.past.kind === 'base' ? '<LeaseStatus>unlocked</LeaseStatus>' : '';
+  else if (lease === undefined) out += '<LeaseStatus>unlocked</LeaseStatus><LeaseState>available</LeaseState>';
   else {
     const state = leaseState(lease, shown.nowMs);
     out += `<LeaseStatus>${state === 'leased' || state === 'breaking' ? 'locked' : 'unlocked'}</LeaseStatus><LeaseState>${state}</LeaseState>`;

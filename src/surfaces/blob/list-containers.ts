@@ -7,8 +7,9 @@ import { leaseState } from '../../namespace/leases.ts';
 import type { ContainerRecord } from '../../namespace/records.ts';
 import type { Answer } from '../http/answer.ts';
 import type { Call } from './call.ts';
+import { BlobError } from './errors.ts';
 import { leaseDuration } from './headers-out.ts';
-import { includes, isBehind, pageLimit, queryError } from './list-parameters.ts';
+import { includes, isBehind, pageLimit } from './list-parameters.ts';
 import { metadataXml } from './metadata-xml.ts';
 import { one } from './request.ts';
 import { serviceEndpoint } from './service-endpoint.ts';
@@ -46,7 +47,7 @@ export async function listContainers(call: Call): Promise<Answer> {
 function fromMarker(account: string, marker: string | undefined): string {
   if (marker === undefined || marker === '') return '';
   const base = `/${account}/`;
-  if (!marker.startsWith(base) || marker.includes('\0')) throw queryError('marker', marker);
+  if (!marker.startsWith(base) || marker.includes('\0')) throw new BlobError('OutOfRangeInput');
   return marker.slice(base.length);
 }
 

@@ -50,7 +50,8 @@ export async function getPageRanges(call: BlobCall): Promise<Answer> {
   let body = `${xmlDeclaration}<PageList>`;
   for (const { name, span } of marked) body += rangeXml(name, span);
   // In parts there is always one, which is empty in the end; a list in one part has none.
-  if (limit !== undefined || outcome.next !== undefined) body += xmlElement('NextMarker', outcome.next?.toString());
+  if (one(query, 'maxresults') !== undefined || outcome.next !== undefined)
+    body += xmlElement('NextMarker', outcome.next?.toString());
   body += '</PageList>';
   return {
     status: 200,

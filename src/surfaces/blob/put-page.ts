@@ -70,9 +70,11 @@ export function pageChange(call: BlobCall): PageChange {
   const text = headers['x-ms-range'] ?? headers.range;
   if (text === undefined || text === '') throw new BlobError('MissingRequiredHeader', { HeaderName: 'x-ms-range' });
   const range = requestedRange(headers);
-  if (range.kind === 'none' || range.end === undefined) throw new BlobError('InvalidPageRange');
-  const length = range.end + 1 - range.start;
-  if (!isPageAligned(range.start) || !isPageAligned(length)) throw new BlobError('InvalidPageRange');
+  const isWhole =
+    range.kind === 'range' && range.end !== undefined && isPageAligned(range.start) && isPageAligned(range.end + 1);
+  // The service calls it by this name whichever header it came in.
+  if (!isWhole) throw headerError('Range', text);
+  const length = (range.end as number) + 1 - range.start;
   const atMost = wholeNumber(headers, 'x-ms-if-sequence-number-le');
   const below = wholeNumber(headers, 'x-ms-if-sequence-number-lt');
   const equal = wholeNumber(headers, 'x-ms-if-sequence-number-eq');

@@ -1,7 +1,7 @@
 // The XML of the Blob service's properties ("Set Blob Service Properties"): read with every rule checked, and written.
 import { type XmlElement, xmlChild, xmlChildText } from '../../codec/xml-read.ts';
 import { xmlDeclaration, xmlElement } from '../../codec/xml-write.ts';
-import { BlobError } from './errors.ts';
+import { BlobError, documentError } from './errors.ts';
 import type {
   BlobService,
   CorsRule,
@@ -60,14 +60,15 @@ function nodeError(name: string, value: string): BlobError {
 
 function needed(element: XmlElement, name: string): string {
   const text = xmlChildText(element, name)?.trim();
-  if (text === undefined) throw new BlobError('InvalidXmlDocument');
+  if (text === undefined) throw documentError(element, `Element is missing: ${name}.`);
   return text;
 }
 
 function flag(element: XmlElement, name: string): boolean {
   const text = needed(element, name);
-  if (text !== 'true' && text !== 'false') throw nodeError(name, text);
-  return text === 'true';
+  const word = text.toLowerCase();
+  if (word !== 'true' && word !== 'false') throw nodeError(name, text);
+  return word === 'true';
 }
 
 function optionalFlag(element: XmlElement, name: string): boolean | undefined {
@@ -95,7 +96,11 @@ function readRetention(element: XmlElement): Retention {
 
 function readDays(policy: XmlElement): Retention {
   if (!flag(policy, 'Enabled')) return { enabled: false };
-  return { enabled: true, days: wholeNumber(policy, 'Days', 1, retentionDaysMax) };
+  const days = Number(needed(policy, 'Days'));
+  if (!Number.isInteger(days) || days < 1 || days > retentionDaysMax) {
+    throw documentError(policy, 'Retention days must be greater than 0 and less than or equal to 365 days.');
+  }
+  return { enabled: true, days };
 }
 
 function readLogging(element: XmlElement): Logging {
@@ -170,15 +175,18 @@ function list(element: XmlElement, name: string, max: number): string[] {
   return parts;
 }
 
+const isPrefix = (name: string): boolean => name.endsWith('*') && name !== '*';
+
 /** Up to 64 names and two prefixes (a name with a final "*"). */
 function headerList(element: XmlElement, name: string): string[] {
   const parts = list(element, name, headersMax + headerPrefixesMax);
-  const prefixes = parts.filter((part) => part.endsWith('*') && part !== '*').length;
+  const prefixes = parts.filter(isPrefix).length;
   const wellFormed = parts.every((part) => /^[!#$%&'+\-.^_`|~0-9A-Za-z]*\*?$/.test(part));
   if (prefixes > headerPrefixesMax || parts.length - prefixes > headersMax || !wellFormed) {
     throw nodeError(name, parts.join(','));
   }
-  return parts;
+  // Whole names first, as the service gives them back.
+  return parts.toSorted((a, b) => Number(isPrefix(a)) - Number(isPrefix(b)));
 }
 
 export function writeBlobService(service: BlobService): string {
@@ -189,12 +197,12 @@ export function writeBlobService(service: BlobService): string {
     metricsXml('HourMetrics', service.hourMetrics) +
     metricsXml('MinuteMetrics', service.minuteMetrics) +
     (cors.length === 0 ? '<Cors />' : `<Cors>${cors.map(corsXml).join('')}</Cors>`) +
-    optional('DefaultServiceVersion', service.defaultServiceVersion) +
     `<DeleteRetentionPolicy>${daysXml(deleteRetention)}` +
-    `${optional('AllowPermanentDelete', deleteRetention.allowPermanentDelete)}</DeleteRetentionPolicy>` +
+    `<AllowPermanentDelete>${deleteRetention.allowPermanentDelete === true}</AllowPermanentDelete></DeleteRetentionPolicy>` +
     `<StaticWebsite><Enabled>${site.enabled}</Enabled>${optional('IndexDocument', site.indexDocument)}` +
     `${optional('DefaultIndexDocumentPath', site.defaultIndexDocumentPath)}` +
-    `${optional('ErrorDocument404Path', site.errorDocument404Path)}</StaticWebsite></StorageServiceProperties>`
+    `${optional('ErrorDocument404Path', site.errorDocument404Path)}</StaticWebsite>` +
+    `${optional('DefaultServiceVersion', service.defaultServiceVersion)}</StorageServiceProperties>`
   );
 }
 

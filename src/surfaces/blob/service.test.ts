@@ -49,7 +49,7 @@ describe('service properties', () => {
         `<Write>false</Write><Delete>false</Delete>${off}</Logging>` +
         `<HourMetrics><Version>1.0</Version><Enabled>false</Enabled>${off}</HourMetrics>` +
         `<MinuteMetrics><Version>1.0</Version><Enabled>false</Enabled>${off}</MinuteMetrics><Cors />` +
-        '<DeleteRetentionPolicy><Enabled>false</Enabled></DeleteRetentionPolicy>' +
+        '<DeleteRetentionPolicy><Enabled>false</Enabled><AllowPermanentDelete>false</AllowPermanentDelete></DeleteRetentionPolicy>' +
         '<StaticWebsite><Enabled>false</Enabled></StaticWebsite></StorageServiceProperties>',
     );
   });
@@ -57,11 +57,12 @@ describe('service properties', () => {
   test('come back as they were set, and a set keeps what it does not name', async () => {
     await using surface = await openTestSurface();
     const version = '<DefaultServiceVersion>2021-12-02</DefaultServiceVersion>';
-    const parts = [logging, metrics, cors(rule(), rule('*')), version, retention, website];
+    const kept = retention.replace('</Delete', '<AllowPermanentDelete>false</AllowPermanentDelete></Delete');
+    const parts = [logging.replaceAll('true', 'True'), metrics, cors(rule(), rule('*')), retention, website, version];
     for (const part of parts) assert.equal((await set(surface, part)).status, 202);
     const found = await get(surface);
     let at = 0;
-    for (const part of parts) {
+    for (const part of [logging, metrics, cors(rule(), rule('*')), kept, website, version]) {
       const next = found.indexOf(part);
       assert.ok(next >= at, part);
       at = next;
@@ -75,7 +76,7 @@ describe('service properties', () => {
     const cases: [string, string][] = [
       ['<Unknown/>', 'InvalidXmlDocument'],
       [logging.replace('<Days>5</Days>', ''), 'InvalidXmlDocument'],
-      [logging.replace('5</Days>', '366</Days>'), 'InvalidXmlNodeValue'],
+      [logging.replace('5</Days>', '366</Days>'), 'InvalidXmlDocument'],
       [logging.replace('true', 'maybe'), 'InvalidXmlNodeValue'],
       [metrics.replace('<IncludeAPIs>true</IncludeAPIs>', ''), 'InvalidXmlDocument'],
       [cors(...Array.from({ length: 6 }, () => rule())), 'InvalidXmlDocument'],
@@ -85,11 +86,18 @@ describe('service properties', () => {
       [cors(rule('*', 'GET', '*', '*', '-1')), 'InvalidXmlNodeValue'],
       [cors('<CorsRule/>'), 'InvalidXmlDocument'],
       ['<DefaultServiceVersion>new</DefaultServiceVersion>', 'InvalidXmlNodeValue'],
-      [retention.replace('3', '0'), 'InvalidXmlNodeValue'],
+      [retention.replace('3', '0'), 'InvalidXmlDocument'],
       [website.replace('index.html', 'a/index.html'), 'InvalidXmlNodeValue'],
     ];
     const before = await get(surface);
     for (const [inner, code] of cases) assert.equal(await refusal(set(surface, inner)), code, inner.slice(0, 100));
+    // Where and why, as the service says it.
+    const error = await set(surface, retention.replace('3', '366')).catch((thrown) => thrown);
+    assert.deepEqual(error.details, {
+      LineNumber: '1',
+      LinePosition: '129',
+      Reason: 'Retention days must be greater than 0 and less than or equal to 365 days.',
+    });
     const broken = setServiceProperties(serviceCall(surface, { body: '<StorageServiceProperties>' }));
     assert.equal(await refusal(broken), 'InvalidXmlDocument');
     assert.equal(await get(surface), before);

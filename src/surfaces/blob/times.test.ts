@@ -397,7 +397,8 @@ describe('immutability', () => {
       const hold = { 'x-ms-legal-hold': 'true' };
       await store.send('PUT', '?comp=legalhold', hold);
       const current = header(await store.send('HEAD', ''), 'x-ms-version-id');
-      await store.send('DELETE', '');
+      assert.equal(code(await store.send('DELETE', '')), '409 BlobImmutableDueToLegalHold');
+      assert.equal((await store.put('three')).status, 201);
       assert.equal(code(await store.send('DELETE', `?versionid=${current}`)), '409 BlobImmutableDueToLegalHold');
     });
   });
