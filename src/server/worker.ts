@@ -69,7 +69,8 @@ const background = runBackground(
 const followers = runFollowers(opened.store, config, metrics, logger, stopping.signal);
 
 process.on('message', (message: ToWorker) => {
-  if (message.kind === 'drain') void drain();
+  if (message.kind === 'alive?') tell({ kind: 'alive' });
+  else if (message.kind === 'drain') void drain();
   else void metrics.snapshot().then((snapshot) => tell({ kind: 'metrics', id: message.id, snapshot }));
 });
 
