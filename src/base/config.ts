@@ -108,6 +108,9 @@ const schema = z
     headersTimeoutMs: durationMs().default(30_000).describe('time for the headers of a request to arrive'),
     stallTimeoutMs: durationMs().default(120_000).describe('a body that makes no progress for this long is cut'),
     keepAliveTimeoutMs: durationMs().default(65_000).describe('time for which an idle connection stays open'),
+    commitTimeoutMs: durationMs(100)
+      .default(30_000)
+      .describe('a change that names no timeout is answered with an error when nothing was committed for this long'),
     workerHangMs: durationMs(0)
       .default(15_000)
       .describe('a worker that answers nothing for this long is replaced; 0 waits for ever'),

@@ -31,8 +31,14 @@ export function watchHandover(worker: Worker, others: () => boolean): void {
   child.on('internalMessage', (message: ClusterMessage) => {
     if (message.ack === onItsWay?.seq) onItsWay = undefined;
   });
+  let isDisconnected = false;
+  // While a handle is not acknowledged Node waits with 'disconnect', for ever if the process is gone.
+  child.once('close', () => {
+    if (!isDisconnected) child.emit('disconnect');
+  });
   // The channel is read to its end by now: the worker has not taken it, and has not read a byte of it.
   worker.once('disconnect', () => {
+    isDisconnected = true;
     if (onItsWay === undefined) return;
     const { seq, handle } = onItsWay;
     if (others()) child.emit('internalMessage', { cmd: 'NODE_CLUSTER', ack: seq, accepted: false });

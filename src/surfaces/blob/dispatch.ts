@@ -14,7 +14,7 @@ import { type Allowed, bothAllowed } from './allowed.ts';
 import { Authenticator } from './authenticate.ts';
 import type { BatchPart, BlobCall, BlobSettings, Call, ContainerCall, Peer, Source } from './call.ts';
 import { corsHeaders, preflight } from './cors.ts';
-import { deadlineOf } from './deadline.ts';
+import { type CommitterWatch, type Deadline, Deadlines, deadlineOf } from './deadline.ts';
 import { emptyBody } from './empty-body.ts';
 import { keyProblemCodes, refuseEncryption } from './encryption-headers.ts';
 import { BlobError, errorAnswer } from './errors.ts';
@@ -84,8 +84,14 @@ interface Context {
   readonly seen: Seen;
 }
 
-/** Hears of the requests within a batch; those that come by themselves are told by their answer. */
-export type PartListener = (incoming: Incoming, done: Dispatched, durationMs: number) => void;
+export interface DispatcherOptions {
+  /** Hears of the requests within a batch; those that come by themselves are told by their answer. */
+  readonly onPart?: (incoming: Incoming, done: Dispatched, durationMs: number) => void;
+  /** Absent where commits are of this process. */
+  readonly committer?: CommitterWatch | undefined;
+}
+
+const neverSilent: CommitterWatch = { silentMs: 0 };
 
 const noSettings: AccountSettings = {};
 
@@ -96,10 +102,14 @@ export class BlobDispatcher {
   readonly #settings: BlobSettings;
   readonly #logger: Logger;
   readonly #authenticator: Authenticator;
-  readonly #onPart: PartListener | undefined;
+  readonly #onPart: DispatcherOptions['onPart'];
+  readonly #deadlines: Deadlines;
 
-  constructor(store: Store, settings: BlobSettings, logger: Logger, onPart?: PartListener) {
-    this.#onPart = onPart;
+  constructor(store: Store, settings: BlobSettings, logger: Logger, options: DispatcherOptions = {}) {
+    this.#onPart = options.onPart;
+    this.#deadlines = new Deadlines(options.committer ?? neverSilent, settings.commitTimeoutMs, (silentMs) =>
+      logger.error({ silentMs }, 'the committer does not answer; changes that wait for it are answered with an error'),
+    );
     this.#store = store;
     this.#settings = settings;
     this.#logger = logger;
@@ -170,7 +180,7 @@ export class BlobDispatcher {
     const known = entered instanceof Promise ? await entered : entered;
     seen.known = known;
     seen.target = parsed.target;
-    const checkDeadline = deadlineOf(parsed.query, parsed.body);
+    const deadline = deadlineOf(parsed.query, parsed.body);
     if (incoming.headers['x-ms-version'] === undefined && !request.isPart) {
       seen.version = impliedVersion(versionMeant(parsed, known));
     }
@@ -198,19 +208,22 @@ export class BlobDispatcher {
       const entering = letIn(incoming.visit, parsed, principal, settings);
       if (entering !== undefined) await entering;
     }
-    checkDeadline?.();
+    deadline?.check();
     refuseUnsupported(incoming.headers, operation.name);
     refuseEncryption(operation.name, incoming.headers);
-    const call = this.#call(parsed, context, principal, allowed, settings);
-    // `findOperation` matched the level to what the address names.
-    switch (operation.level) {
-      case 'service':
-        return await operation.handle(call);
-      case 'container':
-        return await operation.handle(call as ContainerCall);
-      case 'blob':
-        return await operation.handle(call as BlobCall);
-    }
+    const call = this.#call(parsed, context, principal, allowed, settings, deadline);
+    const isChange = parsed.method !== 'GET' && parsed.method !== 'HEAD';
+    return await this.#deadlines.within(deadline, { body: parsed.body, isChange }, () => {
+      // `findOperation` matched the level to what the address names.
+      switch (operation.level) {
+        case 'service':
+          return operation.handle(call);
+        case 'container':
+          return operation.handle(call as ContainerCall);
+        case 'blob':
+          return operation.handle(call as BlobCall);
+      }
+    });
   }
 
   async #serveWebsite(parsed: Parsed, context: Context): Promise<Answer> {
@@ -230,7 +243,9 @@ export class BlobDispatcher {
     principal: Principal,
     allowed: Allowed,
     settings: AccountSettings = noSettings,
+    deadline?: Deadline,
   ): Call {
+    const { hold } = incoming;
     const client = incoming.headers['x-ms-client-request-id'];
     const call: Call = {
       // Field by field: an object that begins as a copy of another grows slowly.
@@ -263,7 +278,7 @@ export class BlobDispatcher {
         const sets: Sets = { tags: async () => given, tier: true };
         return await this.#authenticator.authorize(seen.known, principal, seen.action as Action, call, sets);
       },
-      hold: incoming.hold,
+      hold: deadline ? (work) => hold((gone) => work(AbortSignal.any([gone, deadline.signal]))) : hold,
       runPart: async (part) => {
         if (request.isPart) throw new BlobError('InvalidInput');
         return await this.#runPart(part, incoming, seen.version);

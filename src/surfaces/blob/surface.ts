@@ -10,6 +10,7 @@ import { RequestBody } from '../http/body.ts';
 import { holdOpen } from '../http/hold.ts';
 import { type Auditor, auditRecord, type Course, redacted } from './audit.ts';
 import type { BlobSettings, Peer } from './call.ts';
+import type { CommitterWatch } from './deadline.ts';
 import { BlobDispatcher, type Dispatched, type Incoming } from './dispatch.ts';
 import { Gate, type GateSettings, type Visit } from './gate.ts';
 import { blobServiceOf } from './service-record.ts';
@@ -37,11 +38,12 @@ export class BlobSurface {
     logger: Logger,
     metrics: Metrics,
     auditor?: Auditor,
+    committer?: CommitterWatch,
   ) {
     this.#auditor = auditor;
-    this.#dispatcher = new BlobDispatcher(store, settings, logger, (part, done, durationMs) => {
+    const onPart = (part: Incoming, done: Dispatched, durationMs: number): void =>
       this.#audit(undefined, part, done, { bytesOut: 0, latencyMs: durationMs, durationMs });
-    });
+    this.#dispatcher = new BlobDispatcher(store, settings, logger, { onPart, committer });
     this.#logger = logger;
     this.#logged = settings;
     this.#counters = new BlobCounters(metrics);
