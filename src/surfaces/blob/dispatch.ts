@@ -20,7 +20,7 @@ import { keyProblemCodes, refuseEncryption } from './encryption-headers.ts';
 import { BlobError, errorAnswer } from './errors.ts';
 import { findOperation } from './find-operation.ts';
 import type { Visit } from './gate.ts';
-import { entryTime, headerError, refuseUnsupported } from './headers-in.ts';
+import { entryTime, headerError, missingLength, refuseUnsupported } from './headers-in.ts';
 import type { KnownAccount } from './known-accounts.ts';
 import { checkMayChange } from './names.ts';
 import {
@@ -133,7 +133,6 @@ export class BlobDispatcher {
       action: undefined,
       journalId: undefined,
     };
-    let errorCode: string | undefined;
     let answer: Answer;
     try {
       const version = incoming.headers['x-ms-version'];
@@ -144,13 +143,32 @@ export class BlobDispatcher {
       }
       answer = await this.#serve(incoming, { requestId, nowMs, isPart: batchVersion !== undefined }, seen);
     } catch (error) {
-      const refusal = this.#refusalOf(error, requestId);
-      errorCode = refusal.errorCode;
-      answer = errorAnswer(refusal, requestId, nowMs);
-      const { challenge } = this.#authenticator;
-      const isChallenged = answer.status === 401 && errorCode !== 'CannotVerifyCopySource';
-      if (isChallenged && challenge !== undefined) answer.headers['WWW-Authenticate'] = challenge;
+      return await this.failed(incoming, { requestId, nowMs, seen }, error);
     }
+    return await this.#finish(incoming, { requestId, nowMs, seen }, answer, undefined);
+  }
+
+  /** The answer of a request that failed with this error, also where it fails only while its answer is made. */
+  async failed(
+    incoming: Incoming,
+    about: Pick<Dispatched, 'requestId' | 'nowMs' | 'seen'>,
+    error: unknown,
+  ): Promise<Dispatched> {
+    const refusal = this.#refusalOf(error, about.requestId);
+    const { errorCode } = refusal;
+    const answer = errorAnswer(refusal, about.requestId, about.nowMs);
+    const { challenge } = this.#authenticator;
+    const isChallenged = answer.status === 401 && errorCode !== 'CannotVerifyCopySource';
+    if (isChallenged && challenge !== undefined) answer.headers['WWW-Authenticate'] = challenge;
+    return await this.#finish(incoming, about, answer, errorCode);
+  }
+
+  async #finish(
+    incoming: Incoming,
+    { requestId, nowMs, seen }: Pick<Dispatched, 'requestId' | 'nowMs' | 'seen'>,
+    answer: Answer,
+    errorCode: string | undefined,
+  ): Promise<Dispatched> {
     const { headers } = answer;
     headers['x-ms-request-id'] = requestId;
     headers['x-ms-version'] = seen.version;
@@ -209,6 +227,7 @@ export class BlobDispatcher {
       if (entering !== undefined) await entering;
     }
     deadline?.check();
+    refuseChunked(parsed);
     refuseUnsupported(incoming.headers, operation.name);
     refuseEncryption(operation.name, incoming.headers);
     const call = this.#call(parsed, context, principal, allowed, settings, deadline);
@@ -333,7 +352,7 @@ export class BlobDispatcher {
   async #runPart(part: BatchPart, incoming: Incoming, version: string): Promise<Answer> {
     incoming.visit?.countPart();
     // Nothing is added to what the part's own signature covers.
-    const headers: Record<string, string> = {};
+    const headers: Record<string, string> = Object.create(null);
     for (const name in part.headers) headers[name.toLowerCase()] = part.headers[name] as string;
     // A part is of this account whatever it calls the server: it goes where the batch went.
     if (incoming.headers.host === undefined) delete headers.host;
@@ -364,6 +383,15 @@ export class BlobDispatcher {
 function versionMeant({ query }: ParsedRequest, known: KnownAccount | undefined): string | undefined {
   if (query.has('sig')) return one(query, 'api-version') ?? one(query, 'sv');
   return blobServiceOf(known?.record.blobService).defaultServiceVersion;
+}
+
+/**
+ * A length is required of every body ("Put Block"), and the service takes none in chunks. A Shared Key signature covers
+ * the body by its length alone: in chunks, one that was made for no body would fit every other.
+ */
+function refuseChunked({ method, headers }: Parsed): void {
+  const hasBody = method === 'PUT' || method === 'POST';
+  if (hasBody && headers['transfer-encoding'] !== undefined) throw missingLength();
 }
 
 /** Only who may do it uses up what his account has: anybody can name an account. */
