@@ -115,6 +115,15 @@ describe('what is no HTTP', () => {
   test('the server is well after it', isWell);
 });
 
+test('TLS on this port is told in one line that it is plain HTTP, and nothing of it is logged', async () => {
+  const connection = await server.connection();
+  connection.socket.write(Buffer.from('160301020001000001fc03036e6f6e73656e7365', 'hex'));
+  await connection.closed();
+  assert.match(connection.received, /^HTTP\/1\.1 400 Bad Request\r\n[\s\S]*\r\n\r\nThis port speaks plain HTTP\.\n$/);
+  assert.ok(!server.logLines().some((line) => /nonsense|6e6f6e73|HPE_/.test(line)));
+  await isWell();
+});
+
 describe('chunked bodies', () => {
   const head = (name: string, more: Readonly<Record<string, string>> = {}): string =>
     headOf(server, { method: 'PUT', path: `/box/${name}`, headers: { ...blob, ...more } }, undefined);
