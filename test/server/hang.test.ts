@@ -71,6 +71,27 @@ describe('a worker that is stopped', () => {
     }
   });
 
+  test('and is the only one ends the connection that it was handed, and another takes its place', async () => {
+    const settings = ['workerHangMs=2000'];
+    const server = await Server.start({ data: join(work, 'alone'), workers: 1, settings });
+    try {
+      await server.createContainer('box');
+      await whileStopped(server.workers(), async () => {
+        await assert.rejects(
+          server.call({ path: '/box', query: 'restype=container' }),
+          (error: NodeJS.ErrnoException) => error.code === 'ECONNRESET',
+        );
+      });
+      const isServed = async (): Promise<boolean> => {
+        const answer = await server.call({ path: '/box', query: 'restype=container' }).catch(() => undefined);
+        return answer?.status === 200;
+      };
+      await eventually(isServed, 'another takes its place', 30_000);
+    } finally {
+      assert.equal(await server.stop(), 0);
+    }
+  });
+
   test('does not keep the server from ending', async () => {
     const server = await Server.start({
       data: join(work, 'ending'),
