@@ -24,8 +24,8 @@ import {
 import { type OpenStore, openMetadata, openStore } from './server/engine-room.ts';
 import { listen, tryListening } from './server/listening.ts';
 import { managementSources, runForCommandLine, runForControl } from './server/management.ts';
-import { measureStorage } from './server/storage-metrics.ts';
 import { probeDisk, Readiness } from './server/readiness.ts';
+import { measureStorage } from './server/storage-metrics.ts';
 import { Workers } from './server/workers.ts';
 import { adminHandler } from './surfaces/admin/admin.ts';
 import { createHttpListener } from './surfaces/http/listener.ts';
