@@ -2,13 +2,13 @@
 import { crc32 } from 'node:zlib';
 import { getContainer, readContainer } from '../src/namespace/containers.ts';
 import { getEntry } from '../src/namespace/entries.ts';
-import { readPast } from '../src/namespace/entry-rows.ts';
 import { findPlace } from '../src/namespace/paths.ts';
 import { readContent } from '../src/namespace/read.ts';
 import type { Entry, Lease } from '../src/namespace/records.ts';
 import type { Store } from '../src/namespace/store.ts';
 import { getBlockLists } from '../src/namespace/uploads.ts';
 import { byBytes, type EntryId, type Model } from './model.ts';
+import { readPast } from './past.ts';
 
 export const account = 'simulated';
 

@@ -2,7 +2,6 @@
 
 import { readContainer } from '../src/namespace/containers.ts';
 import { changeEntry, type EntryTime } from '../src/namespace/entries.ts';
-import { readPast } from '../src/namespace/entry-rows.ts';
 import { findPlace } from '../src/namespace/paths.ts';
 import type { Entry } from '../src/namespace/records.ts';
 import type { Store } from '../src/namespace/store.ts';
@@ -11,6 +10,7 @@ import { deleteEntry, snapshotEntry, undeleteEntry } from '../src/namespace/time
 import type { EntryId, Kind, Model, ModelPast } from './model.ts';
 import { account, readAll } from './observe.ts';
 import { accessOf, firstOf, noGuard, type Operation, onEntry } from './operations.ts';
+import { readPast } from './past.ts';
 
 const nothing = (): void => undefined;
 

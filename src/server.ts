@@ -24,6 +24,7 @@ import {
 import { type OpenStore, openMetadata, openStore } from './server/engine-room.ts';
 import { listen, tryListening } from './server/listening.ts';
 import { managementSources, runForCommandLine, runForControl } from './server/management.ts';
+import { probeDisk, Readiness } from './server/readiness.ts';
 import { measureStorage } from './server/storage-metrics.ts';
 import { Workers } from './server/workers.ts';
 import { adminHandler } from './surfaces/admin/admin.ts';
@@ -33,6 +34,9 @@ import { sweepQueries } from './tables/query/scratch.ts';
 /** The account and key that the Azure tools know as the development storage: public knowledge, and loopback only. */
 const devAccount = 'devstoreaccount1';
 const devKey = 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==';
+
+/** What `/readyz` waits for. */
+const readyLimits = { timeoutMs: 5000, freshMs: 1000 } as const;
 
 export { auditExport, auditVerify } from './server/audit.ts';
 
@@ -63,8 +67,17 @@ export async function serve(config: Config): Promise<number> {
   const metrics = createMetrics({ process: false });
   const stopping = new AbortController();
   const measuring = measureStorage(local.store, config, metrics, logger, stopping.signal);
+  const readiness = new Readiness({
+    workers: config.workers,
+    answering: () => workers.answering,
+    committer: metadata.committer,
+    writeToDisk: () => probeDisk(paths.content),
+    nowMs: () => performance.now(),
+    ...readyLimits,
+  });
   const sources = {
-    ready: () => workers.allReady,
+    hosts: [config.host, ...config.adminHosts],
+    problems: () => readiness.problems(),
     metrics: async () => expositionOf([await metrics.snapshot(), ...(await workers.metrics())]),
     ...managementSources(local.store, logger),
   };

@@ -28,6 +28,11 @@ const hostName = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9
 const hostOrSuffix = (host: string) => host === '*' || isIP(host) !== 0 || hostName.test(host.replace(/^\./, ''));
 const hostsExpected =
   'must be a list of host names, of their ends such as .blob.core.windows.net, or "*" for every host';
+const hostsList = () =>
+  z
+    .array(z.string(hostsExpected).refine(hostOrSuffix, hostsExpected), hostsExpected)
+    .max(256, hostsExpected)
+    .readonly();
 const azureClouds = [
   '.blob.core.windows.net',
   '.blob.storage.azure.net',
@@ -103,13 +108,17 @@ const schema = z
     headersTimeoutMs: durationMs().default(30_000).describe('time for the headers of a request to arrive'),
     stallTimeoutMs: durationMs().default(120_000).describe('a body that makes no progress for this long is cut'),
     keepAliveTimeoutMs: durationMs().default(65_000).describe('time for which an idle connection stays open'),
+    commitTimeoutMs: durationMs(100)
+      .default(30_000)
+      .describe('a change that names no timeout is answered with an error when nothing was committed for this long'),
+    workerHangMs: durationMs(0)
+      .default(15_000)
+      .describe('a worker that answers nothing for this long is replaced; 0 waits for ever'),
     drainTimeoutMs: durationMs(0).default(30_000).describe('time for running requests to end when the server stops'),
-    copySourceHosts: z
-      .array(z.string(hostsExpected).refine(hostOrSuffix, hostsExpected), hostsExpected)
-      .max(256, hostsExpected)
-      .readonly()
-      .default(azureClouds)
-      .describe('other servers that copies may be made from'),
+    copySourceHosts: hostsList().default(azureClouds).describe('other servers that copies may be made from'),
+    adminHosts: hostsList()
+      .default([])
+      .describe('names that the admin port answers to, beside loopback names and the address that a request came to'),
     entraTenants: z
       .array(z.guid(tenantsExpected), tenantsExpected)
       .max(64, tenantsExpected)

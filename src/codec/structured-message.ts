@@ -206,13 +206,16 @@ export async function* encodeStructured(
   let length = left;
   let sum = 0n;
   let messageSum = 0n;
-  yield framing(
+  // Not before there is content for it: what is wrong with its beginning is known before anything goes out.
+  let head: Lent | undefined = framing(
     messageHeader(structuredLength(contentLength, wantedSegmentBytes), count),
     segmentHeader(segment, left),
   );
   for await (const chunk of chunks) {
     const shared = new SharedChunk(chunk);
     try {
+      if (head !== undefined) yield head;
+      head = undefined;
       for (let at = 0; at < chunk.bytes.length; ) {
         const view = chunk.bytes.subarray(at, at + left);
         if (view.length === 0) throw new Error('the content is longer than was said');
@@ -233,6 +236,7 @@ export async function* encodeStructured(
       shared.release();
     }
   }
+  if (head !== undefined) yield head;
   if (left !== 0 || segment !== count) throw new Error('the content is shorter than was said');
   yield framing(crcBytes(sum), crcBytes(crc64Combine(messageSum, sum, length)));
 }

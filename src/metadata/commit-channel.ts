@@ -3,20 +3,43 @@ import type { Duplex } from 'node:stream';
 import type { CommitOutcome, CommitRequest, Committer } from './commit.ts';
 import { decodeOutcome, decodeRequest, encodeOutcome, encodeRequest, Frames } from './commit-wire.ts';
 
+export interface RemoteCommitterOptions {
+  /** A transaction beyond this many bytes that wait for their outcome is refused at once. */
+  readonly waitingBytesMax: number;
+  readonly nowMs?: () => number;
+}
+
+interface Waiting {
+  readonly bytes: number;
+  readonly resolve: (outcome: CommitOutcome) => void;
+  readonly reject: (error: Error) => void;
+}
+
 /** A committer at the other end of a stream. When the stream ends, what waits fails: whether it committed is unknown. */
 export class RemoteCommitter implements Committer {
   readonly #send: Sender;
-  readonly #waiting = new Map<number, { resolve: (outcome: CommitOutcome) => void; reject: (error: Error) => void }>();
+  readonly #options: RemoteCommitterOptions;
+  readonly #nowMs: () => number;
+  readonly #waiting = new Map<number, Waiting>();
+  #waitingBytes = 0;
+  /** When the other end said something, or the first that waits was sent. */
+  #lastMs = 0;
   #nextId = 0;
   #lost: Error | undefined;
 
-  constructor(stream: Duplex) {
+  constructor(stream: Duplex, options: RemoteCommitterOptions) {
     this.#send = new Sender(stream);
+    this.#options = options;
+    this.#nowMs = options.nowMs ?? (() => performance.now());
     const frames = new Frames();
     stream.on('data', (chunk: Buffer) => {
+      this.#lastMs = this.#nowMs();
       for (const { id, body } of frames.push(chunk)) {
-        this.#waiting.get(id)?.resolve(decodeOutcome(body));
+        const waiting = this.#waiting.get(id);
+        if (waiting === undefined) continue;
         this.#waiting.delete(id);
+        this.#waitingBytes -= waiting.bytes;
+        waiting.resolve(decodeOutcome(body));
       }
     });
     const lose = (): void => {
@@ -32,8 +55,20 @@ export class RemoteCommitter implements Committer {
     if (this.#lost !== undefined) return Promise.reject(this.#lost);
     this.#nextId = (this.#nextId + 1) >>> 0;
     const id = this.#nextId;
-    this.#send.push(encodeRequest(id, request));
-    return new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
+    const frame = encodeRequest(id, request);
+    const bytes = frame.length;
+    if (this.#waiting.size === 0) this.#lastMs = this.#nowMs();
+    else if (this.#waitingBytes + bytes > this.#options.waitingBytesMax) {
+      return Promise.resolve({ kind: 'failed', message: 'too many writes wait for the committer', code: 'CONTENDED' });
+    }
+    this.#waitingBytes += bytes;
+    this.#send.push(frame);
+    return new Promise((resolve, reject) => this.#waiting.set(id, { bytes, resolve, reject }));
+  }
+
+  /** For how long the committer has said nothing while transactions wait for it; nought where none waits. */
+  get silentMs(): number {
+    return this.#waiting.size === 0 ? 0 : this.#nowMs() - this.#lastMs;
   }
 }
 

@@ -34,6 +34,7 @@ import type { Key, Range } from './engine.ts';
   g    content id (16) region (6)               the pages of a megabyte of a page blob    namespace/pages
   i    account 00 key 00 value 00 container id 00 name  an index tag of a current blob       namespace/tags
   q    parent id (16) name 00 ticks (8)         EntryRecord: a snapshot, version or deleted blob  namespace/times
+  r    parent id (16) name 00                   SweepRecord: what becomes of many states of it   namespace/sweeps
 
   Ids are 16 bytes, numbers big endian. A container's id is the id of its root directory. Because a directory's name
   ends in "/", a walk in key order yields full names in their byte order. Names never contain 00.
@@ -69,6 +70,7 @@ const tags = {
   pages: 0x67,
   tag: 0x69,
   past: 0x71,
+  sweep: 0x72,
 } as const;
 
 function key(tag: number, ...parts: readonly (Uint8Array | string)[]): Buffer {
@@ -264,6 +266,9 @@ export const keys = {
   pastFrom: (parent: Uint8Array, name: string): Buffer => key(tags.past, parent, name),
   pastBelow: (parent: Uint8Array, prefix = ''): Range => prefixRange(key(tags.past, parent, prefix)),
   allPast: (): Range => prefixRange(key(tags.past)),
+  sweep: (parent: Uint8Array, name: string): Buffer => key(tags.sweep, parent, name, nul),
+  sweepsBelow: (parent: Uint8Array): Range => prefixRange(key(tags.sweep, parent)),
+  sweepNameOf: (found: Key): string => utf8(found.subarray(0, found.length - 1), 17),
   pastNameOf: (found: Key): string => utf8(found.subarray(0, found.length - 9), 17),
   /** The id that follows the tag. */
   idOf: (found: Key): Buffer => Buffer.from(found.subarray(1, 17)),

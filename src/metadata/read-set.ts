@@ -51,21 +51,26 @@ export function addToCounter(current: Value | undefined, op: Extract<Op, { kind:
   return encodeCounter(sum);
 }
 
-export function checkKey(key: Key): void {
+function checkKey(key: Key): void {
   if (key.length === 0) throw new RangeError('a key must not be empty');
-  if (key.length > keyBytesMax)
-    throw new RangeError(`a key of ${key.length} bytes is above the limit of ${keyBytesMax}`);
+  if (isTooLong(key)) throw new RangeError(`a key of ${key.length} bytes is above the limit of ${keyBytesMax}`);
+}
+
+/** No such key is ever written: to read it finds nothing. Names that are asked for may be of any length. */
+function isTooLong(key: Key): boolean {
+  return key.length > keyBytesMax;
 }
 
 /** A bound may be empty (the start of everything), or one byte longer than a key (the successor of the longest). */
-export function checkRange(range: Range): void {
+function checkRange(range: Range): void {
   const longest = Math.max(range.start.length, range.end.length);
   if (longest > keyBytesMax + 1) throw new RangeError(`a range bound of ${longest} bytes is above the limit`);
 }
 
-function checkScan(range: Range, options: ScanOptions): void {
-  checkRange(range);
-  if (!Number.isSafeInteger(options.limit) || options.limit < 1) throw new RangeError('a scan limit must be from 1');
+/** The same keys lie between these bounds, which are not longer than it takes to tell them apart. */
+function checkScan({ start, end }: Range, { limit }: ScanOptions): Range {
+  if (!Number.isSafeInteger(limit) || limit < 1) throw new RangeError('a scan limit must be from 1');
+  return { start: start.subarray(0, keyBytesMax + 1), end: end.subarray(0, keyBytesMax + 1) };
 }
 
 function checkValue(value: Value): void {
@@ -85,20 +90,21 @@ export class BoundView implements View {
 
   get(key: Key): Awaitable<Value | undefined> {
     this.#live();
+    if (isTooLong(key)) return undefined;
     checkKey(key);
     return this.#base.get(key);
   }
 
   getMany(keys: readonly Key[]): Awaitable<(Value | undefined)[]> {
     this.#live();
+    if (keys.some(isTooLong)) return Promise.all(keys.map((key) => this.get(key)));
     for (const key of keys) checkKey(key);
     return this.#base.getMany(keys);
   }
 
   scan(range: Range, options: ScanOptions): Awaitable<Item[]> {
     this.#live();
-    checkScan(range, options);
-    return this.#base.scan(range, options);
+    return this.#base.scan(checkScan(range, options), options);
   }
 
   end(): void {
@@ -141,6 +147,7 @@ export class TxnBuffer implements Txn {
 
   get(key: Key): Awaitable<Value | undefined> {
     this.#live();
+    if (isTooLong(key)) return undefined;
     checkKey(key);
     const id = idOf(key);
     if (this.#knows(id)) return this.#own.get(id)?.value;
@@ -150,6 +157,7 @@ export class TxnBuffer implements Txn {
 
   getMany(keys: readonly Key[]): Awaitable<(Value | undefined)[]> {
     this.#live();
+    if (keys.some(isTooLong)) return Promise.all(keys.map((key) => this.get(key)));
     const values: (Value | undefined)[] = [];
     const places: number[] = [];
     const missing: Key[] = [];
@@ -174,9 +182,9 @@ export class TxnBuffer implements Txn {
     });
   }
 
-  scan(range: Range, options: ScanOptions): Awaitable<Item[]> {
+  scan(asked: Range, options: ScanOptions): Awaitable<Item[]> {
     this.#live();
-    checkScan(range, options);
+    const range = checkScan(asked, options);
     const start = idOf(range.start);
     const end = idOf(range.end);
     if (start >= end) return [];

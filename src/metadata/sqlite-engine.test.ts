@@ -20,7 +20,7 @@ for (const across of [false, true]) {
       serveCommits(far, local);
       const engine = new OptimisticEngine({
         path,
-        committer: across ? new RemoteCommitter(near) : local,
+        committer: across ? new RemoteCommitter(near, { waitingBytesMax: 1 << 26 }) : local,
         cacheBytes,
         readersMax: 16,
       });

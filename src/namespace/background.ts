@@ -12,6 +12,7 @@ import { type RecoverCounts, recoverSegments } from './recover.ts';
 import { breathe } from './references.ts';
 import { restoreStep } from './restore.ts';
 import type { Store } from './store.ts';
+import { sweepPast } from './sweeps.ts';
 import { holdTask } from './tasks.ts';
 import { rehydrate } from './tiers.ts';
 import { purgePast } from './times.ts';
@@ -88,7 +89,7 @@ function tasksOf(store: Store, options: BackgroundOptions, durations: Background
       pauseMs,
       step: async () => (await processGarbage(store, { graceMs, rowsMax })).rows === rowsMax,
     },
-    { name: 'due', pauseMs, step: async () => (await doDue(store, dueWork(store), { rowsMax })) === rowsMax },
+    { name: 'due', pauseMs, step: async () => (await doDue(store, dueWork(store), { rowsMax })).more },
     { name: 'empty', pauseMs, step: () => emptyStep(store) },
     { name: 'prune', pauseMs, step: async () => (await pruneOnce(store, { rowsMax })).removed > 0 },
     {
@@ -122,6 +123,8 @@ export function dueWork(store: Store): DueWork {
     switch (record.kind) {
       case 'purge-past':
         return await purgePast(store, txn, record);
+      case 'sweep-past':
+        return await sweepPast(store, txn, record);
       case 'purge-container':
         return await purgeContainer(txn, record);
       case 'restore':

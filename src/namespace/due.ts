@@ -32,12 +32,20 @@ function postpone(store: Store, key: Uint8Array): Promise<void> {
   });
 }
 
+export interface DueCounts {
+  readonly rows: number;
+  /** Whether more of it may be due at once: there were as many rows as were looked at, or one goes on. */
+  readonly more: boolean;
+}
+
 /** Up to `rowsMax` rows whose time has come; each row goes with its work. Goes on behind one that fails, then throws. */
-export async function doDue(store: Store, work: DueWork, options: { readonly rowsMax: number }): Promise<number> {
+export async function doDue(store: Store, work: DueWork, options: { readonly rowsMax: number }): Promise<DueCounts> {
   const range = keys.dueBefore(store.clock.now() + 1);
   const rows = await store.engine.snapshot((view) => view.scan(range, { limit: options.rowsMax }));
   const failures: unknown[] = [];
+  let more = rows.length === options.rowsMax;
   for (const { key } of rows) {
+    let goesOn = false;
     try {
       await store.engine.transact(async (txn) => {
         const found = await txn.get(key);
@@ -45,13 +53,15 @@ export async function doDue(store: Store, work: DueWork, options: { readonly row
         txn.delete(key);
         const record = decodeRecord<DueRecord>(found);
         const again = await work(txn, record);
+        goesOn = again !== undefined && again.againMs <= store.clock.now();
         if (again !== undefined) putDue(store, txn, again.againMs, again.record ?? record);
       });
+      more ||= goesOn;
     } catch (error) {
       failures.push(error);
       await postpone(store, key).catch(() => undefined);
     }
   }
   if (failures.length > 0) throw failures[0];
-  return rows.length;
+  return { rows: rows.length, more };
 }

@@ -53,6 +53,7 @@ async function emptyUploads(store: Store, txn: Txn, container: Buffer, work: Wor
 
 async function emptyPast(store: Store, txn: Txn, directory: Buffer, work: Work): Promise<boolean> {
   if (work.left <= 0) return false;
+  txn.deleteRange(keys.sweepsBelow(directory));
   const rows = await txn.scan(keys.pastBelow(directory), { limit: work.left });
   for (const row of rows) {
     dropContent(store, txn, decodeEntry(row.value).record);

@@ -43,6 +43,7 @@ import { keepsReplaced, keepsVersion, purgeTime, readSettings } from './settings
 import { discardUpload, readUpload } from './staged.ts';
 import { type Act, type ActedOn, checkAct, checkPermit, type Permit } from './states.ts';
 import { change, newEtag, type Store } from './store.ts';
+import { readSweep, swept } from './sweeps.ts';
 
 export type { EntryName } from './entry-rows.ts';
 
@@ -112,7 +113,7 @@ export async function readAt(view: View, place: Place, at: EntryTime | undefined
     if (at === undefined || entry?.record.version === at.time) return entry;
   }
   const found = await view.get(pastKey(place, at.time));
-  const entry = found && decodeEntry(found);
+  const entry = found && swept(decodeEntry(found), await readSweep(view, place));
   const past = entry?.record.past;
   return past?.kind === at.kind && past.deletedMs === undefined ? entry : undefined;
 }

@@ -2,7 +2,7 @@
 
 import { formatTicks, parseTicks, ticksAMs } from '../codec/ticks.ts';
 import type { Txn, View } from '../metadata/engine.ts';
-import { keys } from '../metadata/keys.ts';
+import { after, keys } from '../metadata/keys.ts';
 import { type ContainerName, countUsage } from './containers.ts';
 import { dropContent } from './contents.ts';
 import { putDue } from './due.ts';
@@ -12,10 +12,12 @@ import {
   type AccountSettings,
   type ContainerRecord,
   decodeEntry,
+  decodeRecord,
   type Entry,
   type EntryRecord,
   encodeRecord,
   type Past,
+  type SweepRecord,
 } from './records.ts';
 import type { Store } from './store.ts';
 import { indexTags } from './tag-index.ts';
@@ -106,6 +108,9 @@ export async function freshTime(store: Store, view: View, place: Place, current:
   let ticks = BigInt(store.clock.now()) * ticksAMs + BigInt(store.random.below(Number(ticksAMs)));
   const [last] = await view.scan(keys.pastOf(place.parent, place.leaf), { limit: 1, reverse: true });
   if (last !== undefined) ticks = later(ticks, Buffer.from(last.key).readBigUInt64BE(last.key.length - 8));
+  // What has just been swept away was there too.
+  const swept = await view.get(keys.sweep(place.parent, place.leaf));
+  if (swept !== undefined) ticks = later(ticks, parseTicks(decodeRecord<SweepRecord>(swept).until) as bigint);
   const currentTicks = current === undefined ? undefined : parseTicks(current);
   if (currentTicks !== undefined) ticks = later(ticks, currentTicks);
   return formatTicks(ticks);
@@ -168,15 +173,22 @@ export function removePast(store: Store, txn: Txn, spot: Spot, entry: Entry): vo
 
 const pastPage = 500;
 
-/** The past of a name from the oldest on. */
-export async function readPast(view: View, { parent, leaf }: Place): Promise<Entry[]> {
-  const entries: Entry[] = [];
+/** The past of a name from the oldest on, or from before `before` backwards; others have a turn between two pages. */
+export async function* pastPages(
+  view: View,
+  { parent, leaf }: Place,
+  backwards?: { readonly before: bigint | undefined },
+): AsyncGenerator<readonly Entry[], void, undefined> {
   let { start, end } = keys.pastOf(parent, leaf);
+  if (backwards?.before !== undefined) end = keys.past(parent, leaf, backwards.before);
+  const reverse = backwards !== undefined;
   for (;;) {
-    const rows = await view.scan({ start, end }, { limit: pastPage });
-    for (const row of rows) entries.push(decodeEntry(row.value));
+    const rows = await view.scan({ start, end }, { limit: pastPage, reverse });
+    yield rows.map((row) => decodeEntry(row.value));
     const last = rows.at(-1);
-    if (last === undefined || rows.length < pastPage) return entries;
-    start = Buffer.concat([last.key, new Uint8Array(1)]);
+    if (last === undefined || rows.length < pastPage) return;
+    if (reverse) end = last.key;
+    else start = after(last.key);
+    await new Promise((resolve) => setImmediate(resolve));
   }
 }

@@ -13,8 +13,10 @@ import {
   decodeRecord,
   type Entry,
   type Past,
+  type SweepRecord,
 } from './records.ts';
 import type { Store } from './store.ts';
+import { readSweep, swept } from './sweeps.ts';
 
 export interface ListQuery extends ContainerName {
   readonly prefix: string;
@@ -186,6 +188,8 @@ interface Level {
   /** Current states and directories; where they are asked for, states of the past. */
   readonly current: Stream;
   readonly past: Stream | undefined;
+  /** Of names in this directory; undefined until somebody asks. */
+  sweeps: readonly Item[] | undefined;
 }
 
 const readAheadMax = 1000;
@@ -245,7 +249,8 @@ function pastName({ key }: Item): Uint8Array {
 }
 
 async function pastListed(view: View, level: Level, row: Item, shown: PastShown): Promise<Listed[]> {
-  const entry = decodeEntry(row.value);
+  const entry = swept(decodeEntry(row.value), await sweepOf(view, level, row));
+  if (entry === undefined) return [];
   const past = entry.record.past as Past;
   const name = level.path + keys.pastNameOf(row.key);
   const listed: Listed[] = [];
@@ -263,9 +268,21 @@ async function pastListed(view: View, level: Level, row: Item, shown: PastShown)
   return listed;
 }
 
+const sweepsKeptMax = 100;
+
+/** What is under way with the states of a name. Of a level it is read once: there are few at a time, and mostly none. */
+async function sweepOf(view: View, level: Level, row: Item): Promise<SweepRecord | undefined> {
+  level.sweeps ??= await view.scan(keys.sweepsBelow(level.directory), { limit: sweepsKeptMax });
+  if (level.sweeps.length === 0) return undefined;
+  const leaf = keys.pastNameOf(row.key);
+  if (level.sweeps.length === sweepsKeptMax) return await readSweep(view, { parent: level.directory, leaf });
+  const found = level.sweeps.find(({ key }) => keys.sweepNameOf(key) === leaf);
+  return found && decodeRecord<SweepRecord>(found.value);
+}
+
 function levelOf(directory: Buffer, path: string, query: ListQuery, prefix = ''): Level {
   const past = query.past && stream(keys.pastBelow(directory, prefix), true);
-  return { directory, path, current: stream(keys.children(directory, prefix), false), past };
+  return { directory, path, current: stream(keys.children(directory, prefix), false), past, sweeps: undefined };
 }
 
 function stream({ start, end }: Range, isPast: boolean): Stream {

@@ -320,6 +320,16 @@ export type DueRecord =
       readonly until?: string;
     }
   | {
+      readonly kind: 'sweep-past';
+      readonly account: string;
+      /** The container's id and name. */
+      readonly container: string;
+      readonly containerName: string;
+      readonly name: string;
+      readonly parent: string;
+      readonly leaf: string;
+    }
+  | {
       readonly kind: 'rehydrate';
       readonly account: string;
       readonly container: string;
@@ -328,6 +338,21 @@ export type DueRecord =
       /** Absent: the current state. */
       readonly time?: string;
     };
+
+/** Of a name with many states: what has become of those up to a time, whose rows follow step by step. */
+export interface SweepRecord {
+  /** Deleted snapshots, or all that was deleted softly and is back. */
+  readonly kind: 'delete' | 'undelete';
+  /** The last time that it is about. */
+  readonly until: string;
+  readonly deletedMs: number;
+  /** Of what is deleted softly. */
+  readonly purgeMs?: number;
+  /** Rows up to here were done. */
+  readonly done?: string;
+  readonly by: string;
+  readonly requestId: string;
+}
 
 /** A directory that may have lost its last child: where it stands, without a final "/". */
 export interface PruneRecord {

@@ -7,12 +7,12 @@ import { type ContainerName, countUsage, readContainer } from './containers.ts';
 import { shareContent } from './contents.ts';
 import { type Again, putDue } from './due.ts';
 import { containerNotFound, keepReplaced } from './entries.ts';
-import { freshTime, putCurrent, putPast, readPast, removeCurrent, type Spot } from './entry-rows.ts';
+import { freshTime, pastPages, putCurrent, putPast, removeCurrent, type Spot } from './entry-rows.ts';
 import type { Failure } from './failure.ts';
 import { appendJournal, type Cause } from './journal.ts';
 import { isHeld } from './leases.ts';
 import { listWithin } from './list.ts';
-import { makePlace } from './paths.ts';
+import { makePlace, type Place } from './paths.ts';
 import {
   type ContainerRecord,
   type DueRecord,
@@ -179,12 +179,7 @@ async function restoreName(
   const found = await txn.get(keys.entry(place.parent, place.leaf));
   const current = found && decodeEntry(found);
   if (current !== undefined && beganMs(current) <= toMs) return 'same';
-  const then = (await readPast(txn, place)).findLast(
-    (entry) =>
-      entry.record.past?.kind === 'version' &&
-      beganMs(entry) <= toMs &&
-      (entry.record.past.replacedMs ?? Number.POSITIVE_INFINITY) > toMs,
-  );
+  const then = await versionAt(txn, place, toMs);
   if (then === undefined && current === undefined) return 'same';
   const nowMs = store.clock.now();
   if (current !== undefined) {
@@ -207,6 +202,15 @@ async function restoreName(
   const record = { ...state, etag: newEtag(store, current?.record.etag), modifiedMs: nowMs, version: time };
   putCurrent(store, txn, spot, current?.record, { record, inline: then.inline }, 'entry-written');
   return 'restored';
+}
+
+/** The version that was the current state then. Versions follow each other: before the last that had begun there is none. */
+async function versionAt(txn: Txn, place: Place, toMs: number): Promise<Entry | undefined> {
+  for await (const page of pastPages(txn, place, { before: BigInt(toMs + 1) * ticksAMs })) {
+    const last = page.find(({ record }) => record.past?.kind === 'version');
+    if (last !== undefined) return (last.record.past?.replacedMs ?? Number.POSITIVE_INFINITY) > toMs ? last : undefined;
+  }
+  return undefined;
 }
 
 /** When a state became the current one. */

@@ -1,7 +1,7 @@
 // The past of an entry: snapshots, versions and what was deleted softly. Taking, deleting, undeleting, and purging them.
 import { dayMs } from '../base/clock.ts';
 import { formatTicks, parseTicks } from '../codec/ticks.ts';
-import type { Txn, View } from '../metadata/engine.ts';
+import type { Item, Txn, View } from '../metadata/engine.ts';
 import { keys } from '../metadata/keys.ts';
 import { countUsage, readContainer } from './containers.ts';
 import { dropContent, shareContent } from './contents.ts';
@@ -17,10 +17,10 @@ import {
   freshTime,
   note,
   pastKey,
+  pastPages,
   putCurrent,
   putPast,
   putRehydration,
-  readPast,
   removeCurrent,
   removePast,
   type Spot,
@@ -28,7 +28,7 @@ import {
 import type { Failure } from './failure.ts';
 import { heldUntilMs } from './immutable.ts';
 import { checkLeaseForRead } from './leases.ts';
-import { findPlace } from './paths.ts';
+import { findPlace, type Place } from './paths.ts';
 import { checkChange } from './preconditions.ts';
 import {
   type ContainerRecord,
@@ -38,10 +38,12 @@ import {
   type EntryRecord,
   encodeRecord,
   type Past,
+  type SweepRecord,
 } from './records.ts';
 import { keepsVersion, purgeTime, readSettings } from './settings.ts';
 import { checkAct, checkPermit } from './states.ts';
 import { change, newEtag, type Store } from './store.ts';
+import { readSweep, restored, startSweep, statesAtOnceMax, swept } from './sweeps.ts';
 
 /** Snapshot Blob: a copy of the state as it is, which shares its content. With `metadata` it has that instead. */
 export type SnapshotOutcome =
@@ -135,16 +137,12 @@ async function deleteCurrent(store: Store, txn: Txn, command: DeleteCommand): Pr
   const { existing, spot, settings } = target;
   const refusal = command.refusal?.(existing.record);
   if (refusal !== undefined) return refusal;
-  const snapshots = (await readPast(txn, spot.place)).filter(
-    ({ record: { past } }) => past?.kind === 'snapshot' && past.deletedMs === undefined,
-  );
+  const snapshots = await liveSnapshots(store, txn, spot, command.snapshots === undefined);
+  if ('kind' in snapshots) return snapshots;
   if (snapshots.length > 0 && command.snapshots === undefined) return { kind: 'snapshots-present' };
-  for (const snapshot of snapshots) {
-    const verdict = mayRemove(store, spot, snapshot.record);
-    if (verdict.kind !== 'ok') return verdict;
-  }
   let kept = purgeTime(settings, store.clock.now()) !== undefined;
-  for (const snapshot of snapshots) dropPast(store, txn, spot, snapshot);
+  if (snapshots.length <= statesAtOnceMax) for (const snapshot of snapshots) dropPast(store, txn, spot, snapshot);
+  else if (!(await sweep(store, txn, spot, 'delete'))) return { kind: 'contended' };
   if (command.snapshots === 'only') return { kind: 'ok', entry: existing, kept };
   const { record } = existing;
   const nowMs = store.clock.now();
@@ -164,11 +162,44 @@ async function deleteCurrent(store: Store, txn: Txn, command: DeleteCommand): Pr
   return { kind: 'ok', entry: existing, kept };
 }
 
+/** All of them, or, where they are more than go at once, more than that; or why one of them must stay. */
+async function liveSnapshots(store: Store, txn: Txn, spot: Spot, oneIsEnough: boolean): Promise<Entry[] | Failure> {
+  const { container } = spot;
+  // Only there may one be held that others are not.
+  const looksAtAll = container.immutability !== undefined || container.versionImmutability === true;
+  const before = await readSweep(txn, spot.place);
+  const found: Entry[] = [];
+  for await (const page of pastPages(txn, spot.place)) {
+    for (const row of page) {
+      const entry = swept(row, before);
+      const past = entry?.record.past;
+      if (entry === undefined || past?.kind !== 'snapshot' || past.deletedMs !== undefined) continue;
+      const verdict = oneIsEnough ? { kind: 'ok' as const } : mayRemove(store, spot, entry.record);
+      if (verdict.kind !== 'ok') return verdict;
+      if (found.length <= statesAtOnceMax) found.push(entry);
+    }
+    if (oneIsEnough && found.length > 0) break;
+    if (!looksAtAll && found.length > statesAtOnceMax) break;
+  }
+  return found;
+}
+
+/** Of all states that there are by now. False: another sweep of the name is not done yet. */
+async function sweep(store: Store, txn: Txn, spot: Spot, kind: SweepRecord['kind']): Promise<boolean> {
+  const { parent, leaf } = spot.place;
+  const [last] = await txn.scan(keys.pastOf(parent, leaf), { limit: 1, reverse: true });
+  const until = (decodeEntry((last as Item).value).record.past as Past).time;
+  const purgeMs = kind === 'delete' ? purgeTime(spot.settings, store.clock.now()) : undefined;
+  return await startSweep(store, txn, spot, { kind, until, ...(purgeMs !== undefined && { purgeMs }) });
+}
+
 async function deletePast(store: Store, txn: Txn, command: DeleteCommand): Promise<DeleteOutcome> {
   const target = await openForChange(store, txn, command, 'note');
   if (target.kind !== 'ok') return target;
   const { existing, spot } = target;
   if (existing.record.past === undefined) return { kind: 'current-version' };
+  // What is deleted now must not come back by a sweep that is not done yet.
+  if ((await readSweep(txn, spot.place))?.kind === 'undelete') return { kind: 'contended' };
   const refusal = command.refusal?.(existing.record);
   if (refusal !== undefined) return refusal;
   const verdict = mayRemove(store, spot, existing.record);
@@ -181,7 +212,7 @@ async function deleteForGood(store: Store, txn: Txn, command: DeleteCommand): Pr
   if ('kind' in spot) return spot;
   if (command.at === undefined) return entryNotFound;
   const found = await txn.get(pastKey(spot.place, command.at.time));
-  const entry = found && decodeEntry(found);
+  const entry = found && swept(decodeEntry(found), await readSweep(txn, spot.place));
   const past = entry?.record.past;
   if (spot.settings.permanentDelete !== true) return { kind: 'permanent-delete-off' };
   if (entry === undefined || past?.kind !== command.at.kind || past.deletedMs === undefined) return entryNotFound;
@@ -218,17 +249,20 @@ export function undeleteEntry(store: Store, command: EntryChange): Promise<Entry
     const { place, settings } = spot;
     const found = await txn.get(keys.entry(place.parent, place.leaf));
     let current = found && decodeEntry(found);
-    const deleted = (await readPast(txn, place)).filter(({ record }) => record.past?.deletedMs !== undefined);
-    if (current === undefined && deleted.length === 0) return entryNotFound;
+    const under = await readSweep(txn, place);
+    const { deleted, last, latestBase } = await deletedStates(txn, place, under);
+    if (current === undefined && last === undefined) return entryNotFound;
+    // What came back now would be taken for what is to be deleted.
+    if (under?.kind === 'delete' && last !== undefined) return { kind: 'contended' };
     const permitted = checkPermit(command.permit, current?.record);
     if (permitted.kind !== 'ok') return permitted;
-    let base = current === undefined ? deleted.findLast(({ record }) => record.past?.kind === 'base') : undefined;
-    for (const entry of deleted) {
-      if (entry === base) continue;
-      const { kind, time, replacedMs } = entry.record.past as Past;
-      // A base that something newer stands in front of is an earlier state like any other.
-      const past: Past = { kind: kind === 'version' ? kind : 'snapshot', time };
-      putPast(store, txn, spot, entry, replacedMs === undefined ? past : { ...past, replacedMs });
+    let base = current === undefined ? latestBase : undefined;
+    if (deleted.length > statesAtOnceMax) {
+      if (!(await sweep(store, txn, spot, 'undelete'))) return { kind: 'contended' };
+    } else {
+      for (const entry of deleted) {
+        if (entry !== base) putPast(store, txn, spot, entry, restored(entry.record.past as Past));
+      }
     }
     if (base !== undefined) {
       const { past, ...record } = base.record;
@@ -241,10 +275,32 @@ export function undeleteEntry(store: Store, command: EntryChange): Promise<Entry
       putCurrent(store, txn, spot, undefined, base, 'entry-undeleted');
       current = base;
     }
-    const entry = current ?? (deleted.at(-1) as Entry);
-    if (base === undefined && deleted.length > 0) note(store, txn, spot, 'entry-undeleted', entry.record, undefined);
+    const entry = current ?? (last as Entry);
+    if (base === undefined && last !== undefined) note(store, txn, spot, 'entry-undeleted', entry.record, undefined);
     return { kind: 'ok', entry };
   });
+}
+
+interface DeletedStates {
+  /** All of them, from the latest on, or, where they are more than come back at once, more than that. */
+  readonly deleted: readonly Entry[];
+  readonly last: Entry | undefined;
+  readonly latestBase: Entry | undefined;
+}
+
+async function deletedStates(txn: Txn, place: Place, before: SweepRecord | undefined): Promise<DeletedStates> {
+  const deleted: Entry[] = [];
+  let latestBase: Entry | undefined;
+  for await (const page of pastPages(txn, place, { before: undefined })) {
+    for (const row of page) {
+      const entry = swept(row, before);
+      if (entry?.record.past?.deletedMs === undefined) continue;
+      if (deleted.length <= statesAtOnceMax) deleted.push(entry);
+      if (entry.record.past.kind === 'base') latestBase ??= entry;
+    }
+    if (deleted.length > statesAtOnceMax && latestBase !== undefined) break;
+  }
+  return { deleted, last: deleted[0], latestBase };
 }
 
 /** The work of a `purge-past` row: what was deleted softly goes when its days are over, and nothing holds it. */
@@ -255,7 +311,7 @@ export async function purgePast(
 ): Promise<{ readonly againMs: number } | undefined> {
   const place = { parent: Buffer.from(due.parent, 'hex'), leaf: due.leaf };
   const found = await txn.get(pastKey(place, due.time));
-  const entry = found && decodeEntry(found);
+  const entry = found && swept(decodeEntry(found), await readSweep(txn, place));
   const purgeMs = entry?.record.past?.purgeMs;
   if (entry === undefined || purgeMs === undefined) return undefined;
   const nowMs = store.clock.now();

@@ -48,6 +48,7 @@ function syncDirectory(directory: string): void {
 }
 
 export function requireDirectory(paths: DataPaths): void {
+  process.umask(0o077);
   if (!existsSync(paths.metadata) || !statSync(paths.metadata).isFile()) {
     throw new SettingError('data', `no data of Causeway in ${paths.root}`);
   }

@@ -51,7 +51,7 @@ export async function runForControl(
   }
 }
 
-export function managementSources(store: Store, logger: Logger): Omit<AdminSources, 'ready' | 'metrics'> {
+export function managementSources(store: Store, logger: Logger): Omit<AdminSources, 'hosts' | 'problems' | 'metrics'> {
   return {
     clock: store.clock,
     verifyToken: (token) => verifyAdminToken(store, token),

@@ -14,9 +14,13 @@ export interface WorkerSetup {
 /** The descriptor of the stream to the committer. */
 export const commitDescriptor = 4;
 
-export type ToWorker = { readonly kind: 'drain' } | { readonly kind: 'metrics'; readonly id: number };
+export type ToWorker =
+  | { readonly kind: 'alive?' }
+  | { readonly kind: 'drain' }
+  | { readonly kind: 'metrics'; readonly id: number };
 
 export type FromWorker =
+  | { readonly kind: 'alive' }
   | { readonly kind: 'ready'; readonly blobPort: number }
   | { readonly kind: 'failed'; readonly setting: keyof Config | undefined; readonly message: string }
   | { readonly kind: 'metrics'; readonly id: number; readonly snapshot: MetricsSnapshot };

@@ -22,6 +22,9 @@ import {
   workerVariable,
 } from './worker-protocol.ts';
 
+/** As many as the committer itself lets wait. */
+const commitBytesMax = 256 * 1024 * 1024;
+
 const { config, recoverBelow } = JSON.parse(process.env[workerVariable] as string) as WorkerSetup;
 const logger = createLogger(config);
 const metrics = createMetrics({ process: true });
@@ -32,10 +35,11 @@ process.on('SIGTERM', () => undefined);
 // Without the primary there is nobody to commit.
 process.on('disconnect', () => process.exit(1));
 
-const committer = new RemoteCommitter(new Socket({ fd: commitDescriptor, readable: true, writable: true }));
+const commitStream = new Socket({ fd: commitDescriptor, readable: true, writable: true });
+const committer = new RemoteCommitter(commitStream, { waitingBytesMax: commitBytesMax });
 const opened = openStore(dataPaths(config), config, committer);
 const audit = startAudit(opened.store, config, metrics, logger);
-const surface = new BlobSurface(opened.store, config, logger, metrics, audit.auditor);
+const surface = new BlobSurface(opened.store, config, logger, metrics, audit.auditor, committer);
 const files = tlsFiles(config);
 const certificate = files && readCertificate(files);
 // The primary has read it a moment ago and would have said what is wrong.
@@ -69,7 +73,8 @@ const background = runBackground(
 const followers = runFollowers(opened.store, config, metrics, logger, stopping.signal);
 
 process.on('message', (message: ToWorker) => {
-  if (message.kind === 'drain') void drain();
+  if (message.kind === 'alive?') tell({ kind: 'alive' });
+  else if (message.kind === 'drain') void drain();
   else void metrics.snapshot().then((snapshot) => tell({ kind: 'metrics', id: message.id, snapshot }));
 });
 

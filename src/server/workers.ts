@@ -7,6 +7,8 @@ import type { Logger } from '../base/log.ts';
 import { countersOf, type MetricsSnapshot, mergeSnapshots } from '../base/metrics.ts';
 import type { Committer } from '../metadata/commit.ts';
 import { serveCommits } from '../metadata/commit-channel.ts';
+import { watchHandover } from './handover.ts';
+import { Heartbeats } from './heartbeats.ts';
 import {
   commitDescriptor,
   type FromWorker,
@@ -18,6 +20,11 @@ import {
 const metricsTimeoutMs = 2000;
 const replaceDelayMs = 200;
 const replaceDelayMaxMs = 10_000;
+/** A worker that answers none of so many rounds hangs; one that starts has more of them. */
+const rounds = 10;
+const startRounds = 3 * rounds;
+/** Beyond `drainTimeoutMs`, for stores to close. */
+const closeTimeoutMs = 30_000;
 
 export class Workers {
   readonly #setup: WorkerSetup;
@@ -26,6 +33,7 @@ export class Workers {
   readonly #logger: Logger;
   readonly #workers = new Set<Worker>();
   readonly #ready = new Set<Worker>();
+  readonly #heartbeats: Heartbeats<Worker>;
   /** The last metrics of each worker; what the dead have counted is kept. */
   readonly #last = new Map<Worker, MetricsSnapshot>();
   #dead: MetricsSnapshot = [];
@@ -41,6 +49,16 @@ export class Workers {
     this.#port = setup.config.blobPort;
     this.#committer = committer;
     this.#logger = logger;
+    this.#heartbeats = new Heartbeats<Worker>({
+      intervalMs: Math.ceil(this.#config.workerHangMs / rounds),
+      roundsMax: rounds,
+      nowMs: () => performance.now(),
+      ask: (worker) => this.#tell(worker, { kind: 'alive?' }),
+      onHung: (worker) => {
+        this.#logger.error({ worker: worker.process.pid }, 'a worker hangs and is ended');
+        worker.process.kill('SIGKILL');
+      },
+    });
     cluster.setupPrimary({
       exec: fileURLToPath(new URL('./worker.ts', import.meta.url)),
       execArgv: process.execArgv,
@@ -51,13 +69,16 @@ export class Workers {
 
   /** Resolves with the Blob API's port when all listen. Throws `SettingError` if they cannot. */
   async start(): Promise<number> {
+    if (this.#config.workerHangMs > 0) this.#heartbeats.start();
     const ports = await Promise.all(Array.from({ length: this.#config.workers }, () => this.#fork()));
     this.#port = ports[0] as number;
     return this.#port;
   }
 
-  get allReady(): boolean {
-    return !this.#stopping && this.#ready.size === this.#config.workers;
+  /** How many serve and answer. */
+  get answering(): number {
+    if (this.#stopping) return 0;
+    return [...this.#ready].filter((worker) => this.#heartbeats.answers(worker)).length;
   }
 
   async metrics(): Promise<MetricsSnapshot[]> {
@@ -65,9 +86,15 @@ export class Workers {
     return [this.#dead, ...this.#last.values()];
   }
 
-  /** Lets requests end and the stores close; resolves when every worker is gone. */
+  /** Lets requests end and the stores close; resolves when every worker is gone. One that hangs is ended. */
   async drain(): Promise<void> {
     this.#stopping = true;
+    const late = setTimeout(() => {
+      for (const worker of this.#workers) {
+        this.#logger.error({ worker: worker.process.pid }, 'a worker does not end and is killed');
+        worker.process.kill('SIGKILL');
+      }
+    }, this.#config.drainTimeoutMs + closeTimeoutMs);
     await Promise.all(
       [...this.#workers].map(
         (worker) =>
@@ -77,6 +104,8 @@ export class Workers {
           }),
       ),
     );
+    clearTimeout(late);
+    this.#heartbeats.stop();
   }
 
   async #fork(): Promise<number> {
@@ -85,9 +114,14 @@ export class Workers {
     const worker = cluster.fork({ [workerVariable]: JSON.stringify(setup) });
     this.#workers.add(worker);
     this.#asked.set(worker, blobPort);
+    this.#heartbeats.add(worker, startRounds);
+    watchHandover(worker, () => [...this.#ready].some((other) => other !== worker && other.isConnected()));
+    // It may end while something is sent to it; that it has ended is told below.
+    worker.on('error', (error) => this.#logger.debug({ err: error }, 'a message did not reach a worker'));
     serveCommits(worker.process.stdio[commitDescriptor] as unknown as Duplex, this.#committer);
     return await new Promise<number>((resolve, reject) => {
       worker.on('message', (message: FromWorker) => {
+        this.#heartbeats.heard(worker);
         if (message.kind === 'ready' && (this.#port === 0 || message.blobPort === this.#port)) {
           this.#ready.add(worker);
           resolve(message.blobPort);
@@ -116,6 +150,7 @@ export class Workers {
 
   #gone(worker: Worker, code: number, signal: string | null): void {
     const wasReady = this.#ready.delete(worker);
+    this.#heartbeats.remove(worker);
     this.#workers.delete(worker);
     this.#asked.delete(worker);
     const last = this.#last.get(worker);

@@ -164,7 +164,11 @@ test('a full disk refuses writes and nothing else', async (t) => {
     assert.deepEqual(kinds, ['201 ', '503 ServerBusy'], JSON.stringify([...statuses]));
     assert.ok((statuses.get('503 ServerBusy') ?? 0) > 10, JSON.stringify([...statuses]));
     await readAll();
-    assert.equal((await server.fromAdmin('/readyz')).status, 200);
+    const ready = async (): Promise<string> => {
+      const { status, body } = await server.fromAdmin('/readyz');
+      return `${status} ${body.toString().trim()}`;
+    };
+    await eventually(async () => /^503 .*disk: refused/s.test(await ready()), 'readiness tells it');
     assert.equal((await server.fromAdmin('/metrics')).status, 200);
 
     // Stopped and started again on the full disk: it serves what it has, or says why it cannot.
@@ -184,6 +188,7 @@ test('a full disk refuses writes and nothing else', async (t) => {
     // Room is made, and then more of it by deletes.
     rmSync(filler);
     server = await Server.start({ data, settings });
+    await eventually(async () => (await ready()) === '200 ready', 'readiness tells that there is room');
     await readAll();
     const freeBytes = (): number => {
       const { bavail, bsize } = statfsSync(mount.directory);

@@ -5,6 +5,7 @@ import { Agent, request } from 'node:https';
 import { connect as connectPlain } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, type PeerCertificate } from 'node:tls';
 import { type Authority, hasOpenssl, makeAuthority, makeCertificate } from '../support/certificates.ts';
 import { type Answer, answerTo, eventually, Server, signed, temporaryDirectory } from './program.ts';
@@ -30,6 +31,20 @@ function shown(): Promise<PeerCertificate> {
       resolve(certificate);
     });
     socket.on('error', reject);
+  });
+}
+
+/** What comes back when this is sent without TLS, until the server ends the connection. */
+function plainly(bytes: string | Buffer, isEnded = false): Promise<string> {
+  const { hostname: host, port } = server.blob;
+  return new Promise((resolve) => {
+    let text = '';
+    const socket = connectPlain(Number(port), host, () => (isEnded ? socket.end(bytes) : socket.write(bytes)));
+    socket.on('data', (received) => {
+      text += received.toString('latin1');
+    });
+    socket.on('error', () => undefined);
+    socket.on('close', () => resolve(text));
   });
 }
 
@@ -74,18 +89,69 @@ describe('over TLS', { skip: !hasOpenssl() && 'there is no openssl command' }, (
     assert.equal(outcome, 'refused');
   });
 
-  test('plain HTTP is closed', async () => {
+  test('plain HTTP is told in one line that it is HTTPS, whatever the method', async () => {
+    for (const method of ['GET', 'PUT', 'DELETE', 'OPTIONS', 'PROPFIND']) {
+      const received = await plainly(`${method} /box HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n`);
+      assert.match(received, /^HTTP\/1\.1 400 Bad Request\r\n[\s\S]*\r\n\r\nThis port speaks HTTPS\.\n$/, method);
+    }
+  });
+
+  test('what is neither TLS nor HTTP ends, and the server goes on', async () => {
+    const hello = Buffer.from('16030100050100000100', 'hex');
+    const cases = [
+      Buffer.alloc(20_000),
+      Buffer.alloc(64, 0xff),
+      hello,
+      hello.subarray(0, 3),
+      Buffer.from('SSH-2.0-x\r\n'),
+    ];
+    for (const bytes of cases) await plainly(bytes, true);
+    assert.equal((await call('/box', 'GET', undefined, 'restype=container')).status, 200);
+  });
+
+  test('a handshake that drips is cut when its time is over, also while others come', async () => {
     const { hostname: host, port } = server.blob;
-    const received = await new Promise<string>((resolve) => {
-      let text = '';
-      const socket = connectPlain(Number(port), host, () => socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n'));
-      socket.on('data', (bytes) => {
-        text += bytes.toString('latin1');
-      });
+    const started = performance.now();
+    const closed = Array.from({ length: 50 }, (_, client) => {
+      const socket = connectPlain(Number(port), host);
+      // A record of 16 KiB that arrives byte by byte; half of them say nothing at all.
+      const dripping = setInterval(() => client % 2 === 0 && socket.write(Buffer.from([0])), 100);
+      socket.write(client % 2 === 0 ? Buffer.from([0x16, 3, 1, 0x3f, 0xff, 1]) : Buffer.alloc(0));
       socket.on('error', () => undefined);
-      socket.on('close', () => resolve(text));
+      socket.resume();
+      return new Promise<void>((resolve) => socket.on('close', resolve)).finally(() => clearInterval(dripping));
     });
-    assert.doesNotMatch(received, /HTTP/);
+    const others = Array.from({ length: 10 }, () => call('/box', 'GET', undefined, 'restype=container'));
+    assert.ok((await Promise.all(others)).every(({ status }) => status === 200));
+    await Promise.all(closed);
+    assert.ok(performance.now() - started < 30_000);
+  });
+
+  test('a client cannot ask for another handshake on its connection', async () => {
+    const { hostname: host, port } = server.blob;
+    const outcome = await new Promise<string>((resolve) => {
+      const options = { host, port: Number(port), ca: authority.certificate, maxVersion: 'TLSv1.2' } as const;
+      const socket = connect(options, () => {
+        socket.renegotiate({}, (error) => resolve(error === null ? 'renegotiated' : 'refused'));
+      });
+      socket.on('error', () => resolve('refused'));
+      socket.on('close', () => resolve('refused'));
+    });
+    assert.equal(outcome, 'refused');
+    assert.equal((await call('/box', 'GET', undefined, 'restype=container')).status, 200);
+  });
+
+  test('a server name of any kind gets the certificate', async () => {
+    const { hostname: host, port } = server.blob;
+    for (const servername of ['nothing.invalid', '*', 'a'.repeat(255), '..', 'xn--', "';--"]) {
+      await new Promise<void>((resolve, reject) => {
+        const socket = connect({ host, port: Number(port), servername, rejectUnauthorized: false }, () => {
+          socket.destroy();
+          resolve();
+        });
+        socket.on('error', reject);
+      });
+    }
   });
 
   test('a handshake that does not go on is cut', async () => {
@@ -126,6 +192,27 @@ describe('over TLS', { skip: !hasOpenssl() && 'there is no openssl command' }, (
     } finally {
       agent.destroy();
     }
+  });
+
+  test('a certificate that is renewed again and again under load breaks no request', async () => {
+    const pairs = ['third', 'fourth'].map((commonName) => makeCertificate(authority, work, commonName, { commonName }));
+    const ends = performance.now() + 4000;
+    let failures = 0;
+    let served = 0;
+    const load = Array.from({ length: 4 }, async () => {
+      while (performance.now() < ends) {
+        const { status } = await call('/box', 'GET', undefined, 'restype=container');
+        if (status === 200) served++;
+        else failures++;
+      }
+    });
+    for (let turn = 0; performance.now() < ends; turn++) {
+      put(pairs[turn % 2] as (typeof pairs)[number]);
+      await sleep(150);
+    }
+    await Promise.all(load);
+    assert.equal(failures, 0);
+    assert.ok(served > 10, `${served} served`);
   });
 
   test('no log line shows a key', () => {

@@ -22,7 +22,7 @@ let handle: ReturnType<typeof adminHandler>;
 let noted: AdminRequest[];
 let causes: string[];
 let failures: unknown[];
-let ready: boolean;
+let problems: string[];
 
 before(async () => {
   listener = createHttpListener(limits, (incoming, response) => handle(incoming, response));
@@ -36,9 +36,10 @@ beforeEach(async () => {
   noted = [];
   causes = [];
   failures = [];
-  ready = true;
+  problems = [];
   handle = adminHandler({
-    ready: () => ready,
+    hosts: ['h'],
+    problems: async () => problems,
     metrics: async () => 'some_metric 1\n',
     clock,
     verifyToken: (text) => verifyAdminToken(store, text),
@@ -106,11 +107,25 @@ describe('without a credential', () => {
     const bare = { authorization: undefined };
     assert.deepEqual((await send('GET', '/healthz', bare)).text, 'ok\n');
     assert.equal((await send('GET', '/readyz?x=1', bare)).status, 200);
-    ready = false;
+    problems = ['workers: 0 of 2 answer'];
     assert.equal((await send('HEAD', '/readyz', bare)).status, 503);
     assert.match((await send('GET', '/metrics', bare)).text, /some_metric/);
     assert.equal((await send('POST', '/healthz', bare)).status, 405);
     assert.equal(noted.length, 0);
+  });
+
+  test('there is nothing under a name of others that points here', async () => {
+    for (const path of ['/healthz', '/readyz', '/metrics', '/v1/accounts', '/v1/openapi.json']) {
+      const { status, text } = await send('GET', path, { headers: { host: `evil.example.org:${port}` } });
+      assert.equal(status, 421, path);
+      assert.match(text, /adminHosts/);
+      assert.doesNotMatch(text, /metric 1|evil/);
+    }
+    assert.deepEqual(
+      noted.map(({ errorCode }) => errorCode),
+      Array(5).fill('HostUnknown'),
+    );
+    assert.equal((await send('GET', '/metrics', { headers: { host: `h:${port}` } })).status, 200);
   });
 
   test('there is nothing else, also not whether it exists', async () => {
@@ -352,7 +367,8 @@ describe('a request', () => {
       throw new Error('the secret of the house');
     };
     handle = adminHandler({
-      ready: () => true,
+      hosts: [],
+      problems: async () => [],
       metrics: async () => '',
       clock,
       verifyToken: async () => 'test',

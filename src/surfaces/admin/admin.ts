@@ -7,11 +7,14 @@ import type { Cause } from '../../namespace/journal.ts';
 import { BodyCutError } from '../http/body.ts';
 import type { CommandOutcome, ManagementCommand } from './command.ts';
 import { AdminCredentials, isFromLoopback } from './credentials.ts';
+import { isOwnHost, unknownHost } from './hosts.ts';
 import { openApi, readRest, statusOf } from './rest.ts';
 
 export interface AdminSources {
-  /** Whether requests can be served right now. */
-  ready(): boolean;
+  /** Names that the listener answers to beside its own: see `isOwnHost`. */
+  readonly hosts: readonly string[];
+  /** Why requests cannot be served right now, a line each; none: they can. */
+  problems(): Promise<readonly string[]>;
   /** The text of `/metrics`. */
   metrics(): Promise<string>;
   readonly clock: Clock;
@@ -85,14 +88,20 @@ async function answer(
 ): Promise<AdminAnswer> {
   const path = (request.url ?? '').split('?')[0];
   const isRead = request.method === 'GET' || request.method === 'HEAD';
+  const from = request.socket.remoteAddress;
+  if (!isOwnHost(request, sources.hosts)) {
+    sources.note({ requestId, from, status: 421, errorCode: 'HostUnknown' });
+    return text(421, `${unknownHost}\n`);
+  }
   if (path === '/healthz') return isRead ? text(200, 'ok\n') : text(405, 'method not allowed\n');
   if (path === '/readyz') {
     if (!isRead) return text(405, 'method not allowed\n');
-    return sources.ready() ? text(200, 'ready\n') : text(503, 'not ready\n');
+    const problems = await sources.problems();
+    if (problems.length === 0) return text(200, 'ready\n');
+    return text(503, `not ready\n${problems.map((problem) => `${problem}\n`).join('')}`);
   }
   if (path === '/metrics' && isFromLoopback(request)) return metrics(sources, isRead);
 
-  const from = request.socket.remoteAddress;
   const identity = await credentials.identify(request);
   if (identity.kind === 'refused') {
     const { status, code, message } = identity;

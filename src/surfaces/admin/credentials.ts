@@ -15,7 +15,10 @@ loopback.addSubnet('::ffff:127.0.0.0', 104, 'ipv6');
 
 /** By the address of the connection, never by what a header says. */
 export function isFromLoopback({ socket }: IncomingMessage): boolean {
-  const address = socket.remoteAddress ?? '';
+  return isLoopbackAddress(socket.remoteAddress ?? '');
+}
+
+export function isLoopbackAddress(address: string): boolean {
   const family = isIP(address);
   return family !== 0 && loopback.check(address, family === 6 ? 'ipv6' : 'ipv4');
 }

@@ -87,6 +87,7 @@ export interface TestRequest {
 export const testSettings: BlobSettings = {
   strictVersions: false,
   bodyBytesMax: 2 ** 40,
+  commitTimeoutMs: 30_000,
   clockSkewMs: 900_000,
   entraTenants: [],
   entraAuthority: 'https://login.microsoftonline.com',

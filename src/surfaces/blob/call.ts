@@ -25,6 +25,8 @@ export interface BlobSettings extends QuerySettings {
   readonly strictVersions: boolean;
   readonly bodyBytesMax: number;
   readonly clockSkewMs: number;
+  /** How long a change may wait for a committer that is silent. */
+  readonly commitTimeoutMs: number;
   /** Tenants of Entra ID whose tokens are believed, where their issuers are, and what tokens may be made out to. */
   readonly entraTenants: readonly string[];
   readonly entraAuthority: string;

@@ -14,13 +14,13 @@ import { type Allowed, bothAllowed } from './allowed.ts';
 import { Authenticator } from './authenticate.ts';
 import type { BatchPart, BlobCall, BlobSettings, Call, ContainerCall, Peer, Source } from './call.ts';
 import { corsHeaders, preflight } from './cors.ts';
-import { deadlineOf } from './deadline.ts';
+import { type CommitterWatch, type Deadline, Deadlines, deadlineOf } from './deadline.ts';
 import { emptyBody } from './empty-body.ts';
 import { keyProblemCodes, refuseEncryption } from './encryption-headers.ts';
 import { BlobError, errorAnswer } from './errors.ts';
 import { findOperation } from './find-operation.ts';
 import type { Visit } from './gate.ts';
-import { entryTime, headerError, refuseUnsupported } from './headers-in.ts';
+import { entryTime, headerError, missingLength, refuseUnsupported } from './headers-in.ts';
 import type { KnownAccount } from './known-accounts.ts';
 import { checkMayChange } from './names.ts';
 import {
@@ -84,8 +84,14 @@ interface Context {
   readonly seen: Seen;
 }
 
-/** Hears of the requests within a batch; those that come by themselves are told by their answer. */
-export type PartListener = (incoming: Incoming, done: Dispatched, durationMs: number) => void;
+export interface DispatcherOptions {
+  /** Hears of the requests within a batch; those that come by themselves are told by their answer. */
+  readonly onPart?: (incoming: Incoming, done: Dispatched, durationMs: number) => void;
+  /** Absent where commits are of this process. */
+  readonly committer?: CommitterWatch | undefined;
+}
+
+const neverSilent: CommitterWatch = { silentMs: 0 };
 
 const noSettings: AccountSettings = {};
 
@@ -96,10 +102,14 @@ export class BlobDispatcher {
   readonly #settings: BlobSettings;
   readonly #logger: Logger;
   readonly #authenticator: Authenticator;
-  readonly #onPart: PartListener | undefined;
+  readonly #onPart: DispatcherOptions['onPart'];
+  readonly #deadlines: Deadlines;
 
-  constructor(store: Store, settings: BlobSettings, logger: Logger, onPart?: PartListener) {
-    this.#onPart = onPart;
+  constructor(store: Store, settings: BlobSettings, logger: Logger, options: DispatcherOptions = {}) {
+    this.#onPart = options.onPart;
+    this.#deadlines = new Deadlines(options.committer ?? neverSilent, settings.commitTimeoutMs, (silentMs) =>
+      logger.error({ silentMs }, 'the committer does not answer; changes that wait for it are answered with an error'),
+    );
     this.#store = store;
     this.#settings = settings;
     this.#logger = logger;
@@ -123,7 +133,6 @@ export class BlobDispatcher {
       action: undefined,
       journalId: undefined,
     };
-    let errorCode: string | undefined;
     let answer: Answer;
     try {
       const version = incoming.headers['x-ms-version'];
@@ -134,13 +143,32 @@ export class BlobDispatcher {
       }
       answer = await this.#serve(incoming, { requestId, nowMs, isPart: batchVersion !== undefined }, seen);
     } catch (error) {
-      const refusal = this.#refusalOf(error, requestId);
-      errorCode = refusal.errorCode;
-      answer = errorAnswer(refusal, requestId, nowMs);
-      const { challenge } = this.#authenticator;
-      const isChallenged = answer.status === 401 && errorCode !== 'CannotVerifyCopySource';
-      if (isChallenged && challenge !== undefined) answer.headers['WWW-Authenticate'] = challenge;
+      return await this.failed(incoming, { requestId, nowMs, seen }, error);
     }
+    return await this.#finish(incoming, { requestId, nowMs, seen }, answer, undefined);
+  }
+
+  /** The answer of a request that failed with this error, also where it fails only while its answer is made. */
+  async failed(
+    incoming: Incoming,
+    about: Pick<Dispatched, 'requestId' | 'nowMs' | 'seen'>,
+    error: unknown,
+  ): Promise<Dispatched> {
+    const refusal = this.#refusalOf(error, about.requestId);
+    const { errorCode } = refusal;
+    const answer = errorAnswer(refusal, about.requestId, about.nowMs);
+    const { challenge } = this.#authenticator;
+    const isChallenged = answer.status === 401 && errorCode !== 'CannotVerifyCopySource';
+    if (isChallenged && challenge !== undefined) answer.headers['WWW-Authenticate'] = challenge;
+    return await this.#finish(incoming, about, answer, errorCode);
+  }
+
+  async #finish(
+    incoming: Incoming,
+    { requestId, nowMs, seen }: Pick<Dispatched, 'requestId' | 'nowMs' | 'seen'>,
+    answer: Answer,
+    errorCode: string | undefined,
+  ): Promise<Dispatched> {
     const { headers } = answer;
     headers['x-ms-request-id'] = requestId;
     headers['x-ms-version'] = seen.version;
@@ -170,7 +198,7 @@ export class BlobDispatcher {
     const known = entered instanceof Promise ? await entered : entered;
     seen.known = known;
     seen.target = parsed.target;
-    const checkDeadline = deadlineOf(parsed.query, parsed.body);
+    const deadline = deadlineOf(parsed.query, parsed.body);
     if (incoming.headers['x-ms-version'] === undefined && !request.isPart) {
       seen.version = impliedVersion(versionMeant(parsed, known));
     }
@@ -198,19 +226,23 @@ export class BlobDispatcher {
       const entering = letIn(incoming.visit, parsed, principal, settings);
       if (entering !== undefined) await entering;
     }
-    checkDeadline?.();
+    deadline?.check();
+    refuseChunked(parsed);
     refuseUnsupported(incoming.headers, operation.name);
     refuseEncryption(operation.name, incoming.headers);
-    const call = this.#call(parsed, context, principal, allowed, settings);
-    // `findOperation` matched the level to what the address names.
-    switch (operation.level) {
-      case 'service':
-        return await operation.handle(call);
-      case 'container':
-        return await operation.handle(call as ContainerCall);
-      case 'blob':
-        return await operation.handle(call as BlobCall);
-    }
+    const call = this.#call(parsed, context, principal, allowed, settings, deadline);
+    const isChange = parsed.method !== 'GET' && parsed.method !== 'HEAD';
+    return await this.#deadlines.within(deadline, { body: parsed.body, isChange }, () => {
+      // `findOperation` matched the level to what the address names.
+      switch (operation.level) {
+        case 'service':
+          return operation.handle(call);
+        case 'container':
+          return operation.handle(call as ContainerCall);
+        case 'blob':
+          return operation.handle(call as BlobCall);
+      }
+    });
   }
 
   async #serveWebsite(parsed: Parsed, context: Context): Promise<Answer> {
@@ -230,7 +262,9 @@ export class BlobDispatcher {
     principal: Principal,
     allowed: Allowed,
     settings: AccountSettings = noSettings,
+    deadline?: Deadline,
   ): Call {
+    const { hold } = incoming;
     const client = incoming.headers['x-ms-client-request-id'];
     const call: Call = {
       // Field by field: an object that begins as a copy of another grows slowly.
@@ -263,7 +297,7 @@ export class BlobDispatcher {
         const sets: Sets = { tags: async () => given, tier: true };
         return await this.#authenticator.authorize(seen.known, principal, seen.action as Action, call, sets);
       },
-      hold: incoming.hold,
+      hold: deadline ? (work) => hold((gone) => work(AbortSignal.any([gone, deadline.signal]))) : hold,
       runPart: async (part) => {
         if (request.isPart) throw new BlobError('InvalidInput');
         return await this.#runPart(part, incoming, seen.version);
@@ -318,7 +352,7 @@ export class BlobDispatcher {
   async #runPart(part: BatchPart, incoming: Incoming, version: string): Promise<Answer> {
     incoming.visit?.countPart();
     // Nothing is added to what the part's own signature covers.
-    const headers: Record<string, string> = {};
+    const headers: Record<string, string> = Object.create(null);
     for (const name in part.headers) headers[name.toLowerCase()] = part.headers[name] as string;
     // A part is of this account whatever it calls the server: it goes where the batch went.
     if (incoming.headers.host === undefined) delete headers.host;
@@ -349,6 +383,15 @@ export class BlobDispatcher {
 function versionMeant({ query }: ParsedRequest, known: KnownAccount | undefined): string | undefined {
   if (query.has('sig')) return one(query, 'api-version') ?? one(query, 'sv');
   return blobServiceOf(known?.record.blobService).defaultServiceVersion;
+}
+
+/**
+ * A length is required of every body ("Put Block"), and the service takes none in chunks. A Shared Key signature covers
+ * the body by its length alone: in chunks, one that was made for no body would fit every other.
+ */
+function refuseChunked({ method, headers }: Parsed): void {
+  const hasBody = method === 'PUT' || method === 'POST';
+  if (hasBody && headers['transfer-encoding'] !== undefined) throw missingLength();
 }
 
 /** Only who may do it uses up what his account has: anybody can name an account. */

@@ -162,7 +162,7 @@ const codes = {
     'The MD5 value specified in the request did not match with the MD5 value calculated by the server.',
   ],
   MetadataTooLarge: [400, 'The metadata specified exceeds the maximum size allowed (8 KiB).'],
-  MissingContentLengthHeader: [411, 'The Content-Length header was not specified.'],
+  MissingContentLengthHeader: [411, 'Content-Length HTTP header is missing.'],
   MissingRequiredHeader: [400, "An HTTP header that's mandatory for this request is not specified."],
   MissingRequiredQueryParameter: [400, 'A query parameter that is mandatory for this request is not specified.'],
   MultipleConditionHeadersNotSupported: [400, 'Multiple condition headers are not supported.'],

@@ -14,6 +14,10 @@ export function headerError(name: string, value: string | undefined): BlobError 
   return new BlobError('InvalidHeaderValue', { HeaderName: name, HeaderValue: value ?? 'null' });
 }
 
+export function missingLength(): BlobError {
+  return new BlobError('MissingContentLengthHeader', { HeaderName: 'Content-Length' });
+}
+
 export function required(headers: Headers, name: string): string {
   const value = headers[name];
   if (value === undefined || value === '') throw new BlobError('MissingRequiredHeader', { HeaderName: name });
@@ -120,7 +124,8 @@ const notPlain = /[^\t\x20-\x7e]/;
 
 /** `rawHeaders` keep the names' case, which Azure preserves. */
 export function metadata(rawHeaders: readonly string[]): Record<string, string> {
-  const found: Record<string, string> = {};
+  // Names are the client's, and `__proto__` is one of them.
+  const found: Record<string, string> = Object.create(null);
   let bytes = 0;
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const header = rawHeaders[i] as string;
@@ -139,7 +144,7 @@ export function metadata(rawHeaders: readonly string[]): Record<string, string> 
     bytes += name.length + value.length;
   }
   if (bytes > metadataBytesMax) throw new BlobError('MetadataTooLarge');
-  return found;
+  return { ...found };
 }
 
 const base64 = /^[A-Za-z0-9+/]*={0,2}$/;
@@ -267,9 +272,10 @@ export function wholeNumber(headers: Headers, name: string): number | undefined 
   return number;
 }
 
-export function contentLength(headers: Headers): number | undefined {
+/** Throws where there is none. */
+export function contentLength(headers: Headers): number {
   const value = headers['content-length'];
-  if (value === undefined) return undefined;
+  if (value === undefined) throw missingLength();
   return Number(value);
 }
 

@@ -6,7 +6,7 @@ import { blobChange } from './blob-change.ts';
 import type { BlobCall } from './call.ts';
 import { namedEncryption } from './encryption-headers.ts';
 import { BlobError, failureError } from './errors.ts';
-import { contentHeaders, metadata } from './headers-in.ts';
+import { contentHeaders, contentLength, metadata } from './headers-in.ts';
 import { versionStamp, writtenHeaders } from './headers-out.ts';
 import { checkSums, sumHeaders } from './upload-body.ts';
 import { writeAttributes } from './write-attributes.ts';
@@ -18,9 +18,7 @@ const elementsMax = 60_000;
 
 export async function putBlockList(call: BlobCall): Promise<Answer> {
   const { headers } = call;
-  if (headers['content-length'] === undefined && headers['transfer-encoding'] === undefined) {
-    throw new BlobError('MissingContentLengthHeader');
-  }
+  contentLength(headers);
   const text = await call.body.whole(listBytesMax);
   if (text === undefined) throw new BlobError('RequestBodyTooLarge');
   const sums = checkSums(headers, text);

@@ -24,7 +24,7 @@ export async function putPage(call: BlobCall): Promise<Answer> {
 async function clear(call: BlobCall, command: PageChange): Promise<Answer> {
   refuseStructured(call.headers);
   const { length } = uploadBody(call, Number.MAX_SAFE_INTEGER, false);
-  if (length !== undefined && length !== 0) throw headerError('Content-Length', `${length}`);
+  if (length !== 0) throw headerError('Content-Length', `${length}`);
   const { record, container } = await lookAtTarget(call, command, 'change-pages');
   const unequal = encryptionCheck(call)(record, container);
   if (unequal !== undefined) throw failureError(unequal);
@@ -38,7 +38,7 @@ async function update(call: BlobCall, command: PageChange): Promise<Answer> {
     throw new BlobError('RequestBodyTooLarge', { MaxLimit: `${putPageBytesMax}` });
   }
   const body = uploadBody(call, putPageBytesMax, false);
-  if (body.length !== undefined && body.length !== command.length) {
+  if (body.length !== command.length) {
     throw headerError('Content-Length', `${body.length}`);
   }
   const target = await lookAtTarget(call, command, 'change-pages');
@@ -46,8 +46,7 @@ async function update(call: BlobCall, command: PageChange): Promise<Answer> {
   const outcome = await putPages(call.store, {
     ...command,
     ...sealed(sealing),
-    // A chunked body, too, must be as long as its range.
-    body: { ...body, length: command.length, seal: sealing?.sealer },
+    body: { ...body, seal: sealing?.sealer },
   });
   if (outcome.kind !== 'ok') throw failureError(outcome);
   return {

@@ -5,11 +5,12 @@ import type { Config } from '../../base/config.ts';
 import type { Logger } from '../../base/log.ts';
 import { durationBuckets, type Metrics } from '../../base/metrics.ts';
 import type { Store } from '../../namespace/store.ts';
-import { type Answer, send, sendAhead } from '../http/answer.ts';
+import { type Answer, type Sent, send, sendAhead } from '../http/answer.ts';
 import { RequestBody } from '../http/body.ts';
 import { holdOpen } from '../http/hold.ts';
 import { type Auditor, auditRecord, type Course, redacted } from './audit.ts';
 import type { BlobSettings, Peer } from './call.ts';
+import type { CommitterWatch } from './deadline.ts';
 import { BlobDispatcher, type Dispatched, type Incoming } from './dispatch.ts';
 import { Gate, type GateSettings, type Visit } from './gate.ts';
 import { blobServiceOf } from './service-record.ts';
@@ -37,11 +38,12 @@ export class BlobSurface {
     logger: Logger,
     metrics: Metrics,
     auditor?: Auditor,
+    committer?: CommitterWatch,
   ) {
     this.#auditor = auditor;
-    this.#dispatcher = new BlobDispatcher(store, settings, logger, (part, done, durationMs) => {
+    const onPart = (part: Incoming, done: Dispatched, durationMs: number): void =>
       this.#audit(undefined, part, done, { bytesOut: 0, latencyMs: durationMs, durationMs });
-    });
+    this.#dispatcher = new BlobDispatcher(store, settings, logger, { onPart, committer });
     this.#logger = logger;
     this.#logged = settings;
     this.#counters = new BlobCounters(metrics);
@@ -65,17 +67,30 @@ export class BlobSurface {
     const room = this.#auditor?.room();
     const isRecordable = room === undefined || (await room);
     const asked = isRecordable ? incoming : { ...incoming, isUnrecordable: true };
-    const done = await this.#dispatcher.dispatch(asked);
+    let done = await this.#dispatcher.dispatch(asked);
     const latencyMs = performance.now() - startedMs;
-    let bytesOut = 0;
+    let sent: Sent = { bytes: 0 };
     try {
-      if (visit.isIn || (await visit.enterAsStranger())) bytesOut = await this.#send(request, response, incoming, done);
-      else response.destroy();
+      if (!visit.isIn && !(await visit.enterAsStranger())) response.destroy();
+      else {
+        sent = await this.#send(request, response, incoming, done).catch(async (error: unknown) => {
+          if (response.headersSent) return { bytes: 0, failure: error };
+          done = await this.#dispatcher.failed(incoming, done, error);
+          return await this.#send(request, response, incoming, done);
+        });
+      }
     } catch (error) {
-      this.#logger.error({ requestId: done.requestId, err: error }, 'an answer could not be sent whole');
+      sent = { bytes: 0, failure: error };
     } finally {
       visit.leave();
     }
+    if (sent.failure !== undefined) {
+      response.destroy();
+      this.#logger.error({ requestId: done.requestId, err: sent.failure }, 'an answer could not be sent whole');
+      // Its status is what went out; what became of it must not look like success.
+      done = { ...done, errorCode: done.errorCode ?? 'InternalError' };
+    }
+    const bytesOut = sent.bytes;
     const durationMs = performance.now() - startedMs;
     this.#note(done, incoming, bytesOut, durationMs);
     if (isRecordable) this.#audit(request.socket, incoming, done, { bytesOut, latencyMs, durationMs });
@@ -93,7 +108,7 @@ export class BlobSurface {
     response: ServerResponse,
     { body, visit }: Incoming,
     { answer }: Dispatched,
-  ): Promise<number> {
+  ): Promise<Sent> {
     const withBody = request.method !== 'HEAD';
     if (!request.complete && body.isHeldBack) response.shouldKeepAlive = false;
     else if (!request.complete && answer.status >= 400 && isShort(answer)) {
@@ -101,7 +116,7 @@ export class BlobSurface {
         // What is read from here on is thrown away: it holds up nobody.
         visit?.leave();
         return await body.drain(drainBytesMax);
-      });
+      }).then((bytes) => ({ bytes }));
     }
     return send(response, answer, withBody);
   }
@@ -124,7 +139,9 @@ export class BlobSurface {
       errorCode,
       clientRequestId,
     });
-    this.#counters.note(operation, status, bytesIn, bytesOut, durationMs / 1000);
+    // One that was cut by a failure counts among the failures, whatever its status had said.
+    const isCut = errorCode !== undefined && status < 300;
+    this.#counters.note(operation, isCut ? 500 : status, bytesIn, bytesOut, durationMs / 1000);
   }
 }
 

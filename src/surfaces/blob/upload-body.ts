@@ -17,14 +17,10 @@ import type { Headers } from './request.ts';
 /** Refuses a length that is missing or beyond `bytesMax` before a byte is read. */
 export function uploadBody(call: Call, bytesMax: number, wantMd5: boolean): Body {
   const sent = contentLength(call.headers);
-  if (sent === undefined && call.headers['transfer-encoding'] === undefined) {
-    throw new BlobError('MissingContentLengthHeader');
-  }
   const structured = isStructured(call.headers) ? structuredUpload(call, sent) : undefined;
   const length = structured === undefined ? sent : structured.length;
   const lengthMax = Math.min(bytesMax, call.settings.bodyBytesMax);
-  if (length !== undefined && length > lengthMax)
-    throw new BlobError('RequestBodyTooLarge', { MaxLimit: `${lengthMax}` });
+  if (length > lengthMax) throw new BlobError('RequestBodyTooLarge', { MaxLimit: `${lengthMax}` });
   const expectedMd5 = md5(call.headers, 'content-md5');
   const expectedCrc64 = crc64(call.headers, 'x-ms-content-crc64');
   if (expectedMd5 !== undefined && expectedCrc64 !== undefined) {
@@ -42,17 +38,14 @@ export function uploadBody(call: Call, bytesMax: number, wantMd5: boolean): Body
 }
 
 /** A message with a CRC-64 for each segment of the body: what is in it, verified, and how long that is. */
-function structuredUpload(
-  { headers, body }: Call,
-  sent: number | undefined,
-): Pick<Body, 'chunks'> & { length: number } {
+function structuredUpload({ headers, body }: Call, sent: number): Pick<Body, 'chunks'> & { length: number } {
   required(headers, 'x-ms-structured-content-length');
   const length = wholeNumber(headers, 'x-ms-structured-content-length') as number;
   // Both are of the whole body: of the message, or of its content, the reference does not say.
   if (headers['content-md5'] !== undefined || headers['x-ms-content-crc64'] !== undefined) {
     throw new BlobError('InvalidInput', {}, 'A structured message carries its own sums: no other may stand beside it.');
   }
-  if (sent !== undefined && sent > length + framingBytesMax) {
+  if (sent > length + framingBytesMax) {
     throw headerError('x-ms-structured-content-length', `${length}`);
   }
   return { length, chunks: verified(decodeStructured(body, { messageLength: sent, contentLength: length })) };

@@ -38,21 +38,39 @@ function writeHead(response: ServerResponse, answer: Answer, withBody: boolean, 
   response.writeHead(status, reason, headers as never);
 }
 
-/** Sends the answer; resolves with the bytes of body sent when they are out or the reader is gone. */
-export async function send(response: ServerResponse, answer: Answer, withBody: boolean): Promise<number> {
+/** How much of a body went out, and why there was no more of it. */
+export interface Sent {
+  readonly bytes: number;
+  readonly failure?: unknown;
+}
+
+/**
+ * Sends the answer; resolves when it is out or its reader is gone. A body that fails before its first bytes rejects, and
+ * nothing has been sent; one that fails later is cut, for the status is out, and its failure is told.
+ */
+export async function send(response: ServerResponse, answer: Answer, withBody: boolean): Promise<Sent> {
   const { body } = answer;
   if (body === undefined || typeof body === 'string' || Buffer.isBuffer(body)) {
     const bytes = body === undefined ? 0 : Buffer.byteLength(body);
     writeHead(response, answer, withBody, bytes);
     response.end(withBody ? body : undefined);
-    return withBody ? bytes : 0;
+    return { bytes: withBody ? bytes : 0 };
   }
-  writeHead(response, answer, withBody, body.length);
   if (!withBody) {
+    writeHead(response, answer, withBody, body.length);
     response.end();
-    return 0;
+    return { bytes: 0 };
   }
-  return await sendChunks(response, body.chunks);
+  const chunks = body.chunks[Symbol.asyncIterator]();
+  const first = await chunks.next();
+  try {
+    writeHead(response, answer, withBody, body.length);
+  } catch (error) {
+    if (first.done !== true) first.value.release();
+    await chunks.return?.();
+    throw error;
+  }
+  return await sendChunks(response, first, chunks);
 }
 
 /**
@@ -74,12 +92,18 @@ export async function sendAhead(
   return withBody ? Buffer.byteLength(body) : 0;
 }
 
-async function sendChunks(response: ServerResponse, chunks: AsyncIterable<AnswerChunk>): Promise<number> {
+async function sendChunks(
+  response: ServerResponse,
+  first: IteratorResult<AnswerChunk, unknown>,
+  chunks: AsyncIterator<AnswerChunk, unknown>,
+): Promise<Sent> {
   let bytes = 0;
   try {
-    for await (const chunk of chunks) {
+    for (let next = first; next.done !== true; next = await chunks.next()) {
+      const chunk = next.value;
       if (response.destroyed) {
         chunk.release();
+        await chunks.return?.();
         break;
       }
       bytes += chunk.bytes.length;
@@ -87,12 +111,12 @@ async function sendChunks(response: ServerResponse, chunks: AsyncIterable<Answer
       if (!room) await drained(response);
     }
     if (!response.destroyed) response.end();
-  } catch (error) {
+    return { bytes };
+  } catch (failure) {
     // The status is out: only a cut connection can tell the reader that the rest is missing.
     response.destroy();
-    throw error;
+    return { bytes, failure };
   }
-  return bytes;
 }
 
 function drained(response: ServerResponse): Promise<void> {

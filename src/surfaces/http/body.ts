@@ -31,6 +31,11 @@ export class RequestBody implements AsyncIterable<Buffer> {
     return this.#askFor !== undefined && !this.#listening;
   }
 
+  /** Whether somebody waits for more of it. */
+  get isAwaited(): boolean {
+    return this.#wake !== undefined;
+  }
+
   [Symbol.asyncIterator](): AsyncIterator<Buffer> {
     this.#listen();
     return { next: () => this.#next(), return: async () => ({ done: true, value: undefined }) };
@@ -48,7 +53,7 @@ export class RequestBody implements AsyncIterable<Buffer> {
     return chunks.length === 1 ? chunks[0] : Buffer.concat(chunks);
   }
 
-  /** One that is not whole by then fails, once: what is left of it can still be drained. */
+  /** One that is not whole by then fails whoever reads it; what is left of it can still be drained. */
   failAfter(ms: number, failure: Error): void {
     const timer = setTimeout(() => {
       if (this.#ended) return;
@@ -65,25 +70,23 @@ export class RequestBody implements AsyncIterable<Buffer> {
       this.#request.resume();
       return true;
     }
+    this.#listen();
     let bytes = 0;
     try {
-      for await (const chunk of this) {
-        bytes += chunk.length;
+      for (;;) {
+        const { done, value } = await this.#next(true);
+        if (done === true) return true;
+        bytes += value.length;
         if (bytes > bytesMax) return false;
       }
-      return true;
     } catch {
       return false;
     }
   }
 
-  async #next(): Promise<IteratorResult<Buffer>> {
+  async #next(isDrained = false): Promise<IteratorResult<Buffer>> {
     for (;;) {
-      if (this.#late !== undefined) {
-        const late = this.#late;
-        this.#late = undefined;
-        throw late;
-      }
+      if (this.#late !== undefined && !isDrained) throw this.#late;
       const chunk = this.#queue.shift();
       if (chunk !== undefined) {
         if (this.#queue.length === 0 && this.#request.isPaused()) this.#request.resume();

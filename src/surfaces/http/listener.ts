@@ -1,7 +1,9 @@
 // The HTTP listener that every HTTP surface stands on: limits, timeouts, TLS, and an end that lets requests finish.
+import { constants } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { ConnectionCounts } from './connections.ts';
 import type { CertificatePair } from './tls.ts';
 
@@ -49,7 +51,12 @@ const tlsHandshakeTimeoutByDefaultMs = 10_000;
 const pipelinedMax = 64;
 /** How long a connection that was refused may take to read why. */
 const lingerMs = 1000;
-const tlsVersionMin = 'TLSv1.2';
+/** A client that could ask for one handshake after another on its connection would have most of the processor. */
+const tlsOptions = { minVersion: 'TLSv1.2', secureOptions: constants.SSL_OP_NO_RENEGOTIATION } as const;
+/** What a handshake fails with that is an HTTP request, or another text. */
+const plainCodes: ReadonlySet<string | undefined> = new Set(['ERR_SSL_HTTP_REQUEST', 'ERR_SSL_WRONG_VERSION_NUMBER']);
+/** The first byte of a TLS connection, which no request begins with. */
+const tlsHandshakeByte = 0x16;
 
 interface Exchange {
   readonly request: IncomingMessage;
@@ -108,8 +115,7 @@ export function createHttpListener(
     noDelay: true,
   };
   const handshakeTimeout = limits.tlsHandshakeTimeoutMs ?? tlsHandshakeTimeoutByDefaultMs;
-  const secure =
-    tls && createTlsServer({ ...options, ...tls, minVersion: tlsVersionMin, handshakeTimeout } as object, serve);
+  const secure = tls && createTlsServer({ ...options, ...tls, ...tlsOptions, handshakeTimeout } as object, serve);
   const server: Server = secure ?? createServer(options, serve);
   // Whoever waits to be asked for a body is asked when somebody reads it, and not at all where it is refused before.
   server.on('checkContinue', serve);
@@ -122,8 +128,13 @@ export function createHttpListener(
   server.on('connection', (socket: Socket) => {
     if (!connections.admit(socket)) socket.destroy();
   });
-  // A handshake that fails, or never ends, is the client's affair; its socket must go.
-  secure?.on('tlsClientError', (_error, socket) => socket.destroy());
+  // A handshake that fails, or never ends, is the client's affair; its socket must go. One that was no handshake gets an
+  // answer on the connection below, which Node has no other name for.
+  secure?.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
+    const below = (socket as { _parent?: Socket })._parent;
+    if (plainCodes.has(error.code) && below?.writable === true) endWith(below, wire(wrongScheme('HTTPS')));
+    else socket.destroy();
+  });
   const refused = new WeakSet<object>();
   server.timeout = limits.stallTimeoutMs;
   server.on('timeout', (socket: Socket) => socket.destroy());
@@ -132,11 +143,9 @@ export function createHttpListener(
     // What is sent after the refused bytes is refused with them.
     if (refused.has(socket)) return;
     refused.add(socket);
-    const refuse = () => {
-      socket.end(wire(refusal(faultOf(error.code))));
-      // Closed at once, with bytes unread, the refusal itself would be lost; without an end, the sender could go on for ever.
-      setTimeout(() => socket.destroy(), lingerMs).unref();
-    };
+    const { rawPacket } = error as { rawPacket?: Buffer };
+    const isTls = secure === undefined && rawPacket?.[0] === tlsHandshakeByte;
+    const refuse = () => endWith(socket, wire(isTls ? wrongScheme('plain HTTP') : refusal(faultOf(error.code))));
     const last = exchanges.get(socket as Socket);
     // What follows a whole request is refused after that one's answer, or it would be taken for it.
     if (last?.request.complete === true && !last.response.closed) last.response.once('close', refuse);
@@ -152,7 +161,7 @@ export function createHttpListener(
     clearTimeout(timer);
     clearInterval(idle);
   };
-  const renew = (pair: CertificatePair): void => secure?.setSecureContext({ ...pair, minVersion: tlsVersionMin });
+  const renew = (pair: CertificatePair): void => secure?.setSecureContext({ ...pair, ...tlsOptions });
   return { server, connections, renew, drain };
 }
 
@@ -178,6 +187,17 @@ const statuses = {
 export function plainRefusal(fault: Fault): Refusal {
   const [status, reason] = statuses[fault];
   return { status, reason, headers: {}, body: '' };
+}
+
+function wrongScheme(spoken: string): Refusal {
+  const headers = { 'Content-Type': 'text/plain' };
+  return { status: 400, reason: 'Bad Request', headers, body: `This port speaks ${spoken}.\n` };
+}
+
+/** Closed at once, with bytes unread, the text itself would be lost; without an end, the sender could go on for ever. */
+function endWith(socket: Duplex, text: string): void {
+  socket.end(text);
+  setTimeout(() => socket.destroy(), lingerMs).unref();
 }
 
 function wire({ status, reason, headers, body }: Refusal): string {
