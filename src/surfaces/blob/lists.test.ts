@@ -316,7 +316,7 @@ describe('list containers', () => {
       ['marker=box1', 'OutOfRangeInput'],
       ['marker=/other/box1', 'OutOfRangeInput'],
       ['maxresults=0', 'OutOfRangeQueryParameterValue'],
-      ['include=snapshots', 'OutOfRangeInput'],
+      ['include=snapshots', 'InvalidQueryParameterValue'],
     ] as const) {
       assert.equal(await refusal(containers(surface, query)), code, query);
     }
