@@ -136,8 +136,8 @@ async function ask(
     if (answer.kind === 'refused') return answer;
     const { [pageOf]: found, next } = answer.value as Record<string, unknown>;
     items.push(...(found as unknown[]));
-    surroundings.progress?.(() => `${items.length} ${pageOf}`);
     if (typeof next !== 'string') return { ...answer, value: { [pageOf]: items } };
+    surroundings.progress?.(() => `${items.length} ${pageOf}`);
     from = { from: next };
   }
 }

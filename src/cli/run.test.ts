@@ -356,6 +356,12 @@ describe('the program', () => {
     assert.deepEqual([status, stderr], [0, '']);
     assert.match(stdout, /^causeway \d+\.\d+\.\d+ \(Node 26\.\d+\.\d+\)\n$/);
   });
+  test('says a failure of its own as JSON too', () => {
+    const { status, stdout, stderr } = main('account', 'list', '--data', '/dev/null/none', '--json');
+    assert.ok(status === 1 || status === 2);
+    assert.equal(stdout, '');
+    assert.equal(typeof (JSON.parse(stderr) as { error: { message: string } }).error.message, 'string');
+  });
   test('exits with the code of the command', () => {
     const { status, stdout, stderr } = main('serve', '--workers', '0');
     assert.deepEqual([status, stdout], [2, '']);
