@@ -82,6 +82,7 @@ describe('a signature', () => {
       [{}, {}, '/photos'],
       [{ container: 'box' }, { container: 'box' }, '/photos/box'],
       [{ container: 'box', blob: 'a b/ü' }, { container: 'box', blob: 'a b/ü' }, '/photos/box/a%20b/%C3%BC'],
+      [{ container: 'box', blob: 'a\\b' }, { container: 'box', blob: 'a/b' }, '/photos/box/a/b'],
       [{ container: 'box', blob: 'a', snapshot }, { container: 'box', blob: 'a', snapshot }, '/photos/box/a'],
       [
         { container: 'box', blob: 'a', versionId: snapshot },

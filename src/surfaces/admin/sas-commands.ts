@@ -218,17 +218,19 @@ async function signingOf(
   return { kind: 'signing', by: 'user delegation key', key: createSecretKey(value), fields };
 }
 
-function answer({ blob }: CommandContext, given: Input, terms: Terms, signing: Signing): CommandOutcome {
+function answer(context: CommandContext, given: Input, terms: Terms, signing: Signing): CommandOutcome {
   const { account, container, snapshot, versionId } = given;
+  // As a request's address is read.
+  const blob = given.blob?.replaceAll('\\', '/');
   const { permissions, startMs, expiryMs } = terms;
   const target: SasTarget = {
     account,
     ...(container !== undefined && { container }),
-    ...(given.blob !== undefined && { blob: given.blob }),
+    ...(blob !== undefined && { blob }),
     ...(snapshot !== undefined && { snapshot }),
     ...(versionId !== undefined && { version: versionId }),
   };
-  const sr = given.blob === undefined ? 'c' : snapshot !== undefined ? 'bs' : versionId !== undefined ? 'bv' : 'b';
+  const sr = blob === undefined ? 'c' : snapshot !== undefined ? 'bs' : versionId !== undefined ? 'bv' : 'b';
   const fields = {
     ...(container === undefined ? { ss: 'b', srt: given.resourceTypes ?? 'sco' } : { sr }),
     sp: permissions,
@@ -245,12 +247,14 @@ function answer({ blob }: CommandContext, given: Input, terms: Terms, signing: S
   const query = [...Object.entries(state).map(([name, value]) => `${name}=${encodeURIComponent(value)}`), sas.token];
   return made({
     token: sas.token,
-    url: `${resourceUrl(blob, account, container, given.blob)}?${query.join('&')}`,
+    url: `${resourceUrl(context.blob, account, container, blob)}?${query.join('&')}`,
     expires: expiryMs === undefined ? null : isoTime(expiryMs),
     permissions: permissions === '' ? null : permissions,
     signedWith: signing.by,
     ...(given.httpsOnly &&
-      blob.startsWith('http:') && { warning: 'the address speaks HTTP, where a signature for HTTPS only is refused' }),
+      context.blob.startsWith('http:') && {
+        warning: 'the address speaks HTTP, where a signature for HTTPS only is refused',
+      }),
   });
 }
 
