@@ -5,7 +5,7 @@ import { createMetrics, expositionOf } from './base/metrics.ts';
 import type { ManagementAnswer } from './cli/contract.ts';
 import { DamageError } from './metadata/engine.ts';
 import type { SqliteStore } from './metadata/sqlite-store.ts';
-import { createAccount } from './namespace/accounts.ts';
+import { createAccount, listAccounts } from './namespace/accounts.ts';
 import { fsck as check, type FsckResult } from './namespace/fsck.ts';
 import { nextSegment } from './namespace/segments.ts';
 import type { Store } from './namespace/store.ts';
@@ -87,6 +87,8 @@ export async function serve(
     const urls = { blob: blob(), admin: `http://${reachable(config.host)}:${adminPort}` };
     ready(urls);
     logger.info({ ...urls, workers: config.workers }, 'ready');
+    if ((await listAccounts(local.store, { limit: 1 })).length === 0)
+      logger.info({}, "there is no account yet: 'causeway account create NAME' makes one");
     return await stopped.promise;
   } finally {
     control.close();

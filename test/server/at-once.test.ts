@@ -50,6 +50,10 @@ after(async () => {
   for (const agent of agents) agent.destroy();
   await issuer[Symbol.asyncDispose]();
   assert.equal(await server.stop(), 0);
+  const sig = new URLSearchParams(signature).get('sig') ?? '';
+  for (const secret of [key, lastKey, adminToken, sig, encodeURIComponent(sig)]) {
+    assert.ok(secret !== '' && !server.program.err.includes(secret), 'a secret is in the log');
+  }
 });
 
 async function manage(method: string, path: string, body?: object): Promise<object> {

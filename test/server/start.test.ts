@@ -39,6 +39,7 @@ test('one ready line says where every listener is, and nothing else is on stdout
 test('where everything is listened on, or clients use another name, the ready line says what they can use', async () => {
   const words = ['--host', '0.0.0.0'];
   const everywhere = await Server.start({ data: join(work, 'everywhere'), dev: false, words });
+  await eventually(() => /there is no account yet/.test(everywhere.program.err), 'it says what to do next');
   assert.equal(await everywhere.stop(), 0);
   assert.match(
     everywhere.readyLine,
