@@ -6,8 +6,6 @@ import { runOrThrow } from './process.ts';
 
 const program = join(import.meta.dirname, '..', 'bin', 'causeway');
 const timeoutMs = 60_000;
-/** A change takes effect within a second, says the documentation. */
-const inForceMs = 1100;
 
 export interface Manager {
   readonly admin: string;
@@ -74,7 +72,6 @@ export async function makeAccounts(context: Pick<GateContext, 'main'>): Promise<
       return [name, { ...access, account: name, key: keys[0] ?? '' }] as const;
     }),
   );
-  await new Promise((resolve) => setTimeout(resolve, inForceMs));
   return { manager, accounts: Object.fromEntries(made) as Record<AccountName, ServerAccess> };
 }
 

@@ -5,8 +5,8 @@ import { createMetrics, expositionOf } from './base/metrics.ts';
 import type { ManagementAnswer } from './cli/contract.ts';
 import { DamageError } from './metadata/engine.ts';
 import type { SqliteStore } from './metadata/sqlite-store.ts';
-import { createAccount } from './namespace/accounts.ts';
-import { fsck as check } from './namespace/fsck.ts';
+import { createAccount, listAccounts } from './namespace/accounts.ts';
+import { fsck as check, type FsckResult } from './namespace/fsck.ts';
 import { nextSegment } from './namespace/segments.ts';
 import type { Store } from './namespace/store.ts';
 import { forgetTasks } from './namespace/tasks.ts';
@@ -28,6 +28,7 @@ import { probeDisk, Readiness } from './server/readiness.ts';
 import { measureStorage } from './server/storage-metrics.ts';
 import { Workers } from './server/workers.ts';
 import { adminHandler } from './surfaces/admin/admin.ts';
+import { blobEndpoint, reachable } from './surfaces/admin/endpoints.ts';
 import { createHttpListener } from './surfaces/http/listener.ts';
 import { sweepQueries } from './tables/query/scratch.ts';
 
@@ -41,7 +42,10 @@ const readyLimits = { timeoutMs: 5000, freshMs: 1000 } as const;
 export { auditExport, auditVerify } from './server/audit.ts';
 
 /** Serves until SIGTERM or SIGINT; resolves with the exit code. Throws `SettingError` for what a setting makes impossible. */
-export async function serve(config: Config): Promise<number> {
+export async function serve(
+  config: Config,
+  ready: (urls: { readonly blob: string; readonly admin: string }) => void,
+): Promise<number> {
   const paths = dataPaths(config);
   prepareDirectory(paths);
   const lock = lockDirectory(paths);
@@ -50,7 +54,7 @@ export async function serve(config: Config): Promise<number> {
   // Of queries that were killed: what they read is in the clear there.
   const problem = sweepQueries(paths.root);
   if (problem !== undefined) logger.warn({ err: problem }, 'sealed content cannot be queried');
-  const scheme = checkCertificate(config, logger);
+  checkCertificate(config, logger);
   const stopped = Promise.withResolvers<number>();
   const metadata = open(paths, (error) => {
     logger.fatal({ err: error }, 'a commit failed, and what of it is on the disk is unknown: stopping');
@@ -75,28 +79,29 @@ export async function serve(config: Config): Promise<number> {
     nowMs: () => performance.now(),
     ...readyLimits,
   });
+  let { blobPort } = config;
+  const blob = (): string => blobEndpoint({ ...config, blobPort });
   const sources = {
     hosts: [config.host, ...config.adminHosts],
     problems: () => readiness.problems(),
     metrics: async () => expositionOf([await metrics.snapshot(), ...(await workers.metrics())]),
-    ...managementSources(local.store, logger),
+    ...managementSources(local.store, logger, blob),
   };
   const admin = createHttpListener(config, adminHandler(sources));
   // A signal may come twice, from a terminal or a supervisor and from npm: the second must not cut the end short.
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stopped.resolve(0));
-  let blobPort = 0;
-  const control = await startControl(paths.root, (request) =>
-    runForControl(local.store, logger, request, blobPort === 0 ? undefined : url(config.host, blobPort, scheme)),
-  );
+  const control = await startControl(paths.root, (request) => runForControl(local.store, logger, request, blob()));
   try {
     if (config.dev) await addDevelopmentAccount(local.store);
     // What the settings make impossible is found here, before there are workers to find it each for itself.
     await tryListening('blobPort', config);
     const adminPort = await listen(admin.server, 'adminPort', config);
     blobPort = await workers.start();
-    const urls = { blob: url(config.host, blobPort, scheme), admin: url(config.host, adminPort) };
-    process.stdout.write(`causeway ready ${JSON.stringify(urls)}\n`);
+    const urls = { blob: blob(), admin: `http://${reachable(config.host)}:${adminPort}` };
+    ready(urls);
     logger.info({ ...urls, workers: config.workers }, 'ready');
+    if ((await listAccounts(local.store, { limit: 1 })).length === 0)
+      logger.info({}, "there is no account yet: 'causeway account create NAME' makes one");
     return await stopped.promise;
   } finally {
     control.close();
@@ -132,7 +137,7 @@ export async function manage(config: Config, command: string, input: object): Pr
   try {
     const opened = openHere(paths, config);
     await using _ = opened;
-    return await runForCommandLine(opened.store, request, undefined);
+    return await runForCommandLine(opened.store, request, blobEndpoint(config));
   } catch (error) {
     throw error instanceof DamageError ? new SettingError('data', error.message, { cause: error }) : error;
   } finally {
@@ -140,8 +145,13 @@ export async function manage(config: Config, command: string, input: object): Pr
   }
 }
 
-/** Walks every name to its bytes. 0: sound, 1: damage was found. */
-export async function fsck(config: Config, report: { out: (line: string) => void }): Promise<number> {
+interface FsckReport {
+  readonly finding: (line: string) => void;
+  readonly progress?: ((text: () => string) => void) | undefined;
+}
+
+/** Walks every name to its bytes. Undefined where the metadata cannot be opened: a finding says why. */
+export async function fsck(config: Config, { finding, progress }: FsckReport): Promise<FsckResult | undefined> {
   const paths = dataPaths(config);
   requireDirectory(paths);
   const lock = lockDirectory(paths);
@@ -149,15 +159,11 @@ export async function fsck(config: Config, report: { out: (line: string) => void
   try {
     const opened = openHere(paths, config);
     await using _ = opened;
-    const found = await check(opened.store, report.out);
-    report.out(
-      `${found.entries} entries, ${found.bytes} bytes, ${found.orphans.extents} orphan extents (${found.orphans.bytes} bytes), ${found.damage} damaged`,
-    );
-    return found.damage === 0 ? 0 : 1;
+    return await check(opened.store, finding, progress);
   } catch (error) {
     if (!(error instanceof DamageError)) throw error;
-    report.out(error.message);
-    return 1;
+    finding(error.message);
+    return undefined;
   } finally {
     lock.release();
   }
@@ -193,8 +199,4 @@ async function addDevelopmentAccount(store: Store): Promise<void> {
   });
   if (outcome.kind !== 'ok' && outcome.kind !== 'account-exists')
     throw new Error(`the development account: ${outcome.kind}`);
-}
-
-function url(host: string, port: number, scheme: 'http' | 'https' = 'http'): string {
-  return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }

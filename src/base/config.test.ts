@@ -61,6 +61,10 @@ describe('values', () => {
     assert.equal(load({ flags: { data: '123' } }).data, resolve('123'));
     assert.equal(load({ assignments: ['data=a=b'] }).data, resolve('a=b'));
   });
+  test('a public host may have a port and a scheme', () => {
+    const hosts = ['', 'a.example', 'a.example:80', 'https://a.example', 'http://[::1]:81', '::1', '10.0.0.1:82'];
+    for (const host of hosts) assert.equal(load({ assignments: [`publicHost=${host}`] }).publicHost, host);
+  });
   test('a list is a list in a file, and a word with commas on the command line', () => {
     const hosts = ['.example.org', '127.0.0.1', '::1', 'a.example'];
     const file = yaml(`copySourceHosts:\n${hosts.map((host) => `  - "${host}"\n`).join('')}`);
@@ -105,6 +109,9 @@ describe('a refusal names the setting:', () => {
     ['longer than a timer', { assignments: ['stallTimeoutMs=2147483648'] }, 'stallTimeoutMs', /2147483647/],
     ['a key without a value', { file: yaml('host:\n') }, 'host', /^host: must be an IP address or a host name/],
     ['a host with a port', { flags: { host: '127.0.0.1:80' } }, 'host', /IP address/],
+    ['a public host with a path', { assignments: ['publicHost=a.example/b'] }, 'publicHost', /HOST:PORT/],
+    ['a public host of a bad port', { assignments: ['publicHost=a.example:0'] }, 'publicHost', /HOST:PORT/],
+    ['a public host of another scheme', { assignments: ['publicHost=ftp://a.example'] }, 'publicHost', /HOST:PORT/],
     ['an empty host', { flags: { host: '' } }, 'host', /IP address/],
     ['an empty directory', { flags: { data: '' } }, 'data', /path of a directory/],
     ['yes for true', { file: yaml('dev: yes\n') }, 'dev', /true or false/],

@@ -40,6 +40,13 @@ const azureClouds = [
   '.blob.core.chinacloudapi.cn',
   '.dfs.core.windows.net',
 ];
+const publicHostExpected = 'must be HOST, HOST:PORT, or http(s)://HOST[:PORT]';
+function isPublicHost(given: string): boolean {
+  if (given === '' || isIP(given) !== 0) return true;
+  const [, host = '', port] = /^(?:https?:\/\/)?(\[[^\]]*\]|[^:/]*)(?::(\d{1,5}))?$/.exec(given) ?? [];
+  const bare = host.replace(/^\[(.*)\]$/, '$1');
+  return (isIP(bare) !== 0 || hostName.test(host)) && Number(port ?? 1) >= 1 && Number(port ?? 1) <= 65_535;
+}
 const tenantsExpected = 'must be a list of tenant ids (GUIDs)';
 const audiencesExpected = 'must be a list of audiences';
 const authorityExpected = 'must be https://HOST, or http:// on a loopback address';
@@ -63,6 +70,13 @@ const schema = z
       .describe('address to listen on'),
     blobPort: whole(0, 65_535).default(10_000).describe('port of the Blob API; 0 picks a free one'),
     adminPort: whole(0, 65_535).default(8080).describe('port of health, metrics and the admin API; 0 picks a free one'),
+    publicHost: z
+      .string(publicHostExpected)
+      .refine(isPublicHost, publicHostExpected)
+      .default('')
+      .describe(
+        'host that clients use, with a port or https:// where they are not of the listener; in what is printed',
+      ),
     workers: whole(1, 256)
       .default(() => availableParallelism())
       .describe('worker processes; by default one a core'),

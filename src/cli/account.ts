@@ -1,7 +1,5 @@
 // `causeway account`: accounts, their settings, and their keys.
-import { isIPv6 } from 'node:net';
-import type { Config } from '../base/config.ts';
-import { accountNameRule, accountOperand, type Done, managementCommand, type Say, saySettings } from './management.ts';
+import { accountNameRule, accountOperand, managementCommand, type Say, saySettings } from './management.ts';
 import type { Settings } from './words.ts';
 
 const name = { ...accountOperand, shown: 'NAME' };
@@ -26,21 +24,23 @@ export const accountSettings: Settings = {
   'network-ranges': { kind: 'list', orNone: true, help: 'addresses and ranges that are allowed, with commas' },
 };
 
+const sayConnection: Say = ({ connectionString }) => [connectionString as string];
+
 export const account = managementCommand({
   name: 'account',
   summary: 'accounts, their settings and their keys',
   notes: `NAME ${accountNameRule}. It works with and without a server running on the data;
 what is changed holds when the command answers, and a replaced key ends then: let clients use the other key before.
-A connection string is shown only when its key is made.`,
+A key that was lost is shown by 'connection-string'; one that somebody else may have is ended by 'rotate-key'.`,
   example: `  causeway account create photos --data /srv/causeway
   causeway account set photos versioning=on soft-delete-days=7 --data /srv/causeway`,
-  flags: { key: { shown: '1|2', kind: ['1', '2'], help: 'which key rotate-key replaces (1)' } },
+  flags: { key: { shown: '1|2', kind: ['1', '2'], help: 'which of the two keys (1)' } },
   actions: [
     {
       name: 'create',
       summary: 'makes an account with random keys, and prints its connection string',
       operands: [name],
-      say: sayConnection((value) => (value.keys as string[])[0] as string),
+      say: sayConnection,
     },
     {
       name: 'list',
@@ -48,8 +48,24 @@ A connection string is shown only when its key is made.`,
       operands: [],
       pageOf: 'accounts',
       say: ({ accounts }) => (accounts as { name: string }[]).map((each) => each.name),
+      hint: ({ accounts }) =>
+        (accounts as object[]).length === 0
+          ? "there is no account yet: 'causeway account create NAME' makes one"
+          : "'causeway account show NAME' tells where one is reached, 'account connection-string NAME' its key",
     },
-    { name: 'show', summary: 'prints every setting of an account', operands: [name], say: saySettings },
+    {
+      name: 'show',
+      summary: 'prints where an account is reached, and its settings',
+      operands: [name],
+      say: saySettings,
+    },
+    {
+      name: 'connection-string',
+      summary: 'prints the connection string of an account, with its key',
+      operands: [name],
+      flags: ['key'],
+      say: sayConnection,
+    },
     {
       name: 'set',
       summary: 'changes settings of an account',
@@ -62,7 +78,7 @@ A connection string is shown only when its key is made.`,
       summary: 'replaces a key of an account by a random one, and prints the new connection string',
       operands: [name],
       flags: ['key'],
-      say: sayConnection(({ key }) => key as string),
+      say: sayConnection,
     },
     {
       name: 'revoke-delegation-keys',
@@ -73,27 +89,3 @@ A connection string is shown only when its key is made.`,
     { name: 'delete', summary: 'takes an account away that has no containers', operands: [name], say: () => [] },
   ],
 });
-
-function sayConnection(keyOf: (value: Readonly<Record<string, unknown>>) => string): Say {
-  return (value, answer, config) => [connectionString(value.name as string, keyOf(value), answer, config)];
-}
-
-/** In the form that Azure's tools and SDKs read. Without a running server, the address is the one it would have. */
-export function connectionString(
-  account: string,
-  key: string,
-  { blob }: Pick<Done, 'blob'>,
-  { host, blobPort, tlsCertificate }: Config,
-): string {
-  const scheme = tlsCertificate ? 'https' : 'http';
-  const endpoint = `${blob ?? `${scheme}://${reachable(host)}:${blobPort}`}/${account}`;
-  const protocol = endpoint.startsWith('https:') ? 'https' : 'http';
-  return `DefaultEndpointsProtocol=${protocol};AccountName=${account};AccountKey=${key};BlobEndpoint=${endpoint};`;
-}
-
-/** An address that a client can connect to, as it stands in a URL. */
-function reachable(host: string): string {
-  if (host === '0.0.0.0') return '127.0.0.1';
-  if (host === '::') return '[::1]';
-  return isIPv6(host) ? `[${host}]` : host;
-}

@@ -1,7 +1,16 @@
 // `causeway audit`: whether the audit log is whole and unchanged, and its records for other programs.
+import type { Config } from '../base/config.ts';
 import { configHelp, configOf, configOptions, readWords, usage } from './arguments.ts';
-import type { Command } from './contract.ts';
-import { refuse } from './refuse.ts';
+import {
+  type AuditFinding,
+  type AuditSum,
+  type Command,
+  exitCode,
+  type Server,
+  type Surroundings,
+} from './contract.ts';
+import { findingsMax } from './fsck.ts';
+import { refuse, say } from './refuse.ts';
 
 const options = {
   ...configOptions,
@@ -32,6 +41,7 @@ Options:
   --to TIME           requests before this time
   --account NAME      requests of this account
   --format FORMAT     jsonl (as it is by default) or csv
+  --json              what verify finds as one object; export prints JSON, a line each, in any case
 ${configHelp}
   --help              show this
 
@@ -49,22 +59,18 @@ Example:
     const { flags } = read;
     const outcome = configOf(flags);
     if (outcome.kind === 'usage') return refuse(outcome, surroundings);
-    const report = { out: surroundings.out, drained: surroundings.drained ?? (async () => undefined) };
 
     if (action === 'verify') {
       const wrong = exportOnly.find((name) => flags[name] !== undefined);
       if (wrong !== undefined) return refuse(usage(`--${wrong} is for export only`), surroundings);
       const heads = (Array.isArray(flags.head) ? (flags.head as string[]) : []).map(headOf);
       if (heads.includes(undefined)) return refuse(usage('--head must be CHAIN:SEQ:HASH'), surroundings);
-      const server = await surroundings.server();
-      return server.auditVerify(
-        outcome.config,
-        heads.filter((head) => head !== undefined),
-        report,
-      );
+      const known = heads.filter((head) => head !== undefined);
+      return await verify(outcome.config, known, surroundings);
     }
     if (flags.head !== undefined) return refuse(usage('--head is for verify only'), surroundings);
     const { format = 'jsonl', account } = flags;
+    if (format === 'csv' && surroundings.json) return refuse(usage('--format csv is not for --json'), surroundings);
     if (format !== 'jsonl' && format !== 'csv') return refuse(usage('--format must be jsonl or csv'), surroundings);
     const [fromMs, toMs] = [timeOf(flags.from), timeOf(flags.to)];
     if (fromMs === 'invalid' || toMs === 'invalid') {
@@ -72,9 +78,46 @@ Example:
     }
     const server = await surroundings.server();
     const wanted = { format, fromMs, toMs, account: typeof account === 'string' ? account : undefined } as const;
-    return server.auditExport(outcome.config, wanted, report);
+    return server.auditExport(outcome.config, wanted, {
+      out: surroundings.out,
+      drained: surroundings.drained ?? (async () => undefined),
+      progress: surroundings.progress,
+    });
   },
 };
+
+async function verify(
+  config: Config,
+  heads: Parameters<Server['auditVerify']>[1],
+  surroundings: Surroundings,
+): Promise<number> {
+  const server = await surroundings.server();
+  const findings: AuditFinding[] = [];
+  let count = 0;
+  const sum = await server.auditVerify(config, heads, {
+    progress: surroundings.progress,
+    finding(found) {
+      count++;
+      if (surroundings.json !== true) surroundings.out(findingLine(found));
+      else if (findings.length < findingsMax) findings.push(found);
+    },
+  });
+  const told = { findings, ...(count > findings.length && { findingsLeftOut: count - findings.length }) };
+  say(surroundings, { ...(sum ?? { chains: null }), ...told }, () => (sum === undefined ? [] : [sumLine(sum, count)]));
+  return sum !== undefined && count === 0 ? exitCode.done : exitCode.failed;
+}
+
+function findingLine({ chain, seq, file, what }: AuditFinding): string {
+  const where = [chain && `chain ${chain}`, seq !== undefined && `record ${seq}`, file && `file ${file}`];
+  const place = where.filter(Boolean).join(', ');
+  return place === '' ? what : `${place}: ${what}`;
+}
+
+function sumLine({ chains, files, records, gapRecords, torn }: AuditSum, findings: number): string {
+  const gaps = gapRecords === 0 ? '' : `, ${gapRecords} records missing in gaps that the log tells of`;
+  const cut = torn === 0 ? '' : `, ${torn} torn ends of a crash`;
+  return `${chains} chains, ${files} files, ${records} records${gaps}${cut}, ${findings} findings`;
+}
 
 function headOf(text: string): { chain: string; seq: number; hash: string } | undefined {
   const parts = /^([0-9a-f]{32}):(\d{1,15}):([0-9a-f]{64})$/.exec(text);

@@ -21,13 +21,20 @@ export const containerSettings: Settings = {
 
 export const container = managementCommand({
   name: 'container',
-  summary: 'retention, legal holds, quota of a container',
+  summary: 'containers: made, listed, deleted; retention, legal holds, quota',
   notes: `A retention that is not locked may be raised, lowered and removed. A locked one can only be extended, five times,
 and nothing and nobody can take it off. While a container has a tag of a legal hold, nothing in it changes or goes.
 TAGS are 3 to 23 letters and digits, with commas between them.`,
-  example: `  causeway container set photos 2026 retention-days=30 --data /srv/causeway
+  example: `  causeway container create photos 2026 --data /srv/causeway
+  causeway container set photos 2026 retention-days=30 --data /srv/causeway
   causeway container legal-hold photos 2026 --add case42 --data /srv/causeway`,
   flags: {
+    'public-access': {
+      shown: 'LEVEL',
+      kind: ['none', 'blob', 'container'],
+      help: 'what anybody may read: none, blob, container (none)',
+    },
+    prefix: { shown: 'TEXT', help: 'only containers whose names begin so' },
     add: { shown: 'TAGS', kind: 'list', help: 'tags of legal holds to add' },
     to: { shown: 'TIME', isRequired: true, help: 'to which time, such as 2026-01-31T12:00:00Z' },
     from: { shown: 'NAME', help: 'only blobs from this name on' },
@@ -35,6 +42,27 @@ TAGS are 3 to 23 letters and digits, with commas between them.`,
     clear: { shown: 'TAGS', kind: 'list', help: 'tags of legal holds to clear' },
   },
   actions: [
+    {
+      name: 'create',
+      summary: 'makes a container, and prints its address',
+      operands: [accountOperand, named],
+      flags: ['public-access'],
+      say: ({ url }) => [url as string],
+    },
+    {
+      name: 'list',
+      summary: 'prints the names of containers, one a line',
+      operands: [accountOperand],
+      flags: ['prefix'],
+      pageOf: 'containers',
+      say: ({ containers }) => (containers as { name: string }[]).map(({ name }) => name),
+    },
+    {
+      name: 'delete',
+      summary: 'deletes a container with everything in it',
+      operands: [accountOperand, named],
+      say: () => [],
+    },
     {
       name: 'show',
       summary: 'prints what is set on a container',

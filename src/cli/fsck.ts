@@ -1,7 +1,13 @@
 // `causeway fsck`: checks that every name has its bytes, and that every byte is what was written.
 import { configHelp, configOf, configOptions, readWords, usage } from './arguments.ts';
-import type { Command } from './contract.ts';
-import { refuse } from './refuse.ts';
+import { type Command, exitCode, type FsckSum } from './contract.ts';
+import { refuse, say } from './refuse.ts';
+
+/** So many findings stand in an object of JSON; lines have no end. */
+export const findingsMax = 10_000;
+
+const sumLine = ({ entries, bytes, orphans, damage }: FsckSum): string =>
+  `${entries} entries, ${bytes} bytes, ${orphans.extents} orphan extents (${orphans.bytes} bytes), ${damage} damaged`;
 
 export const fsck: Command = {
   summary: 'check everything that is stored',
@@ -12,6 +18,7 @@ It changes nothing. Exits with 0 when all is well, and with 1 when something is 
 
 Options:
 ${configHelp}
+  --json              print one object of JSON
   --help              show this
 
 Example:
@@ -25,6 +32,18 @@ Example:
     const outcome = configOf(read.flags);
     if (outcome.kind === 'usage') return refuse(outcome, surroundings);
     const server = await surroundings.server();
-    return server.fsck(outcome.config, { out: surroundings.out });
+    const findings: string[] = [];
+    let leftOut = 0;
+    const sum = await server.fsck(outcome.config, {
+      progress: surroundings.progress,
+      finding(line) {
+        if (surroundings.json !== true) surroundings.out(line);
+        else if (findings.length < findingsMax) findings.push(line);
+        else leftOut++;
+      },
+    });
+    const told = { findings, ...(leftOut > 0 && { findingsLeftOut: leftOut }) };
+    say(surroundings, { ...(sum ?? { damage: null }), ...told }, () => (sum === undefined ? [] : [sumLine(sum)]));
+    return sum?.damage === 0 ? exitCode.done : exitCode.failed;
   },
 };

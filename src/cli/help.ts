@@ -2,7 +2,7 @@
 import { describeSettings } from '../base/config.ts';
 import { readWords, usage } from './arguments.ts';
 import { type Command, exitCode } from './contract.ts';
-import { refuse } from './refuse.ts';
+import { refuse, say } from './refuse.ts';
 
 const columnsMax = 120;
 
@@ -19,12 +19,14 @@ Shows what there is, the help of one command, or every setting of the config fil
       if (read.kind === 'usage') return refuse(read, surroundings);
       const [topic, ...more] = read.operands;
       if (more.length > 0) return refuse(usage('help takes one command'), surroundings);
-      if (topic === undefined) surroundings.out(overview(commands, help));
-      else if (topic === 'settings') surroundings.out(settings());
+      if (topic === undefined) {
+        const all = [...commands].map(([name, { summary }]) => ({ name, summary }));
+        say(surroundings, { commands: all }, () => [overview(commands, help)]);
+      } else if (topic === 'settings') say(surroundings, { settings: describeSettings() }, () => [settings()]);
       else {
         const command = topic === 'help' ? help : commands.get(topic);
         if (command === undefined) return refuse(usage("no such command; try 'causeway help'"), surroundings);
-        surroundings.out(command.help);
+        say(surroundings, { help: command.help }, () => [command.help]);
       }
       return exitCode.done;
     },
@@ -45,11 +47,14 @@ ${rows.join('\n')}
 
 Options:
   --help, -h      show this, or after a command its help
+  --json          after any command: say everything as JSON, errors too
   --version, -v   show the version
 
 Start here:
   causeway serve --dev      a server on this machine with the development account of the Azure tools;
-                            connect with UseDevelopmentStorage=true`;
+                            connect with UseDevelopmentStorage=true
+  causeway account create photos && causeway container create photos holidays && causeway serve
+                            a server of your own; 'causeway sas create' gives somebody access`;
 }
 
 function settings(): string {

@@ -4,7 +4,8 @@ import type { ParseArgsOptionsConfig } from 'node:util';
 import type { Config } from '../base/config.ts';
 import { configHelp, configOf, configOptions, type Flags, readWords, type Usage, usage } from './arguments.ts';
 import { type Command, exitCode, type ManagementAnswer, type Surroundings } from './contract.ts';
-import { fail, refuse } from './refuse.ts';
+import { hintOf } from './hints.ts';
+import { fail, refuse, say } from './refuse.ts';
 import {
   describeSettings,
   fieldOf,
@@ -16,11 +17,10 @@ import {
   wordOf,
 } from './words.ts';
 
-export type Done = Extract<ManagementAnswer, { kind: 'done' }>;
 type Fields = Readonly<Record<string, unknown>>;
 
-/** How an answer is told: one line each. */
-export type Say = (value: Fields, answer: Done, config: Config) => readonly string[];
+/** How an answer is told: one line each. `flags` are those of the words. */
+export type Say = (value: Fields, flags: Flags) => readonly string[];
 
 export interface Operand {
   /** As the help shows it: `NAME`. */
@@ -30,6 +30,8 @@ export interface Operand {
   readonly isJsonFile?: true;
   readonly check?: (word: string) => string | undefined;
   readonly kind?: Kind;
+  /** It may be left out, with all that come after it. */
+  readonly isOptional?: true;
 }
 
 export interface Flag {
@@ -40,6 +42,8 @@ export interface Flag {
   /** The field, where the flag's name is not the field's. */
   readonly field?: string;
   readonly isRequired?: true;
+  /** It says only what is printed: the server does not hear of it. */
+  readonly isLocal?: true;
 }
 
 export interface Action {
@@ -54,6 +58,8 @@ export interface Action {
   /** The field of an answer that holds a page of a list. */
   readonly pageOf?: string;
   readonly say: Say;
+  /** What to do next, for who sits at a terminal. */
+  readonly hint?: (value: Fields) => string;
 }
 
 export interface Management {
@@ -76,7 +82,7 @@ export function managementCommand(all: Management): ManagementCommandLine {
   const own = Object.fromEntries(
     Object.entries(flags).map(([flag, { shown }]) => [flag, { type: shown === undefined ? 'boolean' : 'string' }]),
   );
-  const options = { ...configOptions, json: { type: 'boolean' }, ...own } as ParseArgsOptionsConfig;
+  const options = { ...configOptions, ...own } as ParseArgsOptionsConfig;
   return {
     summary: all.summary,
     help: helpOf(all),
@@ -96,10 +102,14 @@ export function managementCommand(all: Management): ManagementCommandLine {
       const config = configOf(read.flags);
       if (config.kind === 'usage') return refuse(config, surroundings);
       const answer = await ask(surroundings, config.config, `${name} ${action.name}`, input.fields, action.pageOf);
-      if (answer.kind === 'refused') return tellRefusal(answer, surroundings);
-      const value = answer.value as Fields;
-      const lines = read.flags.json ? [JSON.stringify(value, undefined, 2)] : action.say(value, answer, config.config);
-      for (const line of lines) surroundings.out(line);
+      if (answer.kind === 'refused') return tellRefusal(answer, input.fields, surroundings);
+      const { warning, ...value } = answer.value as Fields;
+      say(surroundings, answer.value, () => action.say(value, read.flags));
+      if (surroundings.json === true) return exitCode.done;
+      if (typeof warning === 'string') surroundings.err(`warning: ${warning}`);
+      if (action.hint !== undefined && surroundings.progress !== undefined) {
+        surroundings.err(`hint: ${action.hint(value)}`);
+      }
       return exitCode.done;
     },
   };
@@ -127,14 +137,21 @@ async function ask(
     const { [pageOf]: found, next } = answer.value as Record<string, unknown>;
     items.push(...(found as unknown[]));
     if (typeof next !== 'string') return { ...answer, value: { [pageOf]: items } };
+    surroundings.progress?.(() => `${items.length} ${pageOf}`);
     from = { from: next };
   }
 }
 
-function tellRefusal({ code, message }: { code: string; message: string }, surroundings: Surroundings): number {
+function tellRefusal(
+  { code, message }: { code: string; message: string },
+  input: Fields,
+  surroundings: Surroundings,
+): number {
   // Of a field that the command line wrote another way.
   const told = message.replace(/^[a-z][A-Za-z0-9]*(?=: )/, wordOf);
-  return code === 'InvalidInput' ? refuse(usage(told), surroundings) : fail(message, surroundings);
+  return code === 'InvalidInput'
+    ? refuse(usage(told), surroundings)
+    : fail({ code, message, hint: hintOf(code, input) }, surroundings);
 }
 
 function inputOf(
@@ -151,6 +168,7 @@ function inputOf(
   }
   for (const [index, operand] of action.operands.entries()) {
     const word = operands[index];
+    if (word === undefined && operand.isOptional) break;
     if (word === undefined) return usage(`${name} needs ${a(operand.shown)}`);
     const problem = operand.check?.(word);
     if (problem !== undefined) return usage(problem);
@@ -169,16 +187,16 @@ function inputOf(
     Object.assign(fields, read.fields);
   }
   for (const flag of own) {
-    const { kind = 'text', field = fieldOf(flag), isRequired, shown } = flags[flag] as Flag;
+    const { kind = 'text', field = fieldOf(flag), isRequired, isLocal, shown } = flags[flag] as Flag;
     const word = given[flag];
-    if (word === true) fields[field] = true;
+    if (word === true && !isLocal) fields[field] = true;
     if (typeof word !== 'string') {
       if (isRequired) return usage(`${name} needs --${flag} ${shown}`);
       continue;
     }
     const read = readValue(`--${flag}`, { kind }, word);
     if (read.kind === 'usage') return read;
-    fields[field] = read.value;
+    if (!isLocal) fields[field] = read.value;
   }
   return { kind: 'fields', fields };
 }
@@ -221,7 +239,7 @@ ${notes}
 
 ${settings.map((each) => `${each}\n`).join('')}Options:
 ${[...own, configHelp].join('\n')}
-  --json              print the answer as JSON
+  --json              print the answer, or the error, as one object of JSON
   --help              show this
 
 Example:
@@ -234,7 +252,8 @@ function formOf({ name, operands, flags: own = [], settings }: Action, flags: Re
     const form = [`--${flag}`, ...(shown === undefined ? [] : [shown])].join(' ');
     return isRequired ? form : `[${form}]`;
   });
-  return [name, ...operands.map(({ shown }) => shown), ...words, ...(settings ? ['SETTING=VALUE ...'] : [])].join(' ');
+  const named = operands.map(({ shown, isOptional }) => (isOptional ? `[${shown}]` : shown));
+  return [name, ...named, ...words, ...(settings ? ['SETTING=VALUE ...'] : [])].join(' ');
 }
 
 const columnsMax = 110;

@@ -5,64 +5,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { type Config, SettingError } from '../base/config.ts';
-import { connectionString } from './account.ts';
-import type { ManagementAnswer, Server } from './contract.ts';
-import { run } from './run.ts';
+import { SettingError } from '../base/config.ts';
+import { cli, done, refused } from './cli.testing.ts';
+import type { ManagementAnswer } from './contract.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'causeway-cli-'));
 after(() => rmSync(directory, { recursive: true }));
-
-interface Answers {
-  /** One a call; the last one answers all further calls. */
-  answers?: readonly ManagementAnswer[];
-  code?: number;
-  error?: Error;
-}
-
-/** Runs a command line against a server that answers as told, and notes what it was asked. */
-async function cli(line: string | readonly string[], answers: Answers = {}) {
-  const asked: { what: string; config: Config; rest: unknown[] }[] = [];
-  const note = (what: string, config: Config, ...rest: unknown[]) => {
-    asked.push({ what, config, rest });
-    if (answers.error !== undefined) throw answers.error;
-  };
-  const told = [
-    ...(answers.answers ?? [{ kind: 'done', value: { name: 'photos', keys: ['a2V5', 'b3RoZXI='] } } as const]),
-  ];
-  const server: Server = {
-    serve: async (config) => {
-      note('serve', config);
-      return answers.code ?? 0;
-    },
-    manage: async (config, command, input) => {
-      note(command, config, input);
-      return (told.length > 1 ? told.shift() : told[0]) as ManagementAnswer;
-    },
-    auditVerify: async (config, heads) => {
-      note('auditVerify', config, heads);
-      return answers.code ?? 0;
-    },
-    auditExport: async (config, wanted) => {
-      note('auditExport', config, wanted);
-      return answers.code ?? 0;
-    },
-    fsck: async (config, { out }) => {
-      note('fsck', config);
-      out('12 names, 34 extents, no damage');
-      return answers.code ?? 0;
-    },
-  };
-  const out: string[] = [];
-  const err: string[] = [];
-  const words = typeof line === 'string' ? line.split(' ').filter(Boolean) : line;
-  const code = await run(words, {
-    out: (text) => out.push(text),
-    err: (text) => err.push(text),
-    server: async () => server,
-  });
-  return { code, out: out.join('\n'), err: err.join('\n'), asked, first: asked[0] };
-}
 
 describe('serve', () => {
   test('takes its settings from every flag of its own', async () => {
@@ -93,28 +41,21 @@ describe('serve', () => {
   });
 });
 
-const done = (value: object, blob?: string): ManagementAnswer => ({ kind: 'done', value, ...(blob && { blob }) });
-const refused = (code: string, message: string): ManagementAnswer => ({ kind: 'refused', code, message });
-
 describe('account', () => {
   test('create prints the connection string, and nothing else', async () => {
     const { code, out, err, first } = await cli('account create photos --data d');
     assert.deepEqual([code, err], [0, '']);
-    assert.equal(
-      out,
-      'DefaultEndpointsProtocol=http;AccountName=photos;AccountKey=a2V5;BlobEndpoint=http://127.0.0.1:10000/photos;',
-    );
+    assert.equal(out, 'AccountName=photos;');
     assert.deepEqual(
       [first?.what, first?.rest, first?.config.data],
       ['account create', [{ account: 'photos' }], resolve('d')],
     );
   });
-  test('prefers the address of the server that runs', async () => {
-    const answers = [done({ name: 'photos', keys: ['a2V5'] }, 'https://127.0.0.1:41234')];
-    assert.match(
-      (await cli('account create photos', { answers })).out,
-      /^DefaultEndpointsProtocol=https;.*;BlobEndpoint=https:\/\/127\.0\.0\.1:41234\/photos;$/,
-    );
+  test('connection-string shows the key that is told', async () => {
+    const answers = [done({ connectionString: 'AccountName=photos;', warning: 'shared-key-access is off' })];
+    const { out, err, first } = await cli('account connection-string photos --key 2', { answers });
+    assert.deepEqual([out, err], ['AccountName=photos;', 'warning: shared-key-access is off']);
+    assert.deepEqual([first?.what, first?.rest], ['account connection-string', [{ account: 'photos', key: '2' }]]);
   });
   test('list prints one name a line, of all pages', async () => {
     const answers = [
@@ -129,11 +70,11 @@ describe('account', () => {
     );
   });
   test('rotate-key replaces the key that is told', async () => {
-    const answers = [done({ name: 'photos', which: 1, key: 'bmV3' })];
+    const answers = [done({ name: 'photos', which: 1, key: 'bmV3', connectionString: 'AccountKey=bmV3;' })];
     assert.deepEqual((await cli('account rotate-key photos', { answers })).first?.rest, [{ account: 'photos' }]);
     const second = await cli('account rotate-key photos --key 2', { answers });
     assert.deepEqual(second.first?.rest, [{ account: 'photos', key: '2' }]);
-    assert.match(second.out, /AccountKey=bmV3;/);
+    assert.equal(second.out, 'AccountKey=bmV3;');
   });
   test('set sends every kind of setting as what it is', async () => {
     const { first } = await cli(
@@ -166,7 +107,11 @@ describe('account', () => {
     });
   });
   const outcomes: [outcome: ManagementAnswer, code: number, err: RegExp][] = [
-    [refused('AccountAlreadyExists', 'account photos exists already'), 1, /^causeway: account photos exists already$/],
+    [
+      refused('AccountAlreadyExists', 'account photos exists already'),
+      1,
+      /^causeway: account photos exists already\nhint: 'causeway account connection-string photos' shows its key; .*$/,
+    ],
     [refused('NoAnswer', 'the server on the data does not answer'), 1, /does not answer$/],
     [refused('InvalidInput', 'softDeleteDays: must be fewer'), 2, /^causeway: soft-delete-days: must be fewer$/],
   ];
@@ -182,17 +127,17 @@ describe('account', () => {
     const { code, err } = await cli('account list', { answers: [refused('Busy', 'no data')] });
     assert.deepEqual([code, err], [1, 'causeway: no data']);
   });
-  test('gives an address that a client can connect to', () => {
-    const endpoint = (host: string) =>
-      /BlobEndpoint=(.*);$/.exec(connectionString('ann', 'k', {}, { host, blobPort: 80 } as Config))?.[1];
-    assert.equal(endpoint('0.0.0.0'), 'http://127.0.0.1:80/ann');
-    assert.equal(endpoint('::'), 'http://[::1]:80/ann');
-    assert.equal(endpoint('fd00::1'), 'http://[fd00::1]:80/ann');
-    assert.equal(endpoint('blobs.example'), 'http://blobs.example:80/ann');
+  test('list says what to do next to who sits at a terminal, and to nobody else', async () => {
+    const answers = [done({ accounts: [] })];
+    assert.equal((await cli('account list', { answers })).err, '');
+    assert.match((await cli('account list', { answers, isTerminal: true })).err, /^hint: there is no account yet: /);
+    const some = [done({ accounts: [{ name: 'ann' }] })];
+    assert.match((await cli('account list', { answers: some, isTerminal: true })).err, /connection-string NAME/);
+    assert.equal((await cli('account list --json', { answers: some, isTerminal: true })).err, '');
   });
 });
 
-describe('container, access and admin-token', () => {
+describe('container, sas, access and admin-token', () => {
   test('send what their words say', async () => {
     const cases: [line: string | string[], command: string, input: object][] = [
       [
@@ -210,6 +155,26 @@ describe('container, access and admin-token', () => {
         'access assign',
         { account: 'photos', principal: '8a', role: 'Storage Blob Data Reader', container: 'box' },
       ],
+      [
+        'container create photos box --public-access blob',
+        'container create',
+        { account: 'photos', container: 'box', publicAccess: 'blob' },
+      ],
+      ['container delete photos box', 'container delete', { account: 'photos', container: 'box' }],
+      ['sas create photos --only url', 'sas create', { account: 'photos' }],
+      [
+        'sas create photos box a/b --permissions rw --expiry 7d --https-only --version-id 1',
+        'sas create',
+        {
+          account: 'photos',
+          container: 'box',
+          blob: 'a/b',
+          permissions: 'rw',
+          expiry: '7d',
+          httpsOnly: true,
+          versionId: '1',
+        },
+      ],
       ['access unassign photos 07', 'access unassign', { account: 'photos', id: '07' }],
       ['admin-token create deploy --days 90', 'admin-token create', { name: 'deploy', days: 90 }],
     ];
@@ -218,6 +183,18 @@ describe('container, access and admin-token', () => {
       assert.deepEqual([code, err], [0, '']);
       assert.deepEqual([first?.what, first?.rest], [command, [input]]);
     }
+  });
+  test('sas create prints the signature and the address, or the one that is wanted', async () => {
+    const answers = [
+      done({ token: 'sv=1&sig=x', url: 'http://h/photos?sv=1&sig=x', expires: '2026-01-01T00:00:00.000Z' }),
+    ];
+    const out = async (line: string) => (await cli(line, { answers })).out;
+    assert.equal(
+      await out('sas create photos'),
+      'token=sv=1&sig=x\nurl=http://h/photos?sv=1&sig=x\nexpires=2026-01-01T00:00:00.000Z',
+    );
+    assert.equal(await out('sas create photos --only token'), 'sv=1&sig=x');
+    assert.equal(await out('sas create photos --only url'), 'http://h/photos?sv=1&sig=x');
   });
   test('an assignment is a line of its own, whatever stands in it', async () => {
     const assignments = [
@@ -243,8 +220,16 @@ describe('container, access and admin-token', () => {
 });
 
 test('fsck prints what it finds and exits as it found', async () => {
-  const { code, out, first } = await cli('fsck --data d', { code: 1 });
-  assert.deepEqual([code, out, first?.config.data], [1, '12 names, 34 extents, no damage', resolve('d')]);
+  const { code, out, first } = await cli('fsck --data d', { findings: ['damage: all'] });
+  const sum = '12 entries, 34 bytes, 0 orphan extents (0 bytes), 1 damaged';
+  assert.deepEqual([code, out, first?.config.data], [1, `damage: all\n${sum}`, resolve('d')]);
+  assert.equal((await cli('fsck --data d')).code, 0);
+});
+
+test('audit verify prints what it finds and exits as it found', async () => {
+  const { code, out } = await cli('audit verify --data d', { findings: ['gone'] });
+  assert.deepEqual([code, out], [1, 'chain c, record 7: gone\n1 chains, 2 files, 3 records, 1 findings']);
+  assert.equal((await cli('audit verify --data d')).code, 0);
 });
 
 describe('help', () => {
@@ -252,10 +237,10 @@ describe('help', () => {
     for (const line of ['--help', '-h', 'help']) {
       const { code, out, err } = await cli(line);
       assert.deepEqual([code, err], [0, '']);
-      for (const name of ['serve', 'account', 'container', 'access', 'admin-token', 'fsck', 'version', 'help'])
+      for (const name of ['serve', 'account', 'container', 'sas', 'access', 'admin-token', 'fsck', 'version', 'help'])
         assert.match(out, new RegExp(`^  ${name} `, 'm'));
     }
-    for (const name of ['serve', 'account', 'container', 'access', 'admin-token', 'fsck']) {
+    for (const name of ['serve', 'account', 'container', 'sas', 'access', 'admin-token', 'fsck']) {
       const { code, out, asked } = await cli(`${name} --help`);
       assert.deepEqual([code, asked], [0, []]);
       assert.equal((await cli(`help ${name}`)).out, out);
@@ -275,6 +260,7 @@ describe('help', () => {
       'help serve',
       'help account',
       'help container',
+      'help sas',
       'help access',
       'help admin-token',
       'help fsck',
@@ -369,6 +355,12 @@ describe('the program', () => {
     const { status, stdout, stderr } = main('--version');
     assert.deepEqual([status, stderr], [0, '']);
     assert.match(stdout, /^causeway \d+\.\d+\.\d+ \(Node 26\.\d+\.\d+\)\n$/);
+  });
+  test('says a failure of its own as JSON too', () => {
+    const { status, stdout, stderr } = main('account', 'list', '--data', '/dev/null/none', '--json');
+    assert.ok(status === 1 || status === 2);
+    assert.equal(stdout, '');
+    assert.equal(typeof (JSON.parse(stderr) as { error: { message: string } }).error.message, 'string');
   });
   test('exits with the code of the command', () => {
     const { status, stdout, stderr } = main('serve', '--workers', '0');

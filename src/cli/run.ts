@@ -9,21 +9,36 @@ import { container } from './container.ts';
 import { type Command, exitCode, type Surroundings } from './contract.ts';
 import { fsck } from './fsck.ts';
 import { helpOf } from './help.ts';
-import { refuse } from './refuse.ts';
+import { refuse, say } from './refuse.ts';
+import { sas } from './sas.ts';
 import { scopeCommand as scope } from './scope.ts';
 import { serve } from './serve.ts';
 import { version } from './version.ts';
 
 const commands: ReadonlyMap<string, Command> = new Map(
-  Object.entries({ serve, account, container, scope, access, 'admin-token': adminToken, audit, fsck, version }),
+  Object.entries({
+    serve,
+    account,
+    container,
+    sas,
+    scope,
+    access,
+    'admin-token': adminToken,
+    audit,
+    fsck,
+    version,
+  }),
 );
 const help = helpOf(commands);
 
 /** Resolves with the exit code. Mistakes of the user are told in one line on stderr; a failure of the program throws. */
-export async function run(words: readonly string[], surroundings: Surroundings): Promise<number> {
-  const [first, ...rest] = words;
+export async function run(given: readonly string[], around: Surroundings): Promise<number> {
+  const isJson = asksForJson(given);
+  const surroundings = isJson ? { ...around, json: true } : around;
+  const [first, ...rest] = isJson ? withoutJson(given) : given;
   switch (first) {
     case undefined:
+      if (isJson) return refuse(usage("a command is needed; try 'causeway help'"), surroundings);
       await help.run([], { ...surroundings, out: surroundings.err });
       return exitCode.usage;
     case '--help':
@@ -40,7 +55,7 @@ export async function run(words: readonly string[], surroundings: Surroundings):
     return refuse(usage(`unknown ${kind} ${shown(first)}; try 'causeway help'`), surroundings);
   }
   if (asksForHelp(rest)) {
-    surroundings.out(command.help);
+    say(surroundings, { help: command.help }, () => [command.help]);
     return exitCode.done;
   }
   try {
@@ -51,10 +66,21 @@ export async function run(words: readonly string[], surroundings: Surroundings):
   }
 }
 
-function asksForHelp(words: readonly string[]): boolean {
+/** The words that may be options: what stands after `--` is none. */
+function optionsOf(words: readonly string[]): readonly string[] {
   const end = words.indexOf('--');
-  return words.slice(0, end === -1 ? undefined : end).some((word) => word === '--help' || word === '-h');
+  return end === -1 ? words : words.slice(0, end);
 }
+
+const asksForHelp = (words: readonly string[]): boolean =>
+  optionsOf(words).some((word) => word === '--help' || word === '-h');
+
+export const asksForJson = (words: readonly string[]): boolean => optionsOf(words).includes('--json');
+
+const withoutJson = (words: readonly string[]): string[] => {
+  const options = optionsOf(words);
+  return [...options.filter((word) => word !== '--json'), ...words.slice(options.length)];
+};
 
 /** An option without its value, which may be a secret, and never more than fits a line. */
 function shown(word: string): string {

@@ -8,10 +8,12 @@ export const serve: Command = {
   help: `causeway serve [options]
 
 Runs the server. When it is ready it prints one line, 'causeway ready {...}', with the address of every listener.
-SIGTERM or SIGINT lets running requests end and stops it. The log goes to stderr, as JSON.
+SIGTERM or SIGINT lets running requests end and stops it. The log goes to stderr, as JSON. With --json the line is the
+JSON alone.
 
 Options:
 ${configHelp}
+  --json              print nothing but JSON
   --help              show this
 
 A setting comes from the command line, or else from the config file, or else has its default.
@@ -28,6 +30,8 @@ Examples:
     const outcome = configOf(read.flags);
     if (outcome.kind === 'usage') return refuse(outcome, surroundings);
     const server = await surroundings.server();
-    return server.serve(outcome.config);
+    return server.serve(outcome.config, (urls) => {
+      surroundings.out(surroundings.json ? JSON.stringify(urls) : `causeway ready ${JSON.stringify(urls)}`);
+    });
   },
 };

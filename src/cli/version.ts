@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { readWords, usage } from './arguments.ts';
 import { type Command, exitCode } from './contract.ts';
-import { refuse } from './refuse.ts';
+import { refuse, say } from './refuse.ts';
 
 export const version: Command = {
   summary: 'show the version',
@@ -17,7 +17,9 @@ Shows the version of Causeway, and of the Node that it runs on.`,
     const project = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
       version: string;
     };
-    surroundings.out(`causeway ${project.version} (Node ${process.versions.node})`);
+    const { version } = project;
+    const { node } = process.versions;
+    say(surroundings, { version, node }, () => [`causeway ${version} (Node ${node})`]);
     return exitCode.done;
   },
 };

@@ -55,7 +55,8 @@ export class OptimisticEngine implements Engine {
   }
 
   async snapshot<T>(work: (view: View) => Awaitable<T>): Promise<T> {
-    const reader = await this.#acquire();
+    const acquired = this.#acquire();
+    const reader = acquired instanceof Promise ? await acquired : acquired;
     const view = new BoundView(reader);
     try {
       reader.begin();

@@ -113,6 +113,11 @@ export class SqliteReader implements View {
   readonly #header = Buffer.alloc(indexHeaderBytes);
   readonly #pictureHeader = Buffer.alloc(indexHeaderBytes);
   #seqRead = 0;
+  /** Whether the picture was renewed in this turn of the event loop. */
+  #isNewest = false;
+  readonly #ageing = (): void => {
+    this.#isNewest = false;
+  };
   #picture = 0;
   readonly #kept: (Kept | undefined)[] = new Array(keptPlaces).fill(undefined);
 
@@ -134,9 +139,18 @@ export class SqliteReader implements View {
   /**
    * Takes the newest picture. The last one is it, if nothing was committed since: that is told by the header of SQLite's
    * index of the log, which a commit changes when it is durable and before it is acknowledged (sqlite.org/walformat.html,
-   * 2.1). Reading these few bytes costs a fifth of ending one picture and beginning another.
+   * 2.1). Reading these few bytes costs a fifth of ending one picture and beginning another. Once a turn of the event
+   * loop is enough: what this process hears of, a request or the outcome of a commit, it hears in another turn. The tick
+   * queue is emptied at the end of a callback, before what waited for its outcome goes on.
    */
   begin(): void {
+    if (this.#isNewest) return;
+    this.#renew();
+    this.#isNewest = true;
+    process.nextTick(this.#ageing);
+  }
+
+  #renew(): void {
     this.#index ??= openSync(this.#indexPath, 'r');
     const read = readSync(this.#index, this.#header, 0, indexHeaderBytes, 0);
     if (this.#db.isTransaction) {
@@ -152,6 +166,7 @@ export class SqliteReader implements View {
 
   /** Lets the picture go: one that is held keeps the log from beginning again. */
   end(): void {
+    this.#isNewest = false;
     if (!this.#db.isTransaction) return;
     try {
       this.#end.run();

@@ -18,11 +18,11 @@ interface DelegatorRecord {
 
 const delegatorKey = (account: string, oid: string): Buffer => keys.setting(`delegator ${account} ${oid}`);
 
-/** The account's secret, made when it is first wanted; notes until when `oid` has a key, and his groups. */
+/** The account's secret, made when it is first wanted; notes until when a delegator has a key, and his groups. */
 export function openDelegation(
   store: Store,
   account: string,
-  delegator: { readonly oid: string; readonly groups: readonly string[]; readonly untilMs: number },
+  delegator: { readonly oid: string; readonly groups: readonly string[]; readonly untilMs: number } | undefined,
   cause: Cause,
 ): Promise<SecretOutcome> {
   const fresh = newSecret(store);
@@ -34,7 +34,7 @@ export function openDelegation(
       txn.put(keys.account(account), encodeRecord({ ...found, delegationSecret: secret }));
       appendJournal(store, txn, { operation: 'account-changed', account, ...cause });
     }
-    await noteDelegator(txn, account, delegator);
+    if (delegator !== undefined) await noteDelegator(txn, account, delegator);
     return { kind: 'ok', secret: Buffer.from(secret, 'base64') };
   });
 }

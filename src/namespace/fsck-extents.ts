@@ -71,7 +71,11 @@ export async function verifyExtents(store: Store, view: View, findings: Findings
     }
   });
   placed.sort((a, b) => a.now.segment - b.now.segment || a.now.offset - b.now.offset);
+  const bytes = placed.reduce((sum, { extent }) => sum + extent.length, 0);
+  let verified = 0;
   for (const { extent } of placed) {
+    findings.progress(() => `content: ${Math.floor((100 * verified) / bytes)} % of ${bytes} bytes verified`);
+    verified += extent.length;
     const { segment, offset, length, sum } = extent;
     const piece = { segment, offset, extentLength: length, sum, start: 0, length };
     try {
@@ -120,6 +124,7 @@ async function listed({ content }: Store): Promise<string[]> {
 
 async function checkSegment(scan: SegmentScan, record: SegmentRecord, view: View, findings: Findings): Promise<void> {
   const { segment } = scan;
+  findings.progress(() => `segments: segment ${segment}`);
   let standingBytes = 0;
   let batch: FoundExtent[] = [];
   const look = async (): Promise<void> => {

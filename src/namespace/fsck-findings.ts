@@ -15,6 +15,8 @@ export interface ExtentNames {
 /** What the passes find. About 150 bytes of memory for each extent and each directory; nothing for an entry. */
 export class Findings {
   readonly #report: (line: string) => void;
+  /** How far the passes are, for whoever watches. */
+  readonly progress: (text: () => string) => void;
   readonly extents = new Map<number, Map<number, ExtentNames>>();
   readonly damagedExtents = new Set<ExtentNames>();
   readonly orphans = { extents: 0, bytes: 0 };
@@ -22,8 +24,9 @@ export class Findings {
   entries = 0;
   bytes = 0;
 
-  constructor(report: (line: string) => void) {
+  constructor(report: (line: string) => void, progress: (text: () => string) => void = () => undefined) {
     this.#report = report;
+    this.progress = progress;
   }
 
   damaged(line: string): void {

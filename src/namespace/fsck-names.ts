@@ -125,6 +125,7 @@ function readEntryRow(row: Item, name: string, findings: Findings, names: Names)
   if (entry === undefined) return;
   const { record } = entry;
   findings.entries++;
+  findings.progress(() => `names: ${findings.entries} entries`);
   findings.bytes += record.length;
   const root = rootOf(keys.parentOf(row.key).toString('hex'), names);
   if (root === undefined) findings.damaged(`the entry "${name}" is reached from no container`);

@@ -15,8 +15,12 @@ export interface FsckResult {
 }
 
 /** Reads all that is stored. Reports each finding in a line; a store that is in use shows writes under way as orphans. */
-export async function fsck(store: Store, report: (line: string) => void): Promise<FsckResult> {
-  const findings = new Findings(report);
+export async function fsck(
+  store: Store,
+  report: (line: string) => void,
+  progress?: (text: () => string) => void,
+): Promise<FsckResult> {
+  const findings = new Findings(report, progress);
   try {
     await store.engine.snapshot(async (view) => {
       await checkNames(view, findings);

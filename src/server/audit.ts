@@ -12,7 +12,7 @@ import type { Head } from '../followers/audit/record.ts';
 import { runRetention } from '../followers/audit/retention.ts';
 import { settleChains } from '../followers/audit/settle.ts';
 import { StorageLogs } from '../followers/audit/storage-logs.ts';
-import { type Finding, verifyAudit } from '../followers/audit/verify.ts';
+import { type Finding, type Verified, verifyAudit } from '../followers/audit/verify.ts';
 import type { Committer } from '../metadata/commit.ts';
 import { DamageError, type Engine } from '../metadata/engine.ts';
 import { OptimisticEngine } from '../metadata/optimistic-engine.ts';
@@ -113,35 +113,49 @@ export async function settleAudit(engine: Engine, config: Config, logger: Logger
   });
 }
 
-interface Report {
-  readonly out: (line: string) => void;
-  /** Resolves when what was said is taken. */
-  readonly drained: () => Promise<void>;
+type Progress = (text: () => string) => void;
+
+interface VerifyReport {
+  readonly finding: (finding: Finding) => void;
+  readonly progress?: Progress | undefined;
 }
 
-/** 0: whole and unchanged, 1: something was removed or changed. Works beside a running server, and changes nothing. */
-export async function auditVerify(config: Config, heads: readonly Head[], report: Report): Promise<number> {
+/**
+ * Finds what was removed or changed; undefined where what the log is checked against is damaged, as a finding says.
+ * Works beside a running server, and changes nothing.
+ */
+export async function auditVerify(
+  config: Config,
+  heads: readonly Head[],
+  { finding, progress }: VerifyReport,
+): Promise<Verified | undefined> {
   const { audit: root } = dataPaths(config);
-  let findings = 0;
-  return await withMetadata(config, report, async (engine) => {
-    const sum = await verifyAudit(engine, root, heads, (finding) => {
-      findings++;
-      report.out(formatFinding(finding));
-    });
-    const gaps = sum.gapRecords === 0 ? '' : `, ${sum.gapRecords} records missing in gaps that the log tells of`;
-    const torn = sum.torn === 0 ? '' : `, ${sum.torn} torn ends of a crash`;
-    report.out(`${sum.chains} chains, ${sum.files} files, ${sum.records} records${gaps}${torn}, ${findings} findings`);
-    return findings === 0 ? 0 : 1;
-  });
+  try {
+    return await withMetadata(config, (engine) => verifyAudit(engine, root, heads, finding, progress));
+  } catch (error) {
+    if (!(error instanceof DamageError)) throw error;
+    finding({ what: error.message });
+    return undefined;
+  }
 }
 
 const exportLines = 500;
 
-export async function auditExport(config: Config, wanted: ExportWanted, report: Report): Promise<number> {
+interface ExportReport {
+  readonly out: (line: string) => void;
+  /** Resolves when what was said is taken. */
+  readonly drained: () => Promise<void>;
+  readonly progress?: Progress | undefined;
+}
+
+export async function auditExport(config: Config, wanted: ExportWanted, report: ExportReport): Promise<number> {
   const paths = dataPaths(config);
   requireDirectory(paths);
   let lines: string[] = [];
+  let count = 0;
   for await (const line of exportAudit(paths.audit, wanted)) {
+    count++;
+    report.progress?.(() => `${count} records`);
     if (lines.push(line) < exportLines) continue;
     report.out(lines.join('\n'));
     lines = [];
@@ -152,17 +166,8 @@ export async function auditExport(config: Config, wanted: ExportWanted, report: 
   return 0;
 }
 
-function formatFinding({ chain, seq, file, what }: Finding): string {
-  const where = [chain && `chain ${chain}`, seq !== undefined && `record ${seq}`, file && `file ${file}`];
-  return `${where.filter(Boolean).join(', ')}: ${what}`;
-}
-
 /** The metadata as the server that runs on it leaves it, or, without one, as it was left. */
-async function withMetadata(
-  config: Config,
-  report: Report,
-  work: (engine: Engine) => Promise<number>,
-): Promise<number> {
+async function withMetadata<T>(config: Config, work: (engine: Engine) => Promise<T>): Promise<T> {
   const paths = dataPaths(config);
   requireDirectory(paths);
   const lock = lockDirectory(paths);
@@ -181,10 +186,6 @@ async function withMetadata(
     } finally {
       metadata?.close();
     }
-  } catch (error) {
-    if (!(error instanceof DamageError)) throw error;
-    report.out(error.message);
-    return 1;
   } finally {
     lock?.release();
   }

@@ -10,17 +10,16 @@ export function tlsFiles({ tlsCertificate, tlsKey }: Config): TlsFiles | undefin
   return tlsCertificate === '' ? undefined : { certificatePath: tlsCertificate, keyPath: tlsKey };
 }
 
-/** How the Blob API is reached. Throws `SettingError` for files that make no certificate. */
-export function checkCertificate(config: Config, logger: Logger): 'http' | 'https' {
+/** Throws `SettingError` for files that make no certificate. */
+export function checkCertificate(config: Config, logger: Logger): void {
   const files = tlsFiles(config);
-  if (files === undefined) return 'http';
+  if (files === undefined) return;
   const read = readCertificate(files);
   if (read.kind === 'invalid') {
     throw new SettingError(read.which === 'key' ? 'tlsKey' : 'tlsCertificate', read.problem);
   }
   // Where secrets are mounted, files are open to all who can reach the mount: no ground to refuse to start.
   if (read.keyIsOpen) logger.warn({ path: files.keyPath }, 'the key of TLS can be read by every user of this machine');
-  return 'https';
 }
 
 /** A pair that is no good leaves the one before in place: a renewal that went wrong must not end the service. */

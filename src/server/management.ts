@@ -18,16 +18,15 @@ async function actionOf(wanted: string): Promise<string | undefined> {
     : found?.action;
 }
 
-/** `at` is the address of the Blob API of the server that runs, if one does. */
+/** `blob` is the address of the Blob API as clients reach it, or would. */
 export async function runForCommandLine(
   store: Store,
   { command, input }: ControlRequest,
-  at: string | undefined,
+  blob: string,
 ): Promise<ManagementAnswer> {
   const cause = { by: `causeway ${command}`, requestId: randomUUID() };
-  const outcome = await runCommand({ store, cause, actionOf }, command, input);
-  if (outcome.kind === 'refused') return outcome;
-  return { kind: 'done', value: outcome.value, ...(at !== undefined && { blob: at }) };
+  const outcome = await runCommand({ store, cause, blob, actionOf }, command, input);
+  return outcome.kind === 'refused' ? outcome : { kind: 'done', value: outcome.value };
 }
 
 /** The same for the control socket of a server: what fails there is told, and noted in the log. */
@@ -35,11 +34,11 @@ export async function runForControl(
   store: Store,
   logger: Logger,
   request: ControlRequest,
-  at: string | undefined,
+  blob: string,
 ): Promise<ManagementAnswer> {
   const command = /^[a-z][a-z -]{0,40}$/.test(request.command) ? request.command : 'unknown';
   try {
-    const answer = await runForCommandLine(store, request, at);
+    const answer = await runForCommandLine(store, request, blob);
     logger.info({ command, ...(answer.kind === 'refused' && { errorCode: answer.code }) }, 'management command');
     return answer;
   } catch (error) {
@@ -51,11 +50,15 @@ export async function runForControl(
   }
 }
 
-export function managementSources(store: Store, logger: Logger): Omit<AdminSources, 'hosts' | 'problems' | 'metrics'> {
+export function managementSources(
+  store: Store,
+  logger: Logger,
+  blob: () => string,
+): Omit<AdminSources, 'hosts' | 'problems' | 'metrics'> {
   return {
     clock: store.clock,
     verifyToken: (token) => verifyAdminToken(store, token),
-    run: (row, input, cause) => runRow({ store, cause, actionOf }, row, input),
+    run: (row, input, cause) => runRow({ store, cause, blob: blob(), actionOf }, row, input),
     note: (request) => logger.info(request, 'admin request'),
     failed: (error, requestId) => logger.error({ err: error, requestId }, 'an admin request failed'),
   };

@@ -4,7 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { developmentAccount, developmentKey } from '../support/sas.ts';
-import { causeway, eventually, Server, temporaryDirectory } from './program.ts';
+import { causeway, Server, temporaryDirectory } from './program.ts';
 
 const work = temporaryDirectory();
 
@@ -54,8 +54,8 @@ test('an account made while the server runs works at once, at the address that i
     assert.equal((await server.createContainer('box', made)).status, 201);
     const again = await causeway('account', 'create', 'photos', '--data', data);
     assert.equal(again.code, 1);
-    assert.match(again.err, /^causeway: [^\n]*photos[^\n]*\n$/);
-    assert.ok(!again.out.includes('AccountKey'), 'the key is shown once');
+    assert.match(again.err, /^causeway: account photos exists already\nhint: [^\n]*connection-string photos[^\n]*\n$/);
+    assert.equal(again.out, '', 'no key is shown where none was asked for');
     const other = await make(data, 'other');
     assert.notEqual(other.key, made.key);
     assert.equal((await server.createContainer('mine', { account: 'photos', key: other.key })).status, 403);
@@ -80,7 +80,7 @@ test('an account made without a server works when one starts', async () => {
   assert.equal((await causeway('account', 'list', '--data', data)).out, 'early\n');
 });
 
-test('a replaced key is refused by every worker within two seconds, and the other key stays', async () => {
+test('a replaced key is refused by every worker at once, and the other key stays', async () => {
   const data = join(work, 'rotate');
   const server = await Server.start({ data, dev: false, workers: 3 });
   try {
@@ -96,18 +96,13 @@ test('a replaced key is refused by every worker within two seconds, and the othe
     assert.equal(code, 0, err);
     const fresh = connectionOf(out);
     assert.notEqual(fresh.key, old.key);
-    const refused = async (): Promise<boolean> => {
-      const statuses = new Set<number>();
-      for (let index = 0; index < 9; index++)
-        statuses.add((await server.call({ path: '/box', query: 'restype=container', ...old })).status);
-      return statuses.size === 1 && statuses.has(403);
-    };
-    await eventually(refused, 'the old key is refused', 2000);
+    for (let index = 0; index < 9; index++)
+      assert.equal((await server.call({ path: '/box', query: 'restype=container', ...old })).status, 403);
     for (const key of [fresh.key, other.key])
       assert.equal((await server.call({ path: '/box', query: 'restype=container', ...old, key })).status, 200);
     const missing = await causeway('account', 'rotate-key', 'nobody', '--data', data);
     assert.equal(missing.code, 1);
-    assert.match(missing.err, /^causeway: there is no account nobody\n$/);
+    assert.match(missing.err, /^causeway: there is no account nobody\nhint: [^\n]+\n$/);
   } finally {
     assert.equal(await server.stop(), 0);
   }

@@ -14,6 +14,7 @@ const connections = 3 * workers;
 const rounds = 16;
 const account = 'photos';
 const principal = '8a1e0000-0000-4000-8000-000000000001';
+const delegator = '8a1e0000-0000-4000-8000-000000000002';
 const agents = Array.from({ length: connections }, () => new Agent({ keepAlive: true, maxSockets: 1 }));
 const issuer = await startIssuer();
 
@@ -29,6 +30,8 @@ before(async () => {
     keys: [key = ''],
   } = (await manage('PUT', `/v1/accounts/${account}`)) as { keys: string[] });
   await manage('PUT', `/v1/accounts/${account}/encryption-scopes/mine`);
+  const reads = { principal: delegator, role: 'Storage Blob Data Reader' };
+  await manage('POST', `/v1/accounts/${account}/role-assignments`, reads);
   assert.equal((await own({ method: 'PUT', path: '/box', query: 'restype=container' })).status, 201);
   assert.equal((await own({ method: 'PUT', path: '/$web', query: 'restype=container' })).status, 201);
   for (const [path, headers] of [
@@ -47,6 +50,10 @@ after(async () => {
   for (const agent of agents) agent.destroy();
   await issuer[Symbol.asyncDispose]();
   assert.equal(await server.stop(), 0);
+  const sig = new URLSearchParams(signature).get('sig') ?? '';
+  for (const secret of [key, lastKey, adminToken, sig, encodeURIComponent(sig)]) {
+    assert.ok(secret !== '' && !server.program.err.includes(secret), 'a secret is in the log');
+  }
 });
 
 async function manage(method: string, path: string, body?: object): Promise<object> {
@@ -108,6 +115,7 @@ const set = (changes: object): Promise<object> => manage('PATCH', `/v1/accounts/
 
 let assignment: string | undefined;
 let lastKey = '';
+let signature = '';
 
 const cases: readonly Case[] = [
   {
@@ -205,6 +213,20 @@ const cases: readonly Case[] = [
       return 403;
     },
     ask: async () => ({ ...box, headers: { authorization: `Bearer ${await issuer.token(principal)}` } }),
+    see: status,
+  },
+  {
+    what: 'a user delegation key, and its end',
+    change: async (round) => {
+      if (isOdd(round)) {
+        await manage('POST', `/v1/accounts/${account}/revoke-delegation-keys`);
+        return 403;
+      }
+      const wanted = { container: 'box', principal: delegator, tenant: issuer.tenant };
+      ({ token: signature } = (await manage('POST', `/v1/accounts/${account}/sas`, wanted)) as { token: string });
+      return 200;
+    },
+    ask: () => ({ ...box, query: `${box.query}&${signature}` }),
     see: status,
   },
   {

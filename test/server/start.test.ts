@@ -36,6 +36,29 @@ test('one ready line says where every listener is, and nothing else is on stdout
   assert.equal(server.program.out, `${server.readyLine}\n`);
 });
 
+test('where everything is listened on, or clients use another name, the ready line says what they can use', async () => {
+  const words = ['--host', '0.0.0.0'];
+  const everywhere = await Server.start({ data: join(work, 'everywhere'), dev: false, words });
+  await eventually(() => /there is no account yet/.test(everywhere.program.err), 'it says what to do next');
+  assert.equal(await everywhere.stop(), 0);
+  assert.match(
+    everywhere.readyLine,
+    /^causeway ready \{"blob":"http:\/\/127\.0\.0\.1:\d+","admin":"http:\/\/127\.0\.0\.1:\d+"\}$/,
+  );
+  const data = join(work, 'named');
+  const named = await Server.start({ data, dev: false, settings: ['publicHost=https://blobs.example'] });
+  try {
+    assert.match(
+      named.readyLine,
+      /^causeway ready \{"blob":"https:\/\/blobs\.example","admin":"http:\/\/127\.0\.0\.1:\d+"\}$/,
+    );
+    const { out } = await causeway('account', 'create', 'photos', '--data', data);
+    assert.match(out, /^DefaultEndpointsProtocol=https;.*;BlobEndpoint=https:\/\/blobs\.example\/photos;\n$/);
+  } finally {
+    assert.equal(await named.stop(), 0);
+  }
+});
+
 test('a second server on the same data is refused, and the first goes on', async () => {
   const data = join(work, 'second');
   const server = await Server.start({ data, workers: 1 });

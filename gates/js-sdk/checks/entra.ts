@@ -2,10 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { type EntraStage, scope, type Who } from '../../entra.ts';
-import { bytes, type Checks, collect, inMinutes, type Kit, put, refused, type Sdk, sleep, text } from '../kit.ts';
+import { bytes, type Checks, collect, inMinutes, type Kit, put, refused, type Sdk, text } from '../kit.ts';
 
 const unchallenged = /bearer/i;
-const inForceMs = 1200;
 
 /** `identity` is @azure/identity, installed beside the SDK. */
 export function entra(identity: Sdk, stage: EntraStage): Checks {
@@ -195,7 +194,6 @@ export function entra(identity: Sdk, stage: EntraStage): Checks {
       const container = kit.containerAt(await delegated(kit, 'leaving', real, 'r'));
       assert.equal(await text(container.getBlobClient('a')), 'x');
       await stage.manager.request('DELETE', `${account}/role-assignments/${stage.principals.leaving.assignment}`);
-      await sleep(inForceMs);
       await refused(container.getBlobClient('a').download(), ...mismatch);
       await refused(as(kit, 'leaving', real).getBlobClient('a').download(), ...mismatch);
     },
@@ -302,7 +300,6 @@ export function withoutSharedKey(identity: Sdk, stage: EntraStage): Checks {
       const service = new kit.sdk.BlobServiceClient(kit.endpoint, credential);
       const path = `accounts/${kit.access.account}`;
       await stage.manager.request('PATCH', path, { sharedKeyAccess: false });
-      await sleep(inForceMs);
       try {
         await refused(blob.download(), 403, 'KeyBasedAuthenticationNotPermitted');
         await refused(kit.blobAt(url).download(), 403, 'KeyBasedAuthenticationNotPermitted');
@@ -318,7 +315,6 @@ export function withoutSharedKey(identity: Sdk, stage: EntraStage): Checks {
         assert.equal(await text(kit.containerAt(`${container.url}?${sas}`).getBlobClient('a')), 'x');
       } finally {
         await stage.manager.request('PATCH', path, { sharedKeyAccess: true });
-        await sleep(inForceMs);
       }
       assert.equal(await text(blob), 'x');
     },

@@ -2,20 +2,15 @@
 // of the account the latter.
 
 import assert from 'node:assert/strict';
-import { type Checks, collect, inMinutes, type Kit, put, refused, type Sdk, sleep, text } from '../kit.ts';
-
-/** Workers know what an operator changed within a second. */
-const inForceMs = 1100;
+import { type Checks, collect, inMinutes, type Kit, put, refused, type Sdk, text } from '../kit.ts';
 
 async function set(kit: Kit, container: Sdk, settings: object): Promise<void> {
   await kit.manager?.request('PATCH', `accounts/${kit.access.account}/containers/${container.containerName}`, settings);
-  await sleep(inForceMs);
 }
 
 async function hold(kit: Kit, container: Sdk, change: object): Promise<void> {
   const path = `accounts/${kit.access.account}/containers/${container.containerName}/legal-holds`;
   await kit.manager?.request('POST', path, change);
-  await sleep(inForceMs);
 }
 
 /** A container whose versions may have policies of their own. */

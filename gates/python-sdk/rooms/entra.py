@@ -17,7 +17,6 @@ from kit import ENTRA, check, equal, in_minutes, put, read, refused
 
 ACCOUNT = "entra"
 MISMATCH = (403, "AuthorizationPermissionMismatch")
-IN_FORCE_S = 1.2
 SCOPE = "https://storage.azure.com/.default"
 making = threading.Lock()
 
@@ -153,7 +152,6 @@ def ends(kit):
     container = delegated(kit, "leaving", real, ContainerSasPermissions(read=True))
     equal(read(container.get_blob_client("a")), b"x")
     kit.manage("DELETE", f"accounts/{kit.account}/role-assignments/{ENTRA['principals']['leaving']['assignment']}")
-    time.sleep(IN_FORCE_S)
     refused(lambda: read(container.get_blob_client("a")), *MISMATCH)
 
 
@@ -198,11 +196,9 @@ def without_shared_key(kit):
     container = kit.container()
     blob = put(container, "a")
     kit.manage("PATCH", f"accounts/{kit.account}", {"sharedKeyAccess": False})
-    time.sleep(IN_FORCE_S)
     try:
         refused(lambda: read(blob), 403, "KeyBasedAuthenticationNotPermitted")
         equal(read(as_(kit, "reader", container).get_blob_client("a")), b"x")
     finally:
         kit.manage("PATCH", f"accounts/{kit.account}", {"sharedKeyAccess": True})
-        time.sleep(IN_FORCE_S)
     equal(read(blob), b"x")

@@ -1,17 +1,13 @@
 """Immutable storage: policies and legal holds of versions, and of whole containers."""
 
-import time
-
 from azure.storage.blob import ImmutabilityPolicy
 from kit import check, equal, in_minutes, put, read, refused
 
 ACCOUNT = "versions"
-IN_FORCE_S = 1.1
 
 
 def change(kit, container, settings, action="", method="PATCH"):
     kit.manage(method, f"accounts/{kit.account}/containers/{container.container_name}{action}", settings)
-    time.sleep(IN_FORCE_S)
 
 
 def versioned(kit):

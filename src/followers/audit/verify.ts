@@ -37,6 +37,7 @@ export async function verifyAudit(
   root: string,
   heads: readonly Head[],
   report: (finding: Finding) => void,
+  progress: (text: () => string) => void = () => undefined,
 ): Promise<Verified> {
   // Anchors first: files that grow meanwhile are ahead of them, and never behind.
   const { anchors, finished } = await placesOf(engine);
@@ -57,7 +58,10 @@ export async function verifyAudit(
       report({ chain, ...(files[0] && { file: files[0].path }), what });
       continue;
     }
-    const checked = await verifyChain(engine, anchor, files, watch);
+    const before = sum.records;
+    const checked = await verifyChain(engine, anchor, files, watch, (records) => {
+      progress(() => `${sum.chains} chains, ${before + records} records verified`);
+    });
     sum.chains++;
     sum.files += files.length;
     sum.records += checked.records;
@@ -159,11 +163,13 @@ async function verifyChain(
   before: Anchor,
   files: readonly ListedFile[],
   watch: Watch,
+  walked: (records: number) => void,
 ): Promise<Checked> {
   const { chain } = before;
   const walk = new ChainWalk(before, watch);
   for (const file of files) {
     if (file.file >= before.from.file) await walk.file(file);
+    walked(walk.records);
   }
   // What retention deleted while it was read is no finding.
   const now = (await anchorOf(engine, chain)) ?? before;

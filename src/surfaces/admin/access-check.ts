@@ -6,11 +6,8 @@ import { explainAccess, findAction } from '../../identity/explain.ts';
 import { getAccess } from '../../namespace/access.ts';
 import { getAccount } from '../../namespace/accounts.ts';
 import { readBlobFacts } from '../../namespace/blob-facts.ts';
-import { accountField, command, containerField, done, refusalOf, refuse } from './command.ts';
+import { accountField, command, containerField, done, objectIdField, refusalOf, refuse } from './command.ts';
 
-const objectId = z
-  .string('must be an object id')
-  .regex(/^[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$/, 'must be an object id (a GUID)');
 const blobName = z.string('must be text').min(1).max(1024);
 
 export const accessCheck = command({
@@ -20,8 +17,8 @@ export const accessCheck = command({
   summary: 'tells whether a principal may do something, and why',
   input: z.strictObject({
     account: accountField,
-    principal: objectId,
-    groups: z.array(objectId, 'must be a list of object ids').max(1000).default([]),
+    principal: objectIdField,
+    groups: z.array(objectIdField, 'must be a list of object ids').max(1000).default([]),
     action: z.string('must be the name of an action').max(300).optional(),
     operation: z.string('must be the name of an operation').max(100).optional(),
     container: containerField.optional(),

@@ -14,6 +14,7 @@ import { revokeDelegationKeys } from '../../namespace/delegation.ts';
 import type { AccountRecord } from '../../namespace/records.ts';
 import {
   accountField,
+  type CommandContext,
   command,
   done,
   isoTime,
@@ -27,6 +28,7 @@ import {
   switchField,
   wholeField,
 } from './command.ts';
+import { accountEndpoint, connectionString, websiteEndpoint } from './endpoints.ts';
 
 const daysMax = 365;
 const networkRangesMax = 400;
@@ -83,11 +85,15 @@ export function settingsView({ settings = {} }: Pick<AccountRecord, 'settings'>)
   } satisfies { [Name in keyof typeof settingFields]: unknown };
 }
 
-const accountView = (name: string, record: AccountRecord) => ({
+const accountView = ({ blob }: Pick<CommandContext, 'blob'>, name: string, record: AccountRecord) => ({
   name,
   created: isoTime(record.createdMs),
+  endpoint: accountEndpoint(blob, name),
+  website: websiteEndpoint(blob, name) ?? null,
   settings: settingsView(record),
 });
+
+const keyField = z.enum(['1', '2'], 'must be 1 or 2').default('1');
 
 const settingsInput = z.strictObject(settingFields).partial();
 
@@ -106,13 +112,17 @@ export const accountCommands: readonly ManagementCommand[] = [
     name: 'account create',
     method: 'PUT',
     path: '/v1/accounts/{account}',
-    summary: 'makes an account with two random keys, which only this answer holds',
+    summary: 'makes an account with two random keys',
     input: z.strictObject({ account: accountField }),
-    async run({ store, cause }, { account }) {
+    async run({ store, cause, blob }, { account }) {
       const outcome = await createAccount(store, account, [newAccountKey(store), newAccountKey(store)], cause);
       switch (outcome.kind) {
         case 'ok':
-          return made({ ...accountView(account, outcome.account), keys: outcome.account.keys });
+          return made({
+            ...accountView({ blob }, account, outcome.account),
+            keys: outcome.account.keys,
+            connectionString: connectionString(blob, account, outcome.account.keys[0]),
+          });
         case 'account-exists':
           return refuse('AccountAlreadyExists', `account ${account} exists already`);
         case 'no-space':
@@ -142,9 +152,27 @@ export const accountCommands: readonly ManagementCommand[] = [
     path: '/v1/accounts/{account}',
     summary: 'shows an account and all of its settings',
     input: z.strictObject({ account: accountField }),
-    async run({ store }, { account }) {
+    async run({ store, blob }, { account }) {
       const record = await getAccount(store, account);
-      return record === undefined ? refusalOf('account-not-found', { account }) : done(accountView(account, record));
+      if (record === undefined) return refusalOf('account-not-found', { account });
+      return done(accountView({ blob }, account, record));
+    },
+  }),
+  command({
+    name: 'account connection-string',
+    method: 'POST',
+    path: '/v1/accounts/{account}/connection-string',
+    summary: 'shows key 1 or 2 of an account, in the connection string that clients take',
+    input: z.strictObject({ account: accountField, key: keyField }),
+    async run({ store, blob }, { account, key: which }) {
+      const record = await getAccount(store, account);
+      if (record === undefined) return refusalOf('account-not-found', { account });
+      const key = record.keys[which === '1' ? 0 : 1];
+      const isTaken = record.settings?.sharedKeyAccess !== false;
+      return done({
+        ...{ name: account, which: Number(which), key, connectionString: connectionString(blob, account, key) },
+        ...(!isTaken && { warning: 'shared-key-access is off: the server takes no keys of this account' }),
+      });
     },
   }),
   command({
@@ -153,11 +181,11 @@ export const accountCommands: readonly ManagementCommand[] = [
     path: '/v1/accounts/{account}',
     summary: 'changes the settings that are given; null is the default',
     input: z.strictObject({ account: accountField, ...settingsInput.shape }),
-    async run({ store, cause }, { account, ...settings }) {
+    async run({ store, cause, blob }, { account, ...settings }) {
       const outcome = await changeSettings(store, account, changesOf(settings), cause);
       switch (outcome.kind) {
         case 'ok':
-          return done(accountView(account, outcome.account));
+          return done(accountView({ blob }, account, outcome.account));
         case 'settings-conflict':
           return refuse('SettingsConflict', outcome.message);
         default:
@@ -169,14 +197,16 @@ export const accountCommands: readonly ManagementCommand[] = [
     name: 'account rotate-key',
     method: 'POST',
     path: '/v1/accounts/{account}/keys/{key}',
-    summary: 'replaces key 1 or 2 by a random one, which only this answer holds',
-    input: z.strictObject({ account: accountField, key: z.enum(['1', '2'], 'must be 1 or 2').default('1') }),
-    async run({ store, cause }, { account, key }) {
-      const which = key === '1' ? 1 : 2;
+    summary: 'replaces key 1 or 2 by a random one',
+    input: z.strictObject({ account: accountField, key: keyField }),
+    async run({ store, cause, blob }, { account, key: replaced }) {
+      const which = replaced === '1' ? 1 : 2;
       const outcome = await rotateKey(store, account, which, cause);
       switch (outcome.kind) {
-        case 'ok':
-          return done({ name: account, which, key: outcome.account.keys[which - 1] });
+        case 'ok': {
+          const key = outcome.account.keys[which - 1] as string;
+          return done({ name: account, which, key, connectionString: connectionString(blob, account, key) });
+        }
         case 'account-not-found':
         case 'no-space':
         case 'contended':

@@ -45,7 +45,7 @@ beforeEach(async () => {
     verifyToken: (text) => verifyAdminToken(store, text),
     run: (row, input, cause) => {
       causes.push(cause.by);
-      return runRow({ store, cause, actionOf: async () => undefined }, row, input);
+      return runRow({ store, cause, blob: 'http://h:1', actionOf: async () => undefined }, row, input);
     },
     note: (line) => noted.push(line),
     failed: (error) => failures.push(error),
@@ -372,7 +372,8 @@ describe('a request', () => {
       metrics: async () => '',
       clock,
       verifyToken: async () => 'test',
-      run: (row, input, cause) => runRow({ store, cause, actionOf: async () => undefined }, row, input),
+      run: (row, input, cause) =>
+        runRow({ store, cause, blob: 'http://h:1', actionOf: async () => undefined }, row, input),
       note: () => undefined,
       failed: (error) => failures.push(error),
     });

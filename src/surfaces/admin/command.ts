@@ -7,6 +7,8 @@ import type { Store } from '../../namespace/store.ts';
 export interface CommandContext {
   readonly store: Store;
   readonly cause: Cause;
+  /** `scheme://host:port` of the Blob API, as clients reach it. */
+  readonly blob: string;
   /** The action that an operation of the Blob API needs, by its name (`PutBlob`). */
   readonly actionOf: (operation: string) => Promise<string | undefined>;
 }
@@ -17,6 +19,9 @@ export const refusals = {
   AccountNotFound: 404,
   AccountAlreadyExists: 409,
   AccountNotEmpty: 409,
+  ContainerAlreadyExists: 409,
+  ContainerLeased: 409,
+  AccessPolicyNotFound: 404,
   SettingsConflict: 409,
   ContainerNotFound: 404,
   RestoreNotFound: 404,
@@ -111,6 +116,10 @@ export const containerField = z
     /^(?:\$root|\$web|\$logs|\$blobchangefeed|(?=.{3,63}$)[a-z0-9]+(?:-[a-z0-9]+)*)$/,
     'the name of a container must be 3 to 63 lower-case letters, digits and single hyphens',
   );
+
+export const objectIdField = z
+  .string('must be an object id')
+  .regex(/^[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$/, 'must be an object id (a GUID)');
 
 export const scopeField = z
   .string('must be the name of an encryption scope')

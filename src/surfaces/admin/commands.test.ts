@@ -9,7 +9,7 @@ import { containerSettings } from '../../cli/container.ts';
 import { fieldOf } from '../../cli/words.ts';
 import { LocalKey } from '../../encryption/local-key.ts';
 import { keys } from '../../metadata/keys.ts';
-import { createContainer, deleteContainer } from '../../namespace/containers.ts';
+import { createContainer, deleteContainer, leaseContainer } from '../../namespace/containers.ts';
 import type { JournalRecord } from '../../namespace/journal.ts';
 import { Keyring } from '../../namespace/keyring.ts';
 import { decodeRecord } from '../../namespace/records.ts';
@@ -29,7 +29,8 @@ beforeEach(() => {
   ({ store, clock } = createManagementStore());
 });
 
-const run = (name: string, input: object) => runCommand({ store, cause, actionOf }, name, input);
+const blob = 'http://127.0.0.1:10000';
+const run = (name: string, input: object) => runCommand({ store, cause, blob, actionOf }, name, input);
 
 async function value(name: string, input: object): Promise<Record<string, unknown>> {
   const outcome = await run(name, input);
@@ -197,6 +198,66 @@ describe('accounts', () => {
     assert.match((await refused('account set', { account, versioning: false })).message, /must stay on: .* box/);
     assert.match((await refused('container legal-hold', { ...at, add: ['abc'] })).message, /no legal hold of its own/);
     assert.equal((await refused('container set', { ...at, versionImmutability: false })).code, 'InvalidInput');
+  });
+});
+
+describe('keys and containers', () => {
+  test('a connection string has the key that is asked for, and the address that clients use', async () => {
+    const { keys } = (await value('account create', { account: 'photos' })) as { keys: string[] };
+    const asked = { account: 'photos', key: '2' };
+    const shown = await value('account connection-string', asked);
+    const endpoint = 'BlobEndpoint=http://127.0.0.1:10000/photos;';
+    assert.equal(
+      shown.connectionString,
+      `DefaultEndpointsProtocol=http;AccountName=photos;AccountKey=${keys[1]};${endpoint}`,
+    );
+    assert.equal(shown.warning, undefined);
+    await value('account set', { account: 'photos', sharedKeyAccess: false });
+    assert.match((await value('account connection-string', asked)).warning as string, /^shared-key-access is off/);
+    assert.equal((await refused('account connection-string', { account: 'nobody' })).code, 'AccountNotFound');
+    const view = await value('account show', { account: 'photos' });
+    assert.deepEqual(
+      [view.endpoint, view.website],
+      ['http://127.0.0.1:10000/photos', 'http://photos.web.localhost:10000/'],
+    );
+  });
+
+  test('containers are made, listed by pages, and deleted', async () => {
+    await value('account create', { account: 'photos' });
+    const made = await value('container create', { account: 'photos', container: 'box-2', publicAccess: 'blob' });
+    assert.deepEqual([made.publicAccess, made.url], ['blob', 'http://127.0.0.1:10000/photos/box-2']);
+    for (const container of ['box-1', 'box-3', 'other'])
+      await value('container create', { account: 'photos', container });
+    const again = await refused('container create', { account: 'photos', container: 'other' });
+    assert.equal(again.code, 'ContainerAlreadyExists');
+    const names = async (more: object) => {
+      const { containers, next } = await value('container list', { account: 'photos', ...more });
+      return [(containers as { name: string }[]).map(({ name }) => name).join(), next];
+    };
+    assert.deepEqual(await names({}), ['box-1,box-2,box-3,other', undefined]);
+    assert.deepEqual(await names({ limit: '2' }), ['box-1,box-2', 'box-3']);
+    assert.deepEqual(await names({ limit: '2', from: 'box-3' }), ['box-3,other', undefined]);
+    assert.deepEqual(await names({ prefix: 'box' }), ['box-1,box-2,box-3', undefined]);
+    await value('container delete', { account: 'photos', container: 'box-2' });
+    assert.deepEqual(await names({ prefix: 'box' }), ['box-1,box-3', undefined]);
+    const gone = await refused('container delete', { account: 'photos', container: 'box-2' });
+    assert.equal(gone.code, 'ContainerNotFound');
+    const lease = { action: 'acquire', durationS: -1, proposedId: '11111111-2222-3333-4444-555555555555' } as const;
+    await leaseContainer(store, { account: 'photos', container: 'box-1', conditions: {}, cause }, lease);
+    assert.equal(
+      (await refused('container delete', { account: 'photos', container: 'box-1' })).code,
+      'ContainerLeased',
+    );
+    for (const container of ['$logs', '$blobchangefeed']) {
+      for (const name of ['container create', 'container delete'])
+        assert.equal((await refused(name, { account: 'photos', container })).code, 'InvalidInput');
+    }
+    assert.equal((await refused('container create', { account: 'nobody', container: 'box' })).code, 'AccountNotFound');
+    await value('account set', { account: 'photos', publicAccess: false });
+    const open = { account: 'photos', container: 'open', publicAccess: 'container' };
+    assert.equal((await refused('container create', open)).code, 'SettingsConflict');
+    const operations = (await journal()).map(({ operation }) => operation);
+    assert.ok(operations.includes('container-created') && operations.includes('container-deleted'));
   });
 });
 

@@ -5,6 +5,7 @@ import { accessCommands } from './access-commands.ts';
 import { accountCommands } from './account-commands.ts';
 import { type CommandContext, type CommandOutcome, type ManagementCommand, refuse } from './command.ts';
 import { containerCommands } from './container-commands.ts';
+import { sasCreate } from './sas-commands.ts';
 import { scopeCommands } from './scope-commands.ts';
 import { tokenCommands } from './token-commands.ts';
 
@@ -13,6 +14,7 @@ export const managementCommands: readonly ManagementCommand[] = [
   ...accessCommands,
   accessCheck,
   ...containerCommands,
+  sasCreate,
   ...scopeCommands,
   ...tokenCommands,
 ];

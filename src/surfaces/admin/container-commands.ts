@@ -1,5 +1,6 @@
 // Commands on containers: quota, retention, legal holds, immutable versions, encryption scope.
 import { z } from 'zod';
+import { getAccount, isSystemContainer } from '../../namespace/accounts.ts';
 import {
   changePolicies,
   legalHoldsMax,
@@ -7,7 +8,7 @@ import {
   type PolicyOutcome,
   retentionDaysMax,
 } from '../../namespace/container-policies.ts';
-import { getContainer } from '../../namespace/containers.ts';
+import { createContainer, deleteContainer, getContainer, listContainers } from '../../namespace/containers.ts';
 import type { ContainerRecord } from '../../namespace/records.ts';
 import { getRestore, type RestoreStatus, startRestore } from '../../namespace/restore.ts';
 import {
@@ -19,12 +20,15 @@ import {
   done,
   isoTime,
   type ManagementCommand,
+  made,
+  pageFields,
   refusalOf,
   refuse,
   scopeField,
   switchField,
   wholeField,
 } from './command.ts';
+import { resourceUrl } from './endpoints.ts';
 
 const at = { account: accountField, container: containerField } as const;
 
@@ -76,6 +80,85 @@ function containerView({ account, container }: { account: string; container: str
 }
 
 export const containerCommands: readonly ManagementCommand[] = [
+  command({
+    name: 'container create',
+    method: 'PUT',
+    path: '/v1/accounts/{account}/containers/{container}',
+    summary: 'makes a container; publicAccess says what of it anybody may read',
+    input: z.strictObject({
+      ...at,
+      publicAccess: z.enum(['none', 'blob', 'container'], 'must be none, blob or container').default('none'),
+    }),
+    async run({ store, cause, blob }, { account, container, publicAccess }) {
+      const owner = await getAccount(store, account);
+      if (owner === undefined) return refusalOf('account-not-found', { account });
+      if (isSystemContainer(container)) return ownContainer(container);
+      if (publicAccess !== 'none' && owner.settings?.publicAccess === false)
+        return refuse('SettingsConflict', `the account ${account} has public-access=off`);
+      const name = { account, container };
+      const outcome = await createContainer(store, { ...name, metadata: {}, publicAccess, cause });
+      switch (outcome.kind) {
+        case 'ok':
+          return made({ ...containerView(name, outcome.record), url: resourceUrl(blob, account, container) });
+        case 'container-exists':
+          return refuse('ContainerAlreadyExists', `the account ${account} has a container ${container} already`);
+        case 'no-space':
+        case 'contended':
+          return refusalOf(outcome.kind, name);
+        default:
+          throw new Error(`creating a container: ${outcome.kind}`);
+      }
+    },
+  }),
+  command({
+    name: 'container list',
+    method: 'GET',
+    path: '/v1/accounts/{account}/containers',
+    summary: 'lists the containers of an account by name',
+    input: z.strictObject({
+      account: accountField,
+      prefix: z.string('must be text').max(63).default(''),
+      ...pageFields,
+    }),
+    async run({ store }, { account, prefix, from = '', limit }) {
+      if ((await getAccount(store, account)) === undefined) return refusalOf('account-not-found', { account });
+      const { containers, next } = await listContainers(store, account, { prefix, from, limit });
+      const shown = containers.map(({ name, record }) => ({
+        name,
+        modified: isoTime(record.modifiedMs),
+        publicAccess: record.publicAccess,
+      }));
+      return done({ containers: shown, ...(next !== undefined && { next }) });
+    },
+  }),
+  command({
+    name: 'container delete',
+    method: 'DELETE',
+    path: '/v1/accounts/{account}/containers/{container}',
+    summary: 'deletes a container and everything in it; it comes back only within container-soft-delete-days',
+    input: z.strictObject(at),
+    async run({ store, cause }, name) {
+      if (isSystemContainer(name.container)) return ownContainer(name.container);
+      const outcome = await deleteContainer(store, { ...name, conditions: {}, cause });
+      switch (outcome.kind) {
+        case 'ok':
+          return done({ account: name.account, name: name.container });
+        case 'lease-id-missing':
+          return refuse('ContainerLeased', `somebody has a lease of the container ${name.container}`);
+        case 'container-protected':
+          return refuse(
+            'PolicyRefused',
+            `a policy or a legal hold protects what is in the container ${name.container}`,
+          );
+        case 'container-not-found':
+        case 'no-space':
+        case 'contended':
+          return refusalOf(outcome.kind, name);
+        default:
+          throw new Error(`deleting a container: ${outcome.kind}`);
+      }
+    },
+  }),
   command({
     name: 'container show',
     method: 'GET',
@@ -154,6 +237,9 @@ export const containerCommands: readonly ManagementCommand[] = [
     },
   }),
 ];
+
+const ownContainer = (container: string): CommandOutcome =>
+  refuse('InvalidInput', `container: the server keeps ${container} for itself`);
 
 async function change(
   { store, cause }: CommandContext,

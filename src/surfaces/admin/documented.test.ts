@@ -8,11 +8,12 @@ import { access } from '../../cli/access.ts';
 import { account } from '../../cli/account.ts';
 import { adminToken } from '../../cli/admin-token.ts';
 import { container } from '../../cli/container.ts';
+import { sas } from '../../cli/sas.ts';
 import { scopeCommand } from '../../cli/scope.ts';
 import type { ManagementCommand } from './command.ts';
 import { managementCommands } from './commands.ts';
 
-const forms = new Map([account, container, scopeCommand, access, adminToken].flatMap((line) => [...line.forms]));
+const forms = new Map([account, container, sas, scopeCommand, access, adminToken].flatMap((line) => [...line.forms]));
 const document = readFileSync(join(import.meta.dirname, '../../../docs/management.md'), 'utf8');
 
 /** Fields of the body, or of the query of a GET; a `?` where one may be left out. */

@@ -408,3 +408,36 @@ describe('cross-origin answers', () => {
     });
   });
 });
+
+describe('the bare address', () => {
+  const plain = { key: null, headers: { 'x-ms-version': '' } };
+  test('says in a line what this is', async () => {
+    await withClient(async (client) => {
+      for (const method of ['GET', 'HEAD']) {
+        const said = await client.send({ method, url: '/', ...plain });
+        assert.deepEqual(
+          [said.status, said.code, said.headers['Content-Type']],
+          [200, undefined, 'text/plain; charset=utf-8'],
+        );
+        assert.match(said.text, /^This is Causeway: [^\n]*\n$/);
+      }
+    });
+  });
+  test('is the API to whatever may be meant for it', async () => {
+    await withClient(async (client) => {
+      const asked: [request: object, status: number][] = [
+        [{ url: '/', ...plain, method: 'PUT' }, 400],
+        [{ url: '/', key: null }, 400],
+        [{ url: '/?comp=list', ...plain }, 401],
+        [{ url: '/', ...plain, headers: { 'x-ms-version': '', authorization: 'Bearer x' } }, 400],
+        [{ url: '/?comp=list', headers: { host: `${testAccount}.blob.localhost` } }, 200],
+        [{ url: '/', key: null, headers: { 'x-ms-version': '', host: `${testAccount}.blob.localhost` } }, 400],
+      ];
+      for (const [request, status] of asked) {
+        const answered = await client.send(request as Parameters<typeof client.send>[0]);
+        assert.equal(answered.status, status, JSON.stringify(request));
+        assert.match(answered.text, /^\ufeff?<\?xml/);
+      }
+    });
+  });
+});

@@ -20,6 +20,7 @@ import { keyProblemCodes, refuseEncryption } from './encryption-headers.ts';
 import { BlobError, errorAnswer } from './errors.ts';
 import { findOperation } from './find-operation.ts';
 import type { Visit } from './gate.ts';
+import { greeting } from './greeting.ts';
 import { entryTime, headerError, missingLength, refuseUnsupported } from './headers-in.ts';
 import type { KnownAccount } from './known-accounts.ts';
 import { checkMayChange } from './names.ts';
@@ -193,6 +194,11 @@ export class BlobDispatcher {
   ): Promise<Answer> {
     if (incoming.isUnrecordable === true) throw new BlobError('ServerBusy');
     const parsed = parse(incoming);
+    const greeted = parsed.target.account === '' ? greeting(parsed) : undefined;
+    if (greeted !== undefined) {
+      seen.operation = 'Greeting';
+      return greeted;
+    }
     // First of all: whoever the account's network rules keep out learns nothing of it, not even by a header.
     const entered = this.#authenticator.enter(parsed.target.account, incoming.peer);
     const known = entered instanceof Promise ? await entered : entered;

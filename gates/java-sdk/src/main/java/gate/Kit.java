@@ -93,7 +93,6 @@ final class Kit {
         else request.header("Content-Type", "application/json").method(method, HttpRequest.BodyPublishers.ofString(body));
         java.net.http.HttpResponse<String> answer = PLAIN.send(request.build(), BodyHandlers.ofString());
         if (answer.statusCode() >= 300) throw new AssertionError(method + " " + path + ": " + answer.statusCode() + " " + answer.body());
-        Thread.sleep(1200);
     }
 
     String trace() {

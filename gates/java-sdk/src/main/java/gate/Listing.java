@@ -100,7 +100,6 @@ final class Listing {
         container.setAccessPolicy(PublicAccessType.BLOB, List.of());
         Kit.equal(container.getAccessPolicy().getBlobAccessType(), PublicAccessType.BLOB);
         BlobClient anonymous = new BlobClientBuilder().endpoint(container.getBlobClient("a").getBlobUrl()).setAnonymousAccess().buildClient();
-        Thread.sleep(1200);
         Kit.equal(Kit.read(anonymous), "x");
         container.setAccessPolicy(null, List.of());
         Kit.equal(container.getAccessPolicy().getBlobAccessType(), null);
