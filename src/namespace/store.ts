@@ -4,6 +4,7 @@ import type { Ids } from '../base/ids.ts';
 import type { Random } from '../base/random.ts';
 import type { ContentStore } from '../content/content-store.ts';
 import { type Awaitable, ContentionError, CounterLimitError, type Engine, type Txn } from '../metadata/engine.ts';
+import { keys } from '../metadata/keys.ts';
 import type { Failure } from './failure.ts';
 
 /** What may be there at once: see `metadata/engine.ts`. */
@@ -31,7 +32,9 @@ export async function change<T>(store: Store, work: (txn: Txn) => Awaitable<T>):
       return outcome;
     });
   } catch (error) {
-    if (error instanceof CounterLimitError) return { kind: 'quota-exceeded' };
+    if (error instanceof CounterLimitError) {
+      return { kind: keys.isUploadCount(error.key) ? 'blocks-staged-exceeded' : 'quota-exceeded' };
+    }
     if (error instanceof ContentionError) return { kind: 'contended' };
     if (isNoSpace(error)) return { kind: 'no-space' };
     throw error;
