@@ -3,25 +3,25 @@ import type { Duplex } from 'node:stream';
 import type { CommitOutcome, CommitRequest, Committer } from './commit.ts';
 import { decodeOutcome, decodeRequest, encodeOutcome, encodeRequest, Frames } from './commit-wire.ts';
 
-/** A committer at the other end of a stream. When the stream ends, what waits fails: whether it committed is unknown. */
+/** A committer at the other end of a stream. When the stream ends, whether what waits committed is unknown. */
 export class RemoteCommitter implements Committer {
   readonly #send: Sender;
-  readonly #waiting = new Map<number, { resolve: (outcome: CommitOutcome) => void; reject: (error: Error) => void }>();
+  readonly #waiting = new Map<number, (outcome: CommitOutcome) => void>();
   #nextId = 0;
-  #lost: Error | undefined;
+  #isLost = false;
 
   constructor(stream: Duplex) {
     this.#send = new Sender(stream);
     const frames = new Frames();
     stream.on('data', (chunk: Buffer) => {
       for (const { id, body } of frames.push(chunk)) {
-        this.#waiting.get(id)?.resolve(decodeOutcome(body));
+        this.#waiting.get(id)?.(decodeOutcome(body));
         this.#waiting.delete(id);
       }
     });
     const lose = (): void => {
-      this.#lost = Object.assign(new Error('the committer is gone'), { code: 'UNAVAILABLE' });
-      for (const { reject } of this.#waiting.values()) reject(this.#lost);
+      this.#isLost = true;
+      for (const resolve of this.#waiting.values()) resolve({ kind: 'unknown', message: gone });
       this.#waiting.clear();
     };
     stream.on('close', lose);
@@ -29,13 +29,16 @@ export class RemoteCommitter implements Committer {
   }
 
   commit(request: CommitRequest): Promise<CommitOutcome> {
-    if (this.#lost !== undefined) return Promise.reject(this.#lost);
+    // It was never sent.
+    if (this.#isLost) return Promise.resolve({ kind: 'failed', message: gone, code: 'UNAVAILABLE' });
     this.#nextId = (this.#nextId + 1) >>> 0;
     const id = this.#nextId;
     this.#send.push(encodeRequest(id, request));
-    return new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
+    return new Promise((resolve) => this.#waiting.set(id, resolve));
   }
 }
+
+const gone = 'the committer is gone';
 
 /** Serves a worker's requests from this process's committer until the stream ends. */
 export function serveCommits(stream: Duplex, committer: Committer): void {

@@ -6,6 +6,7 @@ import {
   CounterLimitError,
   type Engine,
   type Key,
+  OutcomeUnknownError,
   type Txn,
   UnavailableError,
   type Value,
@@ -140,6 +141,7 @@ export class OptimisticEngine implements Engine {
 
 function errorOf(outcome: Exclude<CommitOutcome, { kind: 'committed' | 'conflict' }>): Error {
   if (outcome.kind === 'counter-limit') return new CounterLimitError(outcome.key);
+  if (outcome.kind === 'unknown') return new OutcomeUnknownError(outcome.message);
   if (outcome.code === 'CONTENDED') return new ContentionError(outcome.message);
   if (outcome.code === 'UNAVAILABLE') return new UnavailableError(outcome.message);
   return Object.assign(new Error(outcome.message), outcome.code === undefined ? {} : { code: outcome.code });

@@ -62,6 +62,11 @@ export function isUnavailable(error: unknown): boolean {
   return (error as NodeJS.ErrnoException | undefined)?.code === 'UNAVAILABLE';
 }
 
+/** Whether it was done nobody knows: it is not to be done again, and what it may have named has to stay. */
+export function isOutcomeUnknown(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException | undefined)?.code === 'OUTCOME_UNKNOWN';
+}
+
 const ticksAtEpoch = 621_355_968_000_000_000n;
 
 /** An ETag in Azure's form: 100 ns ticks in hexadecimal, never the one before. */

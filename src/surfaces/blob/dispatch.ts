@@ -6,7 +6,7 @@ import type { Action, Principal } from '../../identity/authorize.ts';
 import { KeyError } from '../../namespace/keyring.ts';
 import type { AccountSettings } from '../../namespace/records.ts';
 import type { Permit } from '../../namespace/states.ts';
-import { isDamage, isUnavailable, type Store } from '../../namespace/store.ts';
+import { isDamage, isOutcomeUnknown, isUnavailable, type Store } from '../../namespace/store.ts';
 import type { Answer } from '../http/answer.ts';
 import { BodyCutError, type RequestBody } from '../http/body.ts';
 import { type Hold, holdNobody } from '../http/hold.ts';
@@ -341,7 +341,8 @@ export class BlobDispatcher {
       return new BlobError(keyProblemCodes[error.problem]);
     }
     this.#logger.error({ requestId, err: error }, isDamage(error) ? 'stored data is damaged' : 'a request failed');
-    return new BlobError('InternalError');
+    // What every client takes for "it may have been done, or not", and not for "do it again".
+    return new BlobError(isOutcomeUnknown(error) ? 'OperationTimedOut' : 'InternalError');
   }
 }
 
