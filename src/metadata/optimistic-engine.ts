@@ -22,6 +22,8 @@ export interface OptimisticEngineOptions {
   readonly cacheBytes: number;
   /** Pictures held open at once; more wait. */
   readonly readersMax: number;
+  /** False: a connection is closed after each use, so that it keeps no server from starting (`keepOthersOut`). */
+  readonly keepsReaders?: boolean;
 }
 
 const attemptsMax = 64;
@@ -130,7 +132,10 @@ export class OptimisticEngine implements Engine {
     this.#busy--;
     const waiting = this.#waiting.shift();
     if (waiting !== undefined) waiting(reader);
-    else this.#idle.push(reader);
+    else if (this.#options.keepsReaders === false) {
+      this.#open--;
+      reader.close();
+    } else this.#idle.push(reader);
     this.#letGo ??= setTimeout(() => {
       this.#letGo = undefined;
       for (const idle of this.#idle) idle.end();

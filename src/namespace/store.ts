@@ -15,7 +15,10 @@ import type { Keyring } from './keyring.ts';
 export interface Store {
   readonly engine: Engine;
   readonly content: ContentStore;
+  /** The store's own time, which never goes back: of all that is stored, and of what is held against it. */
   readonly clock: Clock;
+  /** The machine's: of what others date and sign. */
+  readonly wallClock: Clock;
   readonly ids: Ids;
   readonly random: Random;
   /** Without it nothing is sealed, and nothing sealed is read. */

@@ -60,6 +60,7 @@ export interface Dispatched {
   readonly operation: string;
   readonly account: string | undefined;
   readonly errorCode: string | undefined;
+  /** By the machine's clock. */
   readonly nowMs: number;
   readonly seen: Readonly<Seen>;
 }
@@ -80,7 +81,7 @@ interface Seen {
 
 interface Context {
   readonly incoming: Incoming;
-  readonly request: { readonly requestId: string; readonly nowMs: number; readonly isPart: boolean };
+  readonly request: { readonly requestId: string; readonly isPart: boolean };
   readonly seen: Seen;
 }
 
@@ -113,7 +114,7 @@ export class BlobDispatcher {
   async dispatch(asked: Incoming, batchVersion?: string): Promise<Dispatched> {
     const incoming = inOriginForm(asked);
     const requestId = randomUUID();
-    const nowMs = this.#store.clock.now();
+    const nowMs = this.#store.wallClock.now();
     const seen: Seen = {
       operation: 'Unknown',
       target: undefined,
@@ -132,7 +133,7 @@ export class BlobDispatcher {
         if (chosen === undefined) throw headerError('x-ms-version', version);
         seen.version = chosen;
       }
-      answer = await this.#serve(incoming, { requestId, nowMs, isPart: batchVersion !== undefined }, seen);
+      answer = await this.#serve(incoming, { requestId, isPart: batchVersion !== undefined }, seen);
     } catch (error) {
       const refusal = this.#refusalOf(error, requestId);
       errorCode = refusal.errorCode;
@@ -158,11 +159,7 @@ export class BlobDispatcher {
     return { answer, requestId, operation: seen.operation, account: seen.target?.account, errorCode, nowMs, seen };
   }
 
-  async #serve(
-    incoming: Incoming,
-    request: { requestId: string; nowMs: number; isPart: boolean },
-    seen: Seen,
-  ): Promise<Answer> {
+  async #serve(incoming: Incoming, request: { requestId: string; isPart: boolean }, seen: Seen): Promise<Answer> {
     if (incoming.isUnrecordable === true) throw new BlobError('ServerBusy');
     const parsed = parse(incoming);
     // First of all: whoever the account's network rules keep out learns nothing of it, not even by a header.
@@ -245,7 +242,7 @@ export class BlobDispatcher {
       settings: this.#settings,
       requestId: request.requestId,
       version: seen.version,
-      nowMs: request.nowMs,
+      nowMs: this.#store.clock.now(),
       peer: incoming.peer,
       cause: {
         by: seen.operation,
