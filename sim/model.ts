@@ -202,10 +202,11 @@ export class Model {
     }
   }
 
-  /** Whether more bytes fit a container. */
-  quotaFor(container: string, more: number): Kind {
+  /** Whether more bytes fit a container, when so many have gone. */
+  quotaFor(container: string, more: number, released = 0): Kind {
     const quota = this.containers.get(container)?.quotaBytes ?? 0;
-    return quota > 0 && more > 0 && this.usedBytes(container) + more > quota ? 'quota-exceeded' : 'ok';
+    const used = this.usedBytes(container) - released;
+    return quota > 0 && more > 0 && used + more > quota ? 'quota-exceeded' : 'ok';
   }
 
   /** What immutability says to a change of the current state, or to its end. */
@@ -222,11 +223,18 @@ export class Model {
     return this.containers.get(container)?.uploads.get(name);
   }
 
+  stagedBytes(id: EntryId): number {
+    let sum = 0;
+    for (const bytes of this.upload(id)?.blocks.values() ?? []) sum += bytes.length;
+    return sum;
+  }
+
   usedBytes(container: string): number {
     let sum = 0;
     const found = this.containers.get(container);
     for (const entry of found?.entries.values() ?? []) sum += entry.bytes.length;
     for (const past of found?.past.values() ?? []) for (const { bytes } of past) sum += bytes.length;
+    for (const name of found?.uploads.keys() ?? []) sum += this.stagedBytes({ container, name });
     return sum;
   }
 
@@ -255,10 +263,11 @@ export class Model {
     return guard.ifMatch === undefined || guard.ifMatch === entry.etag ? 'ok' : 'condition-not-met';
   }
 
-  /** Whether an entry may come to hold so many bytes. */
+  /** Whether an entry may come to hold so many bytes; what is staged under its name goes. */
   quota(id: EntryId, length: number): Kind {
     const isKept = this.mode.versioning || this.mode.softDelete;
-    return this.quotaFor(id.container, length - (isKept ? 0 : (this.entry(id)?.bytes.length ?? 0)));
+    const more = length - (isKept ? 0 : (this.entry(id)?.bytes.length ?? 0));
+    return this.quotaFor(id.container, more, this.stagedBytes(id));
   }
 
   /** What has to be there to be changed, besides. */

@@ -247,23 +247,41 @@ export function lease(id: EntryId, action: LeaseAction): Operation {
   });
 }
 
-export function stage(maker: Maker, id: EntryId, leaseId: string | undefined, block: string, bytes: Buffer): Operation {
+export function stage(
+  maker: Maker,
+  id: EntryId,
+  leaseId: string | undefined,
+  block: string,
+  bytes: Buffer,
+  hasQuota: boolean,
+): Operation {
   const blockId = Buffer.from(block);
-  return onEntry(id, false, {
+  return onEntry(id, hasQuota, {
     label: `stage ${id.container}/${id.name} ${block} ${bytes.length}`,
     run: async (store) => {
       const body = bodyOf(maker, bytes);
       return { kind: (await stageBlock(store, { account, ...id, ...(leaseId && { leaseId }), blockId, body })).kind };
     },
     expect: (model, nowMs) => ({
-      kind: stageKind(model, id, leaseId, nowMs),
+      kind: stageKind(model, id, leaseId, nowMs, blockId, bytes.length),
       apply: () => addBlock(model, id, blockId, bytes, nowMs),
     }),
   });
 }
 
-function stageKind(model: Model, id: EntryId, leaseId: string | undefined, nowMs: number): Kind {
-  return model.guard(id, { leaseId, ifMatch: undefined, ifNoneMatch: undefined }, nowMs);
+function stageKind(
+  model: Model,
+  id: EntryId,
+  leaseId: string | undefined,
+  nowMs: number,
+  blockId: Buffer,
+  length: number,
+): Kind {
+  const replaced = model.upload(id)?.blocks.get(blockId.toString('base64'))?.length ?? 0;
+  return firstOf(
+    () => model.guard(id, { leaseId, ifMatch: undefined, ifNoneMatch: undefined }, nowMs),
+    () => model.quotaFor(id.container, length - replaced),
+  );
 }
 
 function addBlock(model: Model, id: EntryId, blockId: Buffer, bytes: Buffer, nowMs: number): void {
@@ -346,13 +364,14 @@ export function stageFrom(
   range: { readonly offset: number; readonly length: number },
   to: EntryId,
   block: string,
+  hasQuota: boolean,
 ): Operation {
   const blockId = Buffer.from(block);
   const isSame = from.container === to.container && from.name === to.name;
   const { offset, length } = range;
   return onEntry(
     to,
-    false,
+    hasQuota,
     {
       label: `stage range ${from.container}/${from.name} ${offset}+${length} to ${to.container}/${to.name} ${block}`,
       run: async (store) => {
@@ -369,13 +388,13 @@ export function stageFrom(
           kind: firstOf(
             () => (source === undefined ? 'source-failed' : 'ok'),
             () => (bytes.length === 0 ? 'source-range' : 'ok'),
-            () => stageKind(model, to, undefined, nowMs),
+            () => stageKind(model, to, undefined, nowMs, blockId, bytes.length),
           ),
           apply: () => addBlock(model, to, blockId, bytes, nowMs),
         };
       },
     },
-    isSame ? [] : [from.container, `${from.container}/${from.name}`],
+    isSame || (hasQuota && from.container === to.container) ? [] : [from.container, `${from.container}/${from.name}`],
   );
 }
 

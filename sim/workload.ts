@@ -55,7 +55,7 @@ export class Workload {
     if (roll < 33) return operations.glance(id);
     if (roll < 40) return operations.read(id, this.#range(id));
     if (roll < 48) return operations.remove(id, this.#guard(id), random.below(2) === 0, hasQuota);
-    if (roll < 60) return this.#stage(id);
+    if (roll < 60) return this.#stage(id, hasQuota);
     if (roll < 70) return operations.commit(id, this.#guard(id), this.#blockList(id), mark, hasQuota);
     if (roll < 78) return operations.copy(this.#source(), id, this.#guard(id), mark, hasQuota);
     if (roll < 83) {
@@ -66,6 +66,7 @@ export class Workload {
         this.#range(from) ?? { offset: 0, length: 100 },
         id,
         this.#pick(blockIds),
+        hasQuota,
       );
     }
     if (roll < 87)
@@ -174,14 +175,14 @@ export class Workload {
     return { offset, length: 1 + this.#random.below(length - offset + 10) };
   }
 
-  #stage(id: EntryId): Operation {
+  #stage(id: EntryId, hasQuota: boolean): Operation {
     const block = this.#pick(blockIds);
     const before = this.#model.upload(id)?.blocks.get(Buffer.from(block).toString('base64'));
     let bytes = this.#bytes(this.#random.below(4) === 0 ? this.#size() : 1 + this.#random.below(3000));
     // Staged blocks can only be told apart by their length until they are committed.
     if (bytes.length === before?.length) bytes = this.#bytes(bytes.length + 1);
     const lease = this.#model.entry(id)?.lease?.id;
-    return operations.stage(this.#maker, id, lease, block, bytes);
+    return operations.stage(this.#maker, id, lease, block, bytes, hasQuota);
   }
 
   /** Now and then a long one, whose pieces stand in rows of their own. */

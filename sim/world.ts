@@ -67,7 +67,7 @@ export class World {
         slotsMax: 4,
         readBuffersMax: 1,
       });
-      return { engine: this.engine, content, clock, random, ids: createIds(clock, random) };
+      return { engine: this.engine, content, clock, wallClock: clock, random, ids: createIds(clock, random) };
     });
   }
 

@@ -1,12 +1,15 @@
 // The composition root: puts a server together, and does what the command line asks of the data.
+import { join } from 'node:path';
 import { type Config, SettingError } from './base/config.ts';
-import { createLogger } from './base/log.ts';
+import { createLogger, type Logger } from './base/log.ts';
 import { createMetrics, expositionOf } from './base/metrics.ts';
+import { StoreClock } from './base/store-clock.ts';
 import type { ManagementAnswer } from './cli/contract.ts';
 import { DamageError } from './metadata/engine.ts';
 import type { SqliteStore } from './metadata/sqlite-store.ts';
 import { createAccount, listAccounts } from './namespace/accounts.ts';
 import { fsck as check, type FsckResult } from './namespace/fsck.ts';
+import { findLostContent } from './namespace/segment-files.ts';
 import { nextSegment } from './namespace/segments.ts';
 import type { Store } from './namespace/store.ts';
 import { forgetTasks } from './namespace/tasks.ts';
@@ -19,13 +22,14 @@ import {
   lockDirectory,
   prepareDirectory,
   requireDirectory,
-  settingError,
+  watchDirectory,
 } from './server/data-directory.ts';
 import { type OpenStore, openMetadata, openStore } from './server/engine-room.ts';
 import { listen, tryListening } from './server/listening.ts';
 import { managementSources, runForCommandLine, runForControl } from './server/management.ts';
 import { probeDisk, Readiness } from './server/readiness.ts';
 import { measureStorage } from './server/storage-metrics.ts';
+import type { WorkerSetup } from './server/worker-protocol.ts';
 import { Workers } from './server/workers.ts';
 import { adminHandler } from './surfaces/admin/admin.ts';
 import { blobEndpoint, reachable } from './surfaces/admin/endpoints.ts';
@@ -56,18 +60,31 @@ export async function serve(
   if (problem !== undefined) logger.warn({ err: problem }, 'sealed content cannot be queried');
   checkCertificate(config, logger);
   const stopped = Promise.withResolvers<number>();
-  const metadata = open(paths, (error) => {
-    logger.fatal({ err: error }, 'a commit failed, and what of it is on the disk is unknown: stopping');
+  let isFailing = false;
+  const fail = (fields: object, message: string): void => {
+    if (isFailing) return;
+    isFailing = true;
+    logger.fatal(fields, message);
     void logger.close(500).then(() => process.exit(1));
-  });
-  const local = openStore(paths, config, metadata.committer);
+  };
+  const clock = new StoreClock();
+  const metadata = open(paths, clock, (error) =>
+    fail({ err: error }, 'a commit failed, and what of it is on the disk is unknown: stopping'),
+  );
+  const unwatch = watchDirectory(paths, (path) =>
+    fail({ path }, 'the data directory is no longer that of this server, a part was removed or replaced: stopping'),
+  );
+  warnOfClock(clock, logger);
+  const local = openStore(paths, config, metadata.committer, clock);
+  await refuseLostContent(local.store, config, logger);
   const recoverBelow = await nextSegment(local.store.engine);
   // The lock says that no worker of an earlier run is left.
   await forgetTasks(local.store.engine).catch((error: unknown) => {
     logger.warn({ err: error }, 'background work of an earlier run waits for its leases to run out');
   });
   await settleAudit(local.store.engine, config, logger);
-  const workers = new Workers({ config, recoverBelow }, metadata.committer, logger);
+  const setup = (): WorkerSetup => ({ config, recoverBelow, time: clock.time() });
+  const workers = new Workers(config, setup, metadata.committer, logger);
   const metrics = createMetrics({ process: false });
   const stopping = new AbortController();
   const measuring = measureStorage(local.store, config, metrics, logger, stopping.signal);
@@ -113,16 +130,21 @@ export async function serve(
     ]);
     await local[Symbol.asyncDispose]();
     metadata.close();
+    unwatch();
     lock.release();
     await logger.close();
   }
 }
 
+/** The one command beside `serve` that makes a store where there is none. */
+const creatingCommand = 'account create';
+
 /** Runs a management command through the server that runs on the data, or else on the data itself. */
 export async function manage(config: Config, command: string, input: object): Promise<ManagementAnswer> {
   const request: ControlRequest = { command, input };
   const paths = dataPaths(config);
-  prepareDirectory(paths);
+  if (command === creatingCommand) prepareDirectory(paths);
+  else requireDirectory(paths);
   const lock = lockDirectory(paths);
   if (lock === undefined) {
     const answered = await callControl(paths.root, request);
@@ -130,7 +152,7 @@ export async function manage(config: Config, command: string, input: object): Pr
       (answered as ManagementAnswer | undefined) ?? {
         kind: 'refused',
         code: 'NoAnswer',
-        message: 'the server on the data does not answer',
+        message: 'the server on the data does not take commands now',
       }
     );
   }
@@ -169,20 +191,53 @@ export async function fsck(config: Config, { finding, progress }: FsckReport): P
   }
 }
 
-function open(paths: DataPaths, onBroken: (error: Error) => void): SqliteStore {
+function open(paths: DataPaths, clock: StoreClock, onBroken: (error: Error) => void): SqliteStore {
   try {
-    return openMetadata(paths, onBroken);
+    return openMetadata(paths, onBroken, clock);
   } catch (error) {
-    if (error instanceof DamageError) throw new SettingError('data', error.message, { cause: error });
-    throw settingError(error, paths.root);
+    throw error instanceof DamageError ? new SettingError('data', error.message, { cause: error }) : error;
   }
 }
 
+/** Throws `SettingError` for content that is not what the metadata knows. */
+async function refuseLostContent(store: Store, config: Config, logger: Logger): Promise<void> {
+  const lost = await findLostContent(store);
+  if (lost === undefined) return;
+  const problem = `${join(store.content.directory, lost.file)} ${lost.what}`;
+  if (lost.kind === 'newer') throw new SettingError('data', problem);
+  if (!config.serveIncomplete) {
+    throw new SettingError('data', `${problem}: put it back, or serve what is left with --set serveIncomplete=true`);
+  }
+  logger.error({ problem }, 'content is missing, and is served as far as it is there');
+}
+
+const aheadWarnedMs = 10_000;
+const clockLookMs = 10_000;
+
+/** Says so, once each time, when the machine's clock was set back. */
+function warnOfClock(clock: StoreClock, logger: Logger): void {
+  let isWarned = false;
+  const look = (): void => {
+    const aheadMs = clock.aheadMs();
+    const isAhead = aheadMs > aheadWarnedMs;
+    if (isAhead && !isWarned)
+      logger.warn(
+        { aheadMs },
+        "the machine's clock was set back: the store's time goes on at half speed until it is reached",
+      );
+    isWarned = isAhead;
+  };
+  look();
+  setInterval(look, clockLookMs).unref();
+}
+
 function openHere(paths: DataPaths, config: Config): OpenStore {
-  const metadata = openMetadata(paths, (error) => {
+  const clock = new StoreClock();
+  const onBroken = (error: Error): never => {
     throw error;
-  });
-  const opened = openStore(paths, config, metadata.committer);
+  };
+  const metadata = openMetadata(paths, onBroken, clock);
+  const opened = openStore(paths, config, metadata.committer, clock);
   return {
     store: opened.store,
     [Symbol.asyncDispose]: async () => {

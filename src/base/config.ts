@@ -81,6 +81,9 @@ const schema = z
       .default(() => availableParallelism())
       .describe('worker processes; by default one a core'),
     dev: flag().default(false).describe('add the well-known development account; loopback only'),
+    serveIncomplete: flag()
+      .default(false)
+      .describe('start although files of the content are gone or cut; what they held answers 500'),
     strictVersions: flag().default(false).describe('refuse an x-ms-version newer than the newest known one'),
     inlineBytesMax: bytes(0, mebibyte).default(512).describe('content up to this size is kept in its metadata record'),
     segmentBytes: bytes(mebibyte, 64 * gibibyte)

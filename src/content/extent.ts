@@ -142,6 +142,9 @@ export function segmentFileName(segment: number): string {
   return `${segment.toString(16).padStart(8, '0')}.seg`;
 }
 
+/** Beside the segments: which store they belong to. */
+export const storeIdFileName = 'store';
+
 export function segmentOfFileName(name: string): number | undefined {
   const match = /^([0-9a-f]{8})\.seg$/.exec(name);
   return match ? Number.parseInt(match[1] as string, 16) : undefined;

@@ -3,33 +3,35 @@ import type { Duplex } from 'node:stream';
 import type { CommitOutcome, CommitRequest, Committer } from './commit.ts';
 import { decodeOutcome, decodeRequest, encodeOutcome, encodeRequest, Frames } from './commit-wire.ts';
 
+/** As many as the committer itself lets wait. */
+const waitingBytesMaxDefault = 256 * 1024 * 1024;
+
 export interface RemoteCommitterOptions {
   /** A transaction beyond this many bytes that wait for their outcome is refused at once. */
-  readonly waitingBytesMax: number;
+  readonly waitingBytesMax?: number;
   readonly nowMs?: () => number;
 }
 
 interface Waiting {
   readonly bytes: number;
   readonly resolve: (outcome: CommitOutcome) => void;
-  readonly reject: (error: Error) => void;
 }
 
-/** A committer at the other end of a stream. When the stream ends, what waits fails: whether it committed is unknown. */
+/** A committer at the other end of a stream. When the stream ends, whether what waits committed is unknown. */
 export class RemoteCommitter implements Committer {
   readonly #send: Sender;
-  readonly #options: RemoteCommitterOptions;
+  readonly #waitingBytesMax: number;
   readonly #nowMs: () => number;
   readonly #waiting = new Map<number, Waiting>();
   #waitingBytes = 0;
   /** When the other end said something, or the first that waits was sent. */
   #lastMs = 0;
   #nextId = 0;
-  #lost: Error | undefined;
+  #isLost = false;
 
-  constructor(stream: Duplex, options: RemoteCommitterOptions) {
+  constructor(stream: Duplex, options: RemoteCommitterOptions = {}) {
     this.#send = new Sender(stream);
-    this.#options = options;
+    this.#waitingBytesMax = options.waitingBytesMax ?? waitingBytesMaxDefault;
     this.#nowMs = options.nowMs ?? (() => performance.now());
     const frames = new Frames();
     stream.on('data', (chunk: Buffer) => {
@@ -43,8 +45,8 @@ export class RemoteCommitter implements Committer {
       }
     });
     const lose = (): void => {
-      this.#lost = Object.assign(new Error('the committer is gone'), { code: 'UNAVAILABLE' });
-      for (const { reject } of this.#waiting.values()) reject(this.#lost);
+      this.#isLost = true;
+      for (const { resolve } of this.#waiting.values()) resolve({ kind: 'unknown', message: gone });
       this.#waiting.clear();
     };
     stream.on('close', lose);
@@ -52,18 +54,19 @@ export class RemoteCommitter implements Committer {
   }
 
   commit(request: CommitRequest): Promise<CommitOutcome> {
-    if (this.#lost !== undefined) return Promise.reject(this.#lost);
+    // It was never sent.
+    if (this.#isLost) return Promise.resolve({ kind: 'failed', message: gone, code: 'UNAVAILABLE' });
     this.#nextId = (this.#nextId + 1) >>> 0;
     const id = this.#nextId;
     const frame = encodeRequest(id, request);
     const bytes = frame.length;
     if (this.#waiting.size === 0) this.#lastMs = this.#nowMs();
-    else if (this.#waitingBytes + bytes > this.#options.waitingBytesMax) {
+    else if (this.#waitingBytes + bytes > this.#waitingBytesMax) {
       return Promise.resolve({ kind: 'failed', message: 'too many writes wait for the committer', code: 'CONTENDED' });
     }
     this.#waitingBytes += bytes;
     this.#send.push(frame);
-    return new Promise((resolve, reject) => this.#waiting.set(id, { bytes, resolve, reject }));
+    return new Promise((resolve) => this.#waiting.set(id, { bytes, resolve }));
   }
 
   /** For how long the committer has said nothing while transactions wait for it; nought where none waits. */
@@ -71,6 +74,8 @@ export class RemoteCommitter implements Committer {
     return this.#waiting.size === 0 ? 0 : this.#nowMs() - this.#lastMs;
   }
 }
+
+const gone = 'the committer is gone';
 
 /** Serves a worker's requests from this process's committer until the stream ends. */
 export function serveCommits(stream: Duplex, committer: Committer): void {

@@ -13,7 +13,7 @@ import type { Op } from './read-set.ts';
 */
 
 const opKinds = { put: 0, delete: 1, deleteRange: 2, add: 3, addMax: 4, putStamped: 5 } as const;
-const outcomeKinds = ['committed', 'conflict', 'counter-limit', 'failed'] as const;
+const outcomeKinds = ['committed', 'conflict', 'counter-limit', 'failed', 'unknown'] as const;
 
 /** A frame is at most this long: a value's limit and room for the rest. */
 export const frameBytesMax = 512 * 1024 * 1024;
@@ -177,6 +177,7 @@ export function encodeOutcome(id: number, outcome: CommitOutcome): Buffer {
   out.u8(outcomeKinds.indexOf(outcome.kind));
   if (outcome.kind === 'committed') out.f64(outcome.seq);
   if (outcome.kind === 'counter-limit') out.bytes(outcome.key);
+  if (outcome.kind === 'unknown') out.bytes(Buffer.from(outcome.message));
   if (outcome.kind === 'failed') {
     out.bytes(Buffer.from(outcome.message));
     out.bytes(Buffer.from(outcome.code ?? ''));
@@ -194,6 +195,8 @@ export function decodeOutcome(body: Buffer): CommitOutcome {
       return { kind };
     case 'counter-limit':
       return { kind, key: input.bytes() };
+    case 'unknown':
+      return { kind, message: input.bytes().toString() };
     case 'failed': {
       const message = input.bytes().toString();
       const code = input.bytes().toString();

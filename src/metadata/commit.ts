@@ -13,10 +13,12 @@ export type CommitOutcome =
   /** Something that was read has changed since: run the work again. */
   | { readonly kind: 'conflict' }
   | { readonly kind: 'counter-limit'; readonly key: Key }
+  /** It may be durable, or become so, or not: nothing may be said of it, and it must not be run again. */
+  | { readonly kind: 'unknown'; readonly message: string }
   /** Nothing was written; `code` is Node's, where there is one. */
   | { readonly kind: 'failed'; readonly message: string; readonly code: string | undefined };
 
-/** Resolves when the transaction is durable, or surely not written. */
+/** Resolves when the transaction is durable, surely not written, or nobody can tell any more. */
 export interface Committer {
   commit(request: CommitRequest): Promise<CommitOutcome>;
 }

@@ -105,6 +105,14 @@ export class UnavailableError extends Error {
   readonly code = 'UNAVAILABLE';
 }
 
+/**
+ * The transaction may be durable, or become so, or not: it must not be run again, and nobody may be told that nothing was
+ * written. What it would have named must stay as it is.
+ */
+export class OutcomeUnknownError extends Error {
+  readonly code = 'OUTCOME_UNKNOWN';
+}
+
 export function encodeCounter(value: bigint): Value {
   const bytes = Buffer.allocUnsafe(8);
   bytes.writeBigInt64BE(value);

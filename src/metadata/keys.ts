@@ -25,7 +25,7 @@ import type { Key, Range } from './engine.ts';
   V    upload id (16)                           counter: staged blocks of an upload       namespace/uploads
   W    upload id (16) block id                  BlockRecord: one staged block             namespace/uploads
   X    container id (16)                        a deleted container still to be emptied   namespace/containers
-  Y    container id (16)                        counter: bytes of content of a container  namespace/entries
+  Y    container id (16)                        counter: bytes of a container, also staged  namespace/entries
   Z    account 00 container 00 version           ContainerRecord of a deleted container    namespace/containers
   a    account                                  AccessRecord: roles and who has them      namespace/access
   d    due ms (6) id (16)                       DueRecord: what is to be done then        namespace/due
@@ -35,6 +35,7 @@ import type { Key, Range } from './engine.ts';
   i    account 00 key 00 value 00 container id 00 name  an index tag of a current blob       namespace/tags
   q    parent id (16) name 00 ticks (8)         EntryRecord: a snapshot, version or deleted blob  namespace/times
   r    parent id (16) name 00                   SweepRecord: what becomes of many states of it   namespace/sweeps
+  v    upload id (16)                           counter: bytes of the staged blocks, in Y as well  namespace/uploads
 
   Ids are 16 bytes, numbers big endian. A container's id is the id of its root directory. Because a directory's name
   ends in "/", a walk in key order yields full names in their byte order. Names never contain 00.
@@ -71,6 +72,7 @@ const tags = {
   tag: 0x69,
   past: 0x71,
   sweep: 0x72,
+  uploadBytes: 0x76,
 } as const;
 
 function key(tag: number, ...parts: readonly (Uint8Array | string)[]): Buffer {
@@ -200,11 +202,13 @@ export const keys = {
   uploadsOf: (container: Uint8Array): Range => prefixRange(key(tags.upload, container)),
   uploadNameOf: (found: Key): string => utf8(found.subarray(0, found.length - 1), 17),
   uploadCount: (upload: Uint8Array): Buffer => key(tags.uploadCount, upload),
+  uploadBytes: (upload: Uint8Array): Buffer => key(tags.uploadBytes, upload),
   block: (upload: Uint8Array, block: Uint8Array): Buffer => key(tags.block, upload, block),
   blocksStaged: (upload: Uint8Array): Range => prefixRange(key(tags.block, upload)),
   blockIdOf: (found: Key): Buffer => Buffer.from(found.subarray(17)),
   allBlocks: (): Range => prefixRange(key(tags.block)),
   emptying: (container: Uint8Array): Buffer => key(tags.emptying, container),
+  isUploadCount: (found: Key): boolean => found[0] === tags.uploadCount,
   allUploadCounts: (): Range => prefixRange(key(tags.uploadCount)),
   allContentBlocks: (): Range => prefixRange(key(tags.blocks)),
   allContentOwners: (): Range => prefixRange(key(tags.contentOwners)),

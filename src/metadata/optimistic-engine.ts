@@ -6,6 +6,7 @@ import {
   CounterLimitError,
   type Engine,
   type Key,
+  OutcomeUnknownError,
   type Txn,
   UnavailableError,
   type Value,
@@ -21,6 +22,8 @@ export interface OptimisticEngineOptions {
   readonly cacheBytes: number;
   /** Pictures held open at once; more wait. */
   readonly readersMax: number;
+  /** False: a connection is closed after each use, so that it keeps no server from starting (`keepOthersOut`). */
+  readonly keepsReaders?: boolean;
 }
 
 const attemptsMax = 64;
@@ -130,7 +133,10 @@ export class OptimisticEngine implements Engine {
     this.#busy--;
     const waiting = this.#waiting.shift();
     if (waiting !== undefined) waiting(reader);
-    else this.#idle.push(reader);
+    else if (this.#options.keepsReaders === false) {
+      this.#open--;
+      reader.close();
+    } else this.#idle.push(reader);
     this.#letGo ??= setTimeout(() => {
       this.#letGo = undefined;
       for (const idle of this.#idle) idle.end();
@@ -141,6 +147,7 @@ export class OptimisticEngine implements Engine {
 
 function errorOf(outcome: Exclude<CommitOutcome, { kind: 'committed' | 'conflict' }>): Error {
   if (outcome.kind === 'counter-limit') return new CounterLimitError(outcome.key);
+  if (outcome.kind === 'unknown') return new OutcomeUnknownError(outcome.message);
   if (outcome.code === 'CONTENDED') return new ContentionError(outcome.message);
   if (outcome.code === 'UNAVAILABLE') return new UnavailableError(outcome.message);
   return Object.assign(new Error(outcome.message), outcome.code === undefined ? {} : { code: outcome.code });

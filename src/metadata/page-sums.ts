@@ -19,6 +19,7 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
+import { syncDirectory } from '../base/sync-directory.ts';
 import { checkWal, readFully, type WalOutcome, walPath } from './wal-check.ts';
 
 export interface Sums {
@@ -58,12 +59,7 @@ export function writeSums(dbPath: string, sums: Sums): void {
     closeSync(file);
   }
   renameSync(`${path}.tmp`, path);
-  const folder = openSync(dirname(path), 'r');
-  try {
-    fsyncSync(folder);
-  } finally {
-    closeSync(folder);
-  }
+  syncDirectory(dirname(path));
 }
 
 export function readSums(dbPath: string): { kind: 'sums'; sums: Sums } | { kind: 'absent' } | { kind: 'damaged' } {
@@ -151,9 +147,20 @@ function* pagesOf(file: number, pageBytes: number, count: number): Generator<[pa
 /** The sums of a database that is in use. */
 export class PageSums {
   #sums: Sums;
+  /**
+   * Of the main file, and kept: a process that closes any descriptor of a file gives up its locks on it (POSIX), those of
+   * SQLite that keep a second server out among them.
+   */
+  #main: number | undefined;
 
   constructor(sums: Sums) {
     this.#sums = sums;
+  }
+
+  /** After the database is closed. */
+  close(): void {
+    if (this.#main !== undefined) closeSync(this.#main);
+    this.#main = undefined;
   }
 
   get sums(): Sums {
@@ -171,7 +178,7 @@ export class PageSums {
     pages.set(this.#sums.pages.subarray(0, pages.length));
     const known = Math.min(this.#sums.pages.length, pages.length);
     const log = openSync(walPath(dbPath), 'r');
-    const main = openSync(dbPath, 'r');
+    this.#main ??= openSync(dbPath, 'r');
     try {
       const bytes = Buffer.allocUnsafe(wal.pageBytes);
       const inOrder = [...wal.pages].sort(([, a], [, b]) => a - b);
@@ -185,11 +192,10 @@ export class PageSums {
       for (let page = known + 1; page <= pages.length; page += 1) {
         if (wal.pages.has(page)) continue;
         bytes.fill(0);
-        readSync(main, bytes, 0, bytes.length, (page - 1) * bytes.length);
+        readSync(this.#main, bytes, 0, bytes.length, (page - 1) * bytes.length);
         pages[page - 1] = crc32(bytes);
       }
     } finally {
-      closeSync(main);
       closeSync(log);
     }
     const sums = { pageBytes: wal.pageBytes, pages };

@@ -17,6 +17,11 @@ export interface SqliteCommitterOptions {
   readonly cacheBytes: number;
   /** A transaction beyond this many waiting bytes is refused at once: the disk does not keep up. */
   readonly queueBytesMax: number;
+  /**
+   * Called when a group is durable, before its outcomes are told. An error says that it may not stay so: the outcomes are
+   * unknown then, and nothing more is taken.
+   */
+  readonly onDurable?: (seq: number) => Error | undefined;
   /** Called after a group is durable, with no transaction open: the time for a checkpoint. */
   readonly onGroup?: () => void;
   /** Called after a group was refused because the disk is full, with no transaction open. */
@@ -112,21 +117,48 @@ export class SqliteCommitter implements Committer {
       committing = true;
       this.db.exec('COMMIT');
     } catch (error) {
-      this.#failGroup(group, before, damageOf(error) as NodeJS.ErrnoException, committing);
+      this.#failGroup(group, before, damageOf(error) as NodeJS.ErrnoException, committing ? outcomes : undefined);
       return;
     }
-    for (let i = 0; i < group.length; i++) (group[i] as Waiting).resolve(outcomes[i] as CommitOutcome);
+    const lost = this.#options.onDurable?.(this.#seq);
+    if (lost !== undefined) {
+      this.#tell(group, outcomes, unknown(lost.message));
+      this.#break(lost);
+      return;
+    }
+    this.#tell(group, outcomes);
     this.#options.onGroup?.();
   }
 
-  #failGroup(group: readonly Waiting[], before: number, error: NodeJS.ErrnoException, committing: boolean): void {
+  /** What was refused stays so, whatever became of the others: `instead` is told to these. */
+  #tell(group: readonly Waiting[], outcomes: readonly CommitOutcome[], instead?: CommitOutcome): void {
+    for (const [i, { resolve }] of group.entries()) {
+      const outcome = outcomes[i] as CommitOutcome;
+      resolve(outcome.kind === 'committed' && instead !== undefined ? instead : outcome);
+    }
+  }
+
+  /** `outcomes` are those of a group whose commit had begun. */
+  #failGroup(
+    group: readonly Waiting[],
+    before: number,
+    error: NodeJS.ErrnoException,
+    outcomes: readonly CommitOutcome[] | undefined,
+  ): void {
     if (this.db.isTransaction) this.db.exec('ROLLBACK');
     this.#seq = before;
     this.#recent = new RecentWrites({ after: before });
-    for (const { resolve } of group) resolve(failed(error.message, error.code));
     // A full disk is found while pages are written; after any other failed commit they may or may not be on the disk.
+    if (outcomes !== undefined && error.code !== 'ENOSPC') {
+      this.#tell(group, outcomes, unknown(error.message));
+      this.#break(error);
+      return;
+    }
+    for (const { resolve } of group) resolve(failed(error.message, error.code));
     if (error.code === 'ENOSPC') this.#options.onFull?.();
-    if (!committing || error.code === 'ENOSPC') return;
+  }
+
+  #break(error: Error): void {
     this.#closed = true;
     for (const { resolve } of this.#queue.splice(0)) resolve(failed('the store is broken', 'UNAVAILABLE'));
     this.#options.onBroken?.(error);
@@ -254,6 +286,10 @@ function contains(range: Range, key: Key): boolean {
 
 function idOf(key: Key): string {
   return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1');
+}
+
+function unknown(message: string): CommitOutcome {
+  return { kind: 'unknown', message };
 }
 
 function failed(message: string, code: string | undefined): CommitOutcome {

@@ -7,11 +7,13 @@ import { DamageError, type Item, type Key, type Range, type ScanOptions, type Va
 /*
   kv     every record: `v` is the value followed by the CRC-32 of key and value
   state  one row: the number of the last commit, and the version of this form
+  identity  one row: which store it is, as other parts of it say too
 */
 const schema = `
   CREATE TABLE IF NOT EXISTS kv (k BLOB PRIMARY KEY, v BLOB NOT NULL) WITHOUT ROWID, STRICT;
   CREATE TABLE IF NOT EXISTS state (id INTEGER PRIMARY KEY CHECK (id = 1), seq INTEGER NOT NULL, form INTEGER NOT NULL) STRICT;
   INSERT OR IGNORE INTO state (id, seq, form) VALUES (1, 0, 1);
+  CREATE TABLE IF NOT EXISTS identity (one INTEGER PRIMARY KEY CHECK (one = 1), id TEXT NOT NULL) STRICT;
 `;
 const formVersion = 1;
 /** Small enough that a commit writes little, large enough that records of a few hundred bytes pack well. */
@@ -58,9 +60,57 @@ export function openWriter(path: string, cacheBytes: number): DatabaseSync {
     if (state?.form !== formVersion) throw new DamageError(`metadata of an unknown form (${state?.form})`);
     return db;
   } catch (error) {
-    db.close();
+    closeAsItIs(path, db);
     throw damageOf(error);
   }
+}
+
+/**
+ * Closes a writing connection and leaves the log to the next start. The last connection of a file takes its log up when it
+ * is closed, and the pages that come to the main file by that would have no sums: so a reading one, which cannot, is last.
+ */
+export function closeAsItIs(path: string, db: DatabaseSync): void {
+  let reader: DatabaseSync | undefined;
+  try {
+    reader = new DatabaseSync(path, { readOnly: true });
+    reader.prepare('SELECT seq FROM state').get();
+  } catch {
+    // Of a file that is none of ours there is no log to leave.
+  }
+  db.close();
+  reader?.close();
+}
+
+const busyMs = 10_000;
+const busyStepMs = 50;
+const busyCode = 5;
+
+/**
+ * Makes sure that no other process has the file open, whatever has become of the lock file beside it: every connection
+ * holds a shared lock of the file itself until it is closed. Waits a while for processes that are just ending, then throws
+ * an error with the code `EBUSY`. Afterwards readers of other processes may come.
+ */
+export function keepOthersOut(db: DatabaseSync): void {
+  const untilMs = performance.now() + busyMs;
+  db.exec('PRAGMA locking_mode = EXCLUSIVE');
+  for (;;) {
+    try {
+      db.exec('BEGIN IMMEDIATE');
+      break;
+    } catch (error) {
+      if (((error as { errcode?: number }).errcode ?? 0) % 256 !== busyCode) throw error;
+      if (performance.now() > untilMs) {
+        db.exec('PRAGMA locking_mode = NORMAL');
+        throw Object.assign(new Error('another process has the metadata open', { cause: error }), { code: 'EBUSY' });
+      }
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, busyStepMs);
+    }
+  }
+  db.exec('COMMIT');
+  db.exec('PRAGMA locking_mode = NORMAL');
+  // The lock becomes a shared one at the end of the next transaction.
+  db.exec('BEGIN IMMEDIATE');
+  db.exec('COMMIT');
 }
 
 /** SQLite's own findings are damage too. */

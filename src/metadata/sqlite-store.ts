@@ -1,10 +1,16 @@
 // The SQLite files of a server as one thing: verified when they are opened, checkpointed under page checksums, closed whole.
+import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, openSync, readSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { DatabaseSync } from 'node:sqlite';
+import { FileIdentities } from '../base/file-identity.ts';
+import { syncDirectory } from '../base/sync-directory.ts';
+import { CommitMark, type Mark, makeMark, readMark } from './commit-mark.ts';
 import { DamageError } from './engine.ts';
 import { PageSums, readSums, sumsOfDatabase, verifyDatabase, writeSums } from './page-sums.ts';
 import { SqliteCommitter } from './sqlite-committer.ts';
-import { damageOf, openWriter, pageBytes } from './sqlite-file.ts';
-import { checkWal } from './wal-check.ts';
+import { closeAsItIs, damageOf, keepOthersOut, openWriter, pageBytes } from './sqlite-file.ts';
+import { checkWal, walPath } from './wal-check.ts';
 
 export interface SqliteStoreOptions {
   readonly path: string;
@@ -13,6 +19,10 @@ export interface SqliteStoreOptions {
   /** The log is taken into the main file when it has grown by this much. */
   readonly checkpointBytes: number;
   readonly onBroken: (error: Error) => void;
+  /** The store's time, which the mark keeps. */
+  readonly nowMs?: () => number;
+  /** Called with the id of a store that has none yet, before it is its own: other parts of the store note it too. */
+  readonly onNewId?: (id: string) => void;
 }
 
 const makeRoomIntervalMs = 250;
@@ -21,11 +31,16 @@ export class SqliteStore {
   readonly committer: SqliteCommitter;
   readonly #options: SqliteStoreOptions;
   readonly #sums: PageSums;
+  readonly #mark: CommitMark;
+  readonly #files: FileIdentities;
   #index: number | undefined;
   #checkpointAtFrames: number;
   #makeRoomFromMs = 0;
 
-  /** Throws `DamageError` if the files are not what was written. One process at a time opens a store. */
+  /**
+   * Throws `DamageError` if the files are not what was written or some are missing, and an error with the code `EBUSY` if
+   * another process has them open. One process at a time opens a store.
+   */
   constructor(options: SqliteStoreOptions) {
     const { path, cacheBytes, queueBytesMax, onBroken } = options;
     this.#options = options;
@@ -40,9 +55,45 @@ export class SqliteStore {
       cacheBytes,
       queueBytesMax,
       onBroken,
+      onDurable: (seq) => this.#beforeAnswers(seq),
       onGroup: () => this.#afterGroup(),
       onFull: () => this.#makeRoom(),
     });
+    try {
+      keepOthersOut(this.committer.db);
+      const known = knownMark(path, this.committer.db);
+      this.#mark = new CommitMark(path, known ?? this.#takeId());
+      // With its id in the main file, no loss of other files makes it a store from before there were ids.
+      if (known === undefined) this.#checkpoint('TRUNCATE');
+      // Without the log what follows would be lost: from here on it must be there.
+      syncDirectory(dirname(path));
+      this.#mark.sync({ isOpen: true });
+    } catch (error) {
+      closeAsItIs(path, this.committer.db);
+      throw damageOf(error);
+    }
+    this.#files = new FileIdentities([path, walPath(path), `${path}-shm`]);
+  }
+
+  get id(): string {
+    return this.#mark.mark.id;
+  }
+
+  /** The store's time at its last commit. */
+  get lastTimeMs(): number {
+    return this.#mark.mark.timeMs;
+  }
+
+  // A store from before there were ids gets its own here too. What a crash leaves half done is done again.
+  #takeId(): Mark {
+    const { path, onNewId, nowMs } = this.#options;
+    const { db } = this.committer;
+    const id = randomBytes(16).toString('hex');
+    onNewId?.(id);
+    const mark = { id, isOpen: false, seq: seqOf(db), timeMs: nowMs?.() ?? 0 };
+    makeMark(path, mark);
+    db.prepare('INSERT INTO identity (one, id) VALUES (1, ?)').run(id);
+    return mark;
   }
 
   /** Commits what waits, takes the whole log into the main file, and closes. Readers should be closed before. */
@@ -50,8 +101,20 @@ export class SqliteStore {
     this.committer.finish();
     const isTakenUp = this.#checkpoint('TRUNCATE');
     if (this.#index !== undefined) closeSync(this.#index);
-    if (isTakenUp) this.committer.close();
-    else leftOpen.add(this.committer);
+    if (isTakenUp) {
+      this.#mark.sync({ isOpen: false });
+      this.committer.close();
+    } else closeAsItIs(this.#options.path, this.committer.db);
+    this.#sums.close();
+    this.#mark.close();
+  }
+
+  // An answer says that the commit is there to stay: not of a log that nobody will find.
+  #beforeAnswers(seq: number): Error | undefined {
+    const lost = this.#files.lost();
+    if (lost !== undefined) return new Error(`${lost} was removed or replaced while the server ran`);
+    this.#mark.note(seq, this.#options.nowMs?.() ?? 0);
+    return undefined;
   }
 
   #afterGroup(): void {
@@ -75,6 +138,7 @@ export class SqliteStore {
     try {
       if (this.#sums.applyWal(path).kind === 'damaged')
         throw new DamageError('the metadata log was damaged while it was in use');
+      this.#mark.sync();
       const row = this.committer.db.prepare(`PRAGMA wal_checkpoint(${mode})`).get() as {
         log: number;
         checkpointed: number;
@@ -100,18 +164,45 @@ export class SqliteStore {
   }
 }
 
-/**
- * The last connection of a SQLite file takes up the log when it is closed, also when nobody holds it any more. Where the
- * sums of that could not be written, it stays open until the process ends, and the log is found by the next start.
- */
-const leftOpen = new Set<SqliteCommitter>();
-
 function create(path: string, cacheBytes: number): void {
+  // Its name comes before those of the other files, which without it are the remains of a store.
+  closeSync(openSync(path, 'wx', 0o600));
+  syncDirectory(dirname(path));
   openWriter(path, cacheBytes).close();
   writeSums(path, sumsOfDatabase(path));
 }
 
+function seqOf(db: DatabaseSync): number {
+  return (db.prepare('SELECT seq FROM state WHERE id = 1').get() as { seq: number }).seq;
+}
+
+/** The mark of a store that has an id; undefined for one that has to get it. Throws `DamageError` where they do not fit. */
+function knownMark(path: string, db: DatabaseSync): Mark | undefined {
+  const found = readMark(path);
+  const { id } = (db.prepare('SELECT id FROM identity').get() as { id: string } | undefined) ?? {};
+  if (found.kind !== 'mark') {
+    if (id !== undefined || found.kind === 'damaged')
+      throw new DamageError(`the mark of the metadata is ${found.kind}`);
+    return undefined;
+  }
+  const { mark } = found;
+  const seq = seqOf(db);
+  if (seq < mark.seq) {
+    throw new DamageError(
+      `the metadata ends at commit ${seq}, and commit ${mark.seq} was acknowledged: its log was removed, or is an older one`,
+    );
+  }
+  if (id === undefined && !mark.isOpen) return undefined;
+  if (id !== mark.id) throw new DamageError('the metadata file and its mark are of different stores');
+  return mark;
+}
+
 function verifyFiles(path: string, cacheBytes: number): void {
+  const mark = readMark(path);
+  if (mark.kind === 'damaged') throw new DamageError('the mark of the metadata is damaged');
+  if (mark.kind === 'mark' && mark.mark.isOpen && !existsSync(walPath(path))) {
+    throw new DamageError('the metadata log is missing, and it held transactions that were acknowledged');
+  }
   const wal = checkWal(path);
   if (wal.kind === 'damaged') {
     throw new DamageError(
@@ -122,11 +213,13 @@ function verifyFiles(path: string, cacheBytes: number): void {
   if (sums.kind === 'damaged') throw new DamageError('the page checksums of the metadata are damaged');
   if (sums.kind === 'absent') {
     // Only a store that was never used can be without them: a crash while it was made.
+    if (mark.kind === 'mark') throw new DamageError('the page checksums of the metadata are missing');
     const db = openWriter(path, cacheBytes);
-    const { seq } = db.prepare('SELECT seq FROM state WHERE id = 1').get() as { seq: number };
-    db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+    if (seqOf(db) !== 0) {
+      closeAsItIs(path, db);
+      throw new DamageError('the page checksums of the metadata are missing');
+    }
     db.close();
-    if (seq !== 0) throw new DamageError('the page checksums of the metadata are missing');
     writeSums(path, sumsOfDatabase(path));
     return;
   }

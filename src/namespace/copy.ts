@@ -50,7 +50,7 @@ export function copyEntry(
     if (type === 'page' && own.type !== undefined) return { kind: 'blob-type' };
     const target = await openForWrite(store, txn, command, own.type ?? type);
     if (target.kind !== 'ok') return target;
-    discardUpload(store, txn, target, command.name);
+    await discardUpload(store, txn, target, command.name);
     // Shared before the old content is dropped: a copy onto itself keeps its own.
     const named = shareContent(txn, source.entry);
     const attributes = own.type === undefined ? { ...natureOf(source.entry.record), ...own } : own;

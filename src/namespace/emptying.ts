@@ -45,7 +45,7 @@ async function emptyUploads(store: Store, txn: Txn, container: Buffer, work: Wor
   if (work.left <= 0) return false;
   const rows = await txn.scan(keys.uploadsOf(container), { limit: work.left });
   for (const row of rows) {
-    dropUploadLater(store, txn, container, keys.uploadNameOf(row.key), decodeRecord<UploadRecord>(row.value));
+    await dropUploadLater(store, txn, container, keys.uploadNameOf(row.key), decodeRecord<UploadRecord>(row.value));
   }
   work.left -= rows.length;
   return work.left > 0;

@@ -167,7 +167,7 @@ export async function writeContent(
 ): Promise<EntryOutcome> {
   const target = await openForWrite(store, txn, command, command.attributes.type ?? 'block');
   if (target.kind !== 'ok') return target;
-  discardUpload(store, txn, target, command.name);
+  await discardUpload(store, txn, target, command.name);
   const named = nameContent(store, txn, content);
   return replaceContent(store, txn, command, target, named);
 }

@@ -37,7 +37,7 @@ function expire(store: Store, key: Key, beforeMs: number): Promise<boolean> {
     const found = await txn.get(key);
     const upload = found && decodeRecord<UploadRecord>(found);
     if (upload === undefined || upload.stagedMs >= beforeMs) return false;
-    dropUploadLater(store, txn, keys.idOf(key), keys.uploadNameOf(key), upload);
+    await dropUploadLater(store, txn, keys.idOf(key), keys.uploadNameOf(key), upload);
     return true;
   });
 }

@@ -1,6 +1,6 @@
 // The second half of fsck: the books of extents and segments, and the bytes themselves.
 import { isNotFound } from '../content/disk.ts';
-import { extentFootprint, type Place, segmentOfFileName } from '../content/extent.ts';
+import { extentFootprint, type Place, segmentOfFileName, storeIdFileName } from '../content/extent.ts';
 import { type FoundExtent, SegmentScan } from '../content/scan.ts';
 import { decodeCounter, type View } from '../metadata/engine.ts';
 import { keys } from '../metadata/keys.ts';
@@ -8,7 +8,8 @@ import type { ExtentNames, Findings } from './fsck-findings.ts';
 import { placesNow } from './garbage.ts';
 import { decodeRecord, type SegmentRecord } from './records.ts';
 import { breathe, rowsOf } from './references.ts';
-import { decodeMoved, readSegment } from './segments.ts';
+import { isCut } from './segment-files.ts';
+import { decodeMoved, nextSegmentIn, readSegment } from './segments.ts';
 import type { Store } from './store.ts';
 
 /** The counters of owners and of dropped bytes against what is there. */
@@ -106,9 +107,13 @@ export async function checkSegments(store: Store, view: View, findings: Findings
       await scan.close();
     }
   }
+  const next = await nextSegmentIn(view);
   for (const name of await listed(store)) {
     const segment = segmentOfFileName(name);
-    if (segment === undefined) findings.note(`a file that is no segment: ${name}`);
+    if (segment !== undefined && segment >= next)
+      findings.damaged(`${name} is newer than the metadata, which does not know it`);
+    else if (name === storeIdFileName) continue;
+    else if (segment === undefined) findings.note(`a file that is no segment: ${name}`);
     else if ((await readSegment(view, segment)) === undefined) findings.note(`a segment without a record: ${name}`);
   }
 }
@@ -152,6 +157,10 @@ async function checkSegment(scan: SegmentScan, record: SegmentRecord, view: View
   }
   await look();
   if (record.state !== 'sealed' || record.extentBytes === undefined) return;
+  const { tailBytes = 0 } = record;
+  if (isCut(scan.sizeBytes, tailBytes)) {
+    findings.damaged(`the file of segment ${segment} has ${scan.sizeBytes} bytes, and had ${tailBytes}`);
+  }
   const left = record.extentBytes - Number(decodeCounter(await view.get(keys.droppedBytes(segment))));
   if (scan.header === undefined && left > 0) findings.damaged(`the header of segment ${segment}`);
   if (standingBytes < left) {

@@ -246,13 +246,16 @@ async function readPages(view: View, findings: Findings, contents: ReadonlyMap<s
   }
 }
 
+const noBlocks = { count: 0n, bytes: 0n };
+
 async function readUploads(view: View, findings: Findings, { roots, garbageUploads }: Names): Promise<void> {
-  const blocks = new Map<string, bigint>();
+  const blocks = new Map<string, { count: bigint; bytes: bigint }>();
   for await (const row of rowsOf(view, keys.allBlocks())) {
     const upload = keys.idOf(row.key).toString('hex');
     const record = decode(row, findings, `a block of the upload ${upload}`, decodeRecord<BlockRecord>);
     if (record === undefined) continue;
-    blocks.set(upload, (blocks.get(upload) ?? 0n) + 1n);
+    const known = blocks.get(upload) ?? noBlocks;
+    blocks.set(upload, { count: known.count + 1n, bytes: known.bytes + BigInt(record.length) });
     const pieces = unpackPieces(record.pieces);
     list(findings, pieces, !garbageUploads.has(upload));
     const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
@@ -262,10 +265,18 @@ async function readUploads(view: View, findings: Findings, { roots, garbageUploa
   for await (const row of rowsOf(view, keys.allUploads())) {
     const record = decode(row, findings, `the upload of "${keys.uploadNameOf(row.key)}"`, decodeRecord<UploadRecord>);
     if (record === undefined) continue;
-    if (!roots.has(keys.idOf(row.key).toString('hex'))) findings.damaged(`the upload ${record.id} is in no container`);
-    const counted = decodeCounter(await view.get(keys.uploadCount(Buffer.from(record.id, 'hex'))));
-    const found = blocks.get(record.id) ?? 0n;
-    if (counted !== found) findings.damaged(`the upload ${record.id} has ${found} blocks, and ${counted} are counted`);
+    const root = roots.get(keys.idOf(row.key).toString('hex'));
+    if (root === undefined) findings.damaged(`the upload ${record.id} is in no container`);
+    const id = Buffer.from(record.id, 'hex');
+    const counted = decodeCounter(await view.get(keys.uploadCount(id)));
+    const { count, bytes } = blocks.get(record.id) ?? noBlocks;
+    if (counted !== count) findings.damaged(`the upload ${record.id} has ${count} blocks, and ${counted} are counted`);
+    if (record.isCounted === true) {
+      if (root !== undefined) root.bytes += bytes;
+      const countedBytes = decodeCounter(await view.get(keys.uploadBytes(id)));
+      if (countedBytes !== bytes)
+        findings.damaged(`the upload ${record.id} has ${bytes} bytes, and ${countedBytes} are counted`);
+    }
     blocks.delete(record.id);
   }
   for (const upload of blocks.keys()) {

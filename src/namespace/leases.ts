@@ -1,4 +1,5 @@
 // Leases: what one is at a moment, what it forbids, and the five actions on it (Azure: "Lease Blob", "Lease Container").
+import { dayMs } from '../base/clock.ts';
 import type { Failure } from './failure.ts';
 import type { Lease } from './records.ts';
 
@@ -6,9 +7,14 @@ export type LeaseState = 'available' | 'leased' | 'expired' | 'breaking' | 'brok
 
 export function leaseState(lease: Lease | undefined, nowMs: number): LeaseState {
   if (lease === undefined) return 'available';
-  if (lease.breakMs !== undefined) return nowMs < lease.breakMs ? 'breaking' : 'broken';
-  if (lease.expiresMs !== undefined && nowMs >= lease.expiresMs) return 'expired';
+  if (lease.breakMs !== undefined) return isAhead(lease.breakMs, nowMs) ? 'breaking' : 'broken';
+  if (lease.expiresMs !== undefined && !isAhead(lease.expiresMs, nowMs)) return 'expired';
   return 'leased';
+}
+
+/** What ends more than a day from now was given by a clock that was wrong, and whose time the store has forgotten. */
+function isAhead(endMs: number, nowMs: number): boolean {
+  return nowMs < endMs && endMs <= nowMs + dayMs;
 }
 
 export function isHeld(lease: Lease | undefined, nowMs: number): boolean {

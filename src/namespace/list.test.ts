@@ -28,7 +28,7 @@ function newStore(): Store {
   const clock = { now: () => 1_700_000_000_000, sleep: async () => undefined };
   // Listing never touches content.
   const content = undefined as unknown as Store['content'];
-  return { engine: new MemoryEngine(), content, clock, ids: createIds(clock, random), random };
+  return { engine: new MemoryEngine(), content, clock, wallClock: clock, ids: createIds(clock, random), random };
 }
 
 async function storeWith(names: Names): Promise<Store> {

@@ -8,7 +8,7 @@ import { type Body, discard, ingest } from './ingest.ts';
 import type { PageRun } from './page-regions.ts';
 import { createPages, isPageAligned } from './pages.ts';
 import type { WrittenChunk } from './read.ts';
-import type { Store } from './store.ts';
+import { isOutcomeUnknown, type Store } from './store.ts';
 
 /** So many bytes are taken or left out together. */
 const partBytes = 256 * 1024;
@@ -27,7 +27,7 @@ export function putCopied(store: Store, command: EntryWrite & { readonly body: C
 async function putPagesWhole(store: Store, command: EntryWrite & { readonly body: CopiedBody }): Promise<PutOutcome> {
   const runs: PageRun[] = [];
   const outcome = await takeIn(store, command, runs).catch(async (error) => {
-    await discard(store, piecesOf(runs)).catch(() => undefined);
+    if (!isOutcomeUnknown(error)) await discard(store, piecesOf(runs)).catch(() => undefined);
     throw error;
   });
   if (outcome.kind !== 'ok') await discard(store, piecesOf(runs));

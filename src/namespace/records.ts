@@ -262,6 +262,8 @@ export interface UploadRecord {
   readonly encryption?: EntryEncryption;
   /** Of a name that has no blob yet. */
   readonly lease?: Lease;
+  /** Whether its blocks count as usage of the container: those of an upload from before they did are not counted. */
+  readonly isCounted?: true;
 }
 
 export interface BlockRecord {

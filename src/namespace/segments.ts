@@ -41,7 +41,11 @@ export function createCatalog(engine: Engine, clock: Clock): SegmentCatalog {
  * an earlier run left open, to which nobody appends any more, from what this one opens.
  */
 export function nextSegment(engine: Engine): Promise<number> {
-  return engine.snapshot(async (view) => Number(decodeCounter(await view.get(keys.setting(numberSetting)))) + 1);
+  return engine.snapshot(nextSegmentIn);
+}
+
+export async function nextSegmentIn(view: View): Promise<number> {
+  return Number(decodeCounter(await view.get(keys.setting(numberSetting)))) + 1;
 }
 
 export async function readSegment(view: View, segment: number): Promise<SegmentRecord | undefined> {

@@ -1,6 +1,6 @@
 // Staged blocks as they stand in metadata, under the name that they wait for.
 import type { LogPiece } from '../content/extent.ts';
-import type { Txn, View } from '../metadata/engine.ts';
+import { decodeCounter, type Txn, type View } from '../metadata/engine.ts';
 import { after, keys } from '../metadata/keys.ts';
 import {
   type BlockRecord,
@@ -42,9 +42,24 @@ export async function stagedBlocks(view: View, upload: UploadRecord | undefined)
   }
 }
 
+/** The container counts the staged bytes no longer: called before what comes in their place is counted. */
+async function releaseUsage(txn: Txn, container: Buffer, upload: UploadRecord): Promise<void> {
+  if (upload.isCounted !== true) return;
+  const key = keys.uploadBytes(Buffer.from(upload.id, 'hex'));
+  const bytes = decodeCounter(await txn.get(key));
+  if (bytes !== 0n) txn.add(keys.usage(container), -bytes);
+  txn.delete(key);
+}
+
 /** Removes the upload's rows; what they named must be dropped or have a new owner already. */
-export function dropUpload(txn: Txn, container: Buffer, name: string, upload: UploadRecord | undefined): void {
+export async function dropUpload(
+  txn: Txn,
+  container: Buffer,
+  name: string,
+  upload: UploadRecord | undefined,
+): Promise<void> {
   if (upload === undefined) return;
+  await releaseUsage(txn, container, upload);
   const id = Buffer.from(upload.id, 'hex');
   txn.delete(keys.upload(container, name));
   txn.delete(keys.uploadCount(id));
@@ -52,17 +67,24 @@ export function dropUpload(txn: Txn, container: Buffer, name: string, upload: Up
 }
 
 /** Drops the upload of a name with all that is staged. */
-export function discardUpload(
+export async function discardUpload(
   store: Store,
   txn: Txn,
   { container, upload }: { readonly container: ContainerRecord; readonly upload: UploadRecord | undefined },
   name: string,
-): void {
-  if (upload !== undefined) dropUploadLater(store, txn, Buffer.from(container.id, 'hex'), name, upload);
+): Promise<void> {
+  if (upload !== undefined) await dropUploadLater(store, txn, Buffer.from(container.id, 'hex'), name, upload);
 }
 
 /** The name is free at once; its blocks, however many, go in the background. */
-export function dropUploadLater(store: Store, txn: Txn, container: Buffer, name: string, upload: UploadRecord): void {
+export async function dropUploadLater(
+  store: Store,
+  txn: Txn,
+  container: Buffer,
+  name: string,
+  upload: UploadRecord,
+): Promise<void> {
+  await releaseUsage(txn, container, upload);
   txn.delete(keys.upload(container, name));
   txn.delete(keys.uploadCount(Buffer.from(upload.id, 'hex')));
   txn.put(keys.garbage(store.ids.next()), encodeRecord({ uploadId: upload.id } satisfies GarbageRecord));

@@ -69,7 +69,7 @@ export class TestStore implements AsyncDisposable {
       slotsMax: 4,
       readBuffersMax: 1,
     });
-    return { engine, content, clock, random, ids: createIds(clock, random) };
+    return { engine, content, clock, wallClock: clock, random, ids: createIds(clock, random) };
   }
 
   bytes(length: number): Buffer {

@@ -4,6 +4,7 @@ import type { Ids } from '../base/ids.ts';
 import type { Random } from '../base/random.ts';
 import type { ContentStore } from '../content/content-store.ts';
 import { type Awaitable, ContentionError, CounterLimitError, type Engine, type Txn } from '../metadata/engine.ts';
+import { keys } from '../metadata/keys.ts';
 import type { Failure } from './failure.ts';
 
 /** What may be there at once: see `metadata/engine.ts`. */
@@ -14,7 +15,10 @@ import type { Keyring } from './keyring.ts';
 export interface Store {
   readonly engine: Engine;
   readonly content: ContentStore;
+  /** The store's own time, which never goes back: of all that is stored, and of what is held against it. */
   readonly clock: Clock;
+  /** The machine's: of what others date and sign. */
+  readonly wallClock: Clock;
   readonly ids: Ids;
   readonly random: Random;
   /** Without it nothing is sealed, and nothing sealed is read. */
@@ -31,7 +35,9 @@ export async function change<T>(store: Store, work: (txn: Txn) => Awaitable<T>):
       return outcome;
     });
   } catch (error) {
-    if (error instanceof CounterLimitError) return { kind: 'quota-exceeded' };
+    if (error instanceof CounterLimitError) {
+      return { kind: keys.isUploadCount(error.key) ? 'blocks-staged-exceeded' : 'quota-exceeded' };
+    }
     if (error instanceof ContentionError) return { kind: 'contended' };
     if (isNoSpace(error)) return { kind: 'no-space' };
     throw error;
@@ -57,6 +63,11 @@ export function isDamage(error: unknown): boolean {
 /** The store cannot take the work now, and may later: it stops, or lost its committer. */
 export function isUnavailable(error: unknown): boolean {
   return (error as NodeJS.ErrnoException | undefined)?.code === 'UNAVAILABLE';
+}
+
+/** Whether it was done nobody knows: it is not to be done again, and what it may have named has to stay. */
+export function isOutcomeUnknown(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException | undefined)?.code === 'OUTCOME_UNKNOWN';
 }
 
 const ticksAtEpoch = 621_355_968_000_000_000n;

@@ -3,7 +3,7 @@ import type { LogPiece } from '../content/extent.ts';
 import type { Content } from '../content/writer.ts';
 import type { Txn, View } from '../metadata/engine.ts';
 import { keys } from '../metadata/keys.ts';
-import { readContainer } from './containers.ts';
+import { countUsage, readContainer } from './containers.ts';
 import {
   allPieces,
   committedBlocks,
@@ -92,8 +92,7 @@ export async function stagePieces(
   length: number,
   shared?: SharedFrom,
 ): Promise<{ readonly kind: 'ok' } | Failure> {
-  const outcome = await change(store, (txn) => stage(store, txn, command, pieces, length, shared));
-  return outcome.kind === 'quota-exceeded' ? { kind: 'blocks-staged-exceeded' } : outcome;
+  return await change(store, (txn) => stage(store, txn, command, pieces, length, shared));
 }
 
 async function stage(
@@ -127,14 +126,21 @@ async function stage(
     const { blockId, encryption } = command;
     const createdMs = upload?.createdMs ?? nowMs;
     const named = { id, stagedMs: nowMs, createdMs, blockIdBytes: blockId.length };
-    upload = { ...upload, ...named, ...(encryption && { encryption }) };
+    const counted = upload === undefined && { isCounted: true as const };
+    upload = { ...upload, ...named, ...counted, ...(encryption && { encryption }) };
     txn.put(keys.upload(containerId, command.name), encodeRecord(upload));
   }
   const uploadId = Buffer.from(upload.id, 'hex');
   const blockKey = keys.block(uploadId, command.blockId);
   const before = await txn.get(blockKey);
-  if (before === undefined) txn.add(keys.uploadCount(uploadId), 1n, blocksStagedMax);
-  else dropPieces(store, txn, unpackPieces(decodeRecord<BlockRecord>(before).pieces));
+  const replaced = before && decodeRecord<BlockRecord>(before);
+  if (replaced === undefined) txn.add(keys.uploadCount(uploadId), 1n, blocksStagedMax);
+  else dropPieces(store, txn, unpackPieces(replaced.pieces));
+  if (upload.isCounted === true) {
+    const moreBytes = length - (replaced?.length ?? 0);
+    txn.add(keys.uploadBytes(uploadId), BigInt(moreBytes));
+    countUsage(txn, container, moreBytes);
+  }
   if (shared !== undefined) shareExtents(txn, pieces);
   txn.put(blockKey, encodeRecord({ length, pieces: packPieces(pieces) } satisfies BlockRecord));
   return { kind: 'ok' };
@@ -196,7 +202,7 @@ export function commitBlocks(
     const passesOn = handsOver && old !== undefined && chosen.kept.length > 0 && (await isOnlyOwner(txn, old));
     if (passesOn) passOn(store, txn, old, committed.pieces, chosen.kept);
     else shareExtents(txn, chosen.kept);
-    dropUpload(txn, Buffer.from(target.container.id, 'hex'), command.name, upload);
+    await dropUpload(txn, Buffer.from(target.container.id, 'hex'), command.name, upload);
     const content: Content = { length: chosen.length, inline: undefined, pieces: chosen.pieces };
     const named = nameContent(store, txn, content, chosen.items);
     const { encryption: _, ...attributes } = command.attributes;

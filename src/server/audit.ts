@@ -26,7 +26,7 @@ const fileBytesMax = 64 * mebibyte;
 const fileAgeMs = 24 * 60 * 60 * 1000;
 const queue = { queueRecordsMax: 16_384, queueBytesMax: 32 * mebibyte } as const;
 const retentionPauseMs = 60_000;
-const settledReader = { cacheBytes: mebibyte, readersMax: 2 } as const;
+const settledReader = { cacheBytes: mebibyte, readersMax: 1, keepsReaders: false } as const;
 
 export interface RunningAudit {
   readonly auditor: Auditor;

@@ -36,6 +36,12 @@ export async function startControl(root: string, run: (request: ControlRequest) 
   return server;
 }
 
+export const outcomeUnknown = {
+  kind: 'refused',
+  code: 'OutcomeUnknown',
+  message: 'the server ended or failed meanwhile: whether it was done is not known; look before you try again',
+} as const;
+
 const unreadable = { kind: 'refused', code: 'InvalidInput', message: 'the request is not one that the server knows' };
 
 function requestOf(line: string): ControlRequest | undefined {
@@ -47,18 +53,23 @@ function requestOf(line: string): ControlRequest | undefined {
   }
 }
 
-/** Undefined when no server answers. */
+/** Undefined when no server takes the request; `outcomeUnknown` when one took it and does not answer. */
 export async function callControl(root: string, request: ControlRequest): Promise<object | undefined> {
+  let isSent = false;
   try {
     const socket = await inDirectory(root, async () => createConnection(socketName));
+    socket.once('connect', () => {
+      isSent = true;
+    });
     socket.setTimeout(timeoutMs, () => socket.destroy());
     socket.write(`${JSON.stringify(request)}\n`);
     const line = await readLine(socket, answerBytesMax);
     socket.destroy();
-    return line === undefined ? undefined : (JSON.parse(line) as object);
+    if (line !== undefined) return JSON.parse(line) as object;
   } catch {
-    return undefined;
+    // As when the socket is closed without an answer.
   }
+  return isSent ? outcomeUnknown : undefined;
 }
 
 // The path of a socket has room for about a hundred bytes: it is named from within its directory.

@@ -3,10 +3,10 @@ import { randomUUID } from 'node:crypto';
 import type { Logger } from '../base/log.ts';
 import type { ManagementAnswer } from '../cli/contract.ts';
 import { verifyAdminToken } from '../namespace/admin-tokens.ts';
-import { isDamage, type Store } from '../namespace/store.ts';
+import { isDamage, isOutcomeUnknown, type Store } from '../namespace/store.ts';
 import type { AdminSources } from '../surfaces/admin/admin.ts';
 import { runCommand, runRow } from '../surfaces/admin/commands.ts';
-import type { ControlRequest } from './control.ts';
+import { type ControlRequest, outcomeUnknown } from './control.ts';
 
 /** Loaded only for who asks: the primary serves no blobs. */
 async function actionOf(wanted: string): Promise<string | undefined> {
@@ -43,6 +43,7 @@ export async function runForControl(
     return answer;
   } catch (error) {
     logger.error({ err: error, command }, 'a management command failed');
+    if (isOutcomeUnknown(error)) return outcomeUnknown;
     const message = isDamage(error)
       ? 'stored data is damaged: run causeway fsck'
       : "the server failed: see the server's log";

@@ -11,7 +11,7 @@ const counts: Readonly<Record<keyof Census, { readonly name: string; readonly he
   containers: { name: 'causeway_containers', help: 'Containers that are not deleted.' },
   bytes: {
     name: 'causeway_stored_bytes',
-    help: 'Lengths of all blobs, and of the snapshots, versions and deleted blobs that are kept.',
+    help: 'Lengths of all blobs, of the snapshots, versions and deleted blobs that are kept, and of staged blocks.',
   },
   objects: { name: 'causeway_objects', help: 'Current blobs, as the last walk over their names counted them.' },
 };

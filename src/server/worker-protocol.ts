@@ -1,6 +1,7 @@
 // What the primary and its workers say to each other over the cluster's channel.
 import type { Config } from '../base/config.ts';
 import type { MetricsSnapshot } from '../base/metrics.ts';
+import type { StoreTime } from '../base/store-clock.ts';
 
 /** The environment variable that carries a `WorkerSetup` as JSON. It holds no secret. */
 export const workerVariable = 'CAUSEWAY_WORKER';
@@ -9,6 +10,8 @@ export interface WorkerSetup {
   readonly config: Config;
   /** Segments below it that are still open were left by an earlier run of the server. */
   readonly recoverBelow: number;
+  /** Where the store's time stands. */
+  readonly time: StoreTime;
 }
 
 /** The descriptor of the stream to the committer. */

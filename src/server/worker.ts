@@ -2,6 +2,7 @@
 import { Socket } from 'node:net';
 import { createLogger } from '../base/log.ts';
 import { createMetrics } from '../base/metrics.ts';
+import { StoreClock } from '../base/store-clock.ts';
 import { RemoteCommitter } from '../metadata/commit-channel.ts';
 import { runBackground } from '../namespace/background.ts';
 import { blobRefusal } from '../surfaces/blob/refusal.ts';
@@ -22,10 +23,7 @@ import {
   workerVariable,
 } from './worker-protocol.ts';
 
-/** As many as the committer itself lets wait. */
-const commitBytesMax = 256 * 1024 * 1024;
-
-const { config, recoverBelow } = JSON.parse(process.env[workerVariable] as string) as WorkerSetup;
+const { config, recoverBelow, time } = JSON.parse(process.env[workerVariable] as string) as WorkerSetup;
 const logger = createLogger(config);
 const metrics = createMetrics({ process: true });
 
@@ -35,9 +33,8 @@ process.on('SIGTERM', () => undefined);
 // Without the primary there is nobody to commit.
 process.on('disconnect', () => process.exit(1));
 
-const commitStream = new Socket({ fd: commitDescriptor, readable: true, writable: true });
-const committer = new RemoteCommitter(commitStream, { waitingBytesMax: commitBytesMax });
-const opened = openStore(dataPaths(config), config, committer);
+const committer = new RemoteCommitter(new Socket({ fd: commitDescriptor, readable: true, writable: true }));
+const opened = openStore(dataPaths(config), config, committer, new StoreClock(time));
 const audit = startAudit(opened.store, config, metrics, logger);
 const surface = new BlobSurface(opened.store, config, logger, metrics, audit.auditor, committer);
 const files = tlsFiles(config);

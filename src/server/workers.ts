@@ -27,7 +27,7 @@ const startRounds = 3 * rounds;
 const closeTimeoutMs = 30_000;
 
 export class Workers {
-  readonly #setup: WorkerSetup;
+  readonly #setup: () => WorkerSetup;
   readonly #config: Config;
   readonly #committer: Committer;
   readonly #logger: Logger;
@@ -43,10 +43,11 @@ export class Workers {
   #stopping = false;
   #nextId = 0;
 
-  constructor(setup: WorkerSetup, committer: Committer, logger: Logger) {
+  /** `setup` is asked anew for each worker. */
+  constructor(config: Config, setup: () => WorkerSetup, committer: Committer, logger: Logger) {
     this.#setup = setup;
-    this.#config = setup.config;
-    this.#port = setup.config.blobPort;
+    this.#config = config;
+    this.#port = config.blobPort;
     this.#committer = committer;
     this.#logger = logger;
     this.#heartbeats = new Heartbeats<Worker>({
@@ -110,7 +111,7 @@ export class Workers {
 
   async #fork(): Promise<number> {
     const blobPort = this.#portToAsk();
-    const setup: WorkerSetup = { ...this.#setup, config: { ...this.#config, blobPort } };
+    const setup: WorkerSetup = { ...this.#setup(), config: { ...this.#config, blobPort } };
     const worker = cluster.fork({ [workerVariable]: JSON.stringify(setup) });
     this.#workers.add(worker);
     this.#asked.set(worker, blobPort);

@@ -18,12 +18,13 @@ test('a flipped bit is refused or does no harm', async (t) => {
   const counts = await runFlips({ work: join(work, 'flips'), seed, first: 0, flips: 200, onFailure });
   assert.deepEqual(failures, []);
   assert.equal(counts.flips, 200);
-  const { segment, 'meta.db': main, 'meta.db-wal': log, 'meta.db.sums': sums } = Object.fromEntries(counts.byFile);
+  const { segment, 'meta.db': main, 'meta.db-wal': log, ...notes } = Object.fromEntries(counts.byFile);
   // Every kind of file was hit where it matters.
   assert.ok(segment !== undefined && segment.refusedAtRead > 20, 'segments');
   assert.ok(main !== undefined && main.refusedAtOpen > 10, 'main file');
   assert.ok(log !== undefined && log.refusedAtOpen > 0, 'log');
-  assert.ok(sums !== undefined && sums.refusedAtOpen > 0, 'sums');
+  assert.ok(notes['meta.db.sums'] !== undefined && notes['meta.db.sums'].refusedAtOpen > 0, 'sums');
+  assert.ok(notes['meta.db.mark'] !== undefined && notes['meta.db.mark'].refusedAtOpen > 0, 'mark');
 });
 
 test('without the checksums of pages, flipped bits hide names: the judge sees that', async () => {

@@ -48,17 +48,18 @@ export interface FlipCounts {
   silent: number;
 }
 
-type FileKind = 'meta.db' | 'meta.db-wal' | 'meta.db.sums' | 'segment';
+type FileKind = 'meta.db' | 'meta.db-wal' | 'meta.db.sums' | 'meta.db.mark' | 'segment';
 type Verdict =
   | { readonly kind: 'refusedAtOpen' | 'refusedAtRead' | 'harmless' }
   | { readonly kind: 'silent'; readonly wrong: readonly string[] };
 
 /** How often each kind of file is hit. Where it is not there (a closed store has no log), another is. */
 const weights: readonly [FileKind, number][] = [
-  ['segment', 45],
+  ['segment', 42],
   ['meta.db', 30],
   ['meta.db-wal', 17],
   ['meta.db.sums', 8],
+  ['meta.db.mark', 3],
 ];
 /** Of the flips in segments, one in so many is also seen by recovery and compaction. */
 const backgroundEvery = 40;
@@ -266,7 +267,7 @@ const openReader: Open = (paths, committer) => {
   const ids = createIds(systemClock, systemRandom);
   const content = reader as unknown as ContentStore;
   return {
-    store: { engine, content, clock: systemClock, random: systemRandom, ids },
+    store: { engine, content, clock: systemClock, wallClock: systemClock, random: systemRandom, ids },
     [Symbol.asyncDispose]: async () => {
       await reader.close();
       await engine[Symbol.asyncDispose]();

@@ -26,7 +26,7 @@ import { createCatalog } from '../../src/namespace/segments.ts';
 import type { Store } from '../../src/namespace/store.ts';
 import { deleteEntry } from '../../src/namespace/times.ts';
 import { commitBlocks, stageBlock } from '../../src/namespace/uploads.ts';
-import { type DataPaths, dataPaths } from '../../src/server/data-directory.ts';
+import { type DataPaths, dataPaths, writeStoreId } from '../../src/server/data-directory.ts';
 import { contentOf } from '../support/content.ts';
 
 const mebibyte = 1024 * 1024;
@@ -122,6 +122,7 @@ class LiveStore {
       cacheBytes: mebibyte,
       queueBytesMax: 64 * mebibyte,
       checkpointBytes: checkpointAt,
+      onNewId: (id) => writeStoreId(paths, id),
       onBroken: (error) => {
         throw error;
       },
@@ -145,7 +146,7 @@ class LiveStore {
       slotsMax: 8,
       readBuffersMax: 2,
     });
-    this.#store = { engine, content, clock, random, ids: createIds(clock, random) };
+    this.#store = { engine, content, clock, wallClock: clock, random, ids: createIds(clock, random) };
   }
 
   async close(): Promise<void> {

@@ -7,7 +7,6 @@ import { type ClientRequest, type IncomingHttpHeaders, type RequestOptions, requ
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { causewayCommand } from '../support/causeway-server.ts';
 import { developmentAccount, developmentKey } from '../support/sas.ts';
@@ -20,10 +19,10 @@ export interface Ended {
   readonly err: string;
 }
 
-/** A directory of a test file's own, removed behind it. */
+/** A directory of a test file's own, removed behind it: a server ends with 1 when its directory goes away before it does. */
 export function temporaryDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), 'causeway-server-'));
-  after(() => rmSync(directory, { recursive: true, force: true }));
+  process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
   return directory;
 }
 

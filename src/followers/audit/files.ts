@@ -1,7 +1,7 @@
 // The files of the audit log: what they are called, how they are written, and how their lines are read.
-import { closeSync, fsyncSync, openSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { syncDirectory } from '../../base/sync-directory.ts';
 
 export const chainPattern = /^[0-9a-f]{32}$/;
 const filePattern = /^(\d{8})\.log$/;
@@ -36,15 +36,6 @@ export const auditDisk: AuditDisk = {
     };
   },
 };
-
-export function syncDirectory(directory: string): void {
-  const fd = openSync(directory, 'r');
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-}
 
 async function writeAll(handle: FileHandle, bytes: Buffer, position: number): Promise<void> {
   let at = 0;

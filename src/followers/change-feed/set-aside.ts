@@ -3,7 +3,7 @@ import { ContentionError, type Txn, type View } from '../../metadata/engine.ts';
 import { keys, prefixRange } from '../../metadata/keys.ts';
 import type { FollowerRecord } from '../../namespace/followers.ts';
 import { encodeRecord } from '../../namespace/records.ts';
-import { isNoSpace, isUnavailable } from '../../namespace/store.ts';
+import { isNoSpace, isOutcomeUnknown, isUnavailable } from '../../namespace/store.ts';
 
 const prefix = 'change-feed/';
 const accountsMax = 10_000;
@@ -34,7 +34,7 @@ export function takeBack(txn: Txn, account: string): void {
 
 /** Whether the trouble may be that of one account: a full disk or a store that stops is everybody's. */
 export function isOfAccount(error: unknown): boolean {
-  return !(isNoSpace(error) || isUnavailable(error) || error instanceof ContentionError);
+  return !(isNoSpace(error) || isUnavailable(error) || isOutcomeUnknown(error) || error instanceof ContentionError);
 }
 
 /** When those who are set aside are tried again: later after every failure. */

@@ -19,7 +19,10 @@ export function createManagementStore(): { store: Store; clock: ManualClock } {
   const content = new Proxy({} as Store['content'], {
     get: () => assertNever('a management command touched content'),
   });
-  return { store: { engine: new MemoryEngine(), content, clock, random, ids: createIds(clock, random) }, clock };
+  return {
+    store: { engine: new MemoryEngine(), content, clock, wallClock: clock, random, ids: createIds(clock, random) },
+    clock,
+  };
 }
 
 function assertNever(message: string): never {

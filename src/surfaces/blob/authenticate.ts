@@ -67,7 +67,7 @@ export class Authenticator {
     this.#store = store;
     this.#settings = settings;
     this.#accounts = new KnownAccounts(store);
-    this.#tokens = new TokenVerifier(settings, store.clock);
+    this.#tokens = new TokenVerifier(settings, store.wallClock);
   }
 
   /** What a 401 says of where tokens are had; undefined where none are taken. */
@@ -109,7 +109,13 @@ export class Authenticator {
     const signed = { ...request, account: request.target.account };
     // An unknown account looks like a wrong signature: nobody learns which accounts there are.
     const keys = known?.keys ?? [];
-    const outcome = verifySharedKey(signed, authorization, keys, this.#store.clock.now(), this.#settings.clockSkewMs);
+    const outcome = verifySharedKey(
+      signed,
+      authorization,
+      keys,
+      this.#store.wallClock.now(),
+      this.#settings.clockSkewMs,
+    );
     switch (outcome.kind) {
       case 'ok':
         return { kind: 'account-key', account: outcome.account };
@@ -198,7 +204,7 @@ export class Authenticator {
     policies: readonly StoredAccessPolicy[],
   ): SasOutcome {
     return verifySas(sas, resourceOf(request), keys, policies, {
-      nowMs: this.#store.clock.now(),
+      nowMs: this.#store.wallClock.now(),
       clientIp: request.peer.address,
       protocol: request.peer.protocol,
       headers: request.headers,
@@ -233,7 +239,7 @@ export class Authenticator {
 
   /** All of them must be allowed: who made the signature, and whom it was made for without having been checked. */
   async #delegators(account: string, { oid, unauthorizedOid }: Delegation): Promise<Holder[]> {
-    const nowMs = this.#store.clock.now();
+    const nowMs = this.#store.wallClock.now();
     const groups = await this.#store.engine.snapshot((view) => delegatorGroups(view, account, oid, nowMs));
     const delegator = { oid, groups };
     return unauthorizedOid === undefined ? [delegator] : [delegator, { oid: unauthorizedOid, groups: [] }];
@@ -308,7 +314,7 @@ export class Authenticator {
     const { assignments, roles } =
       known === undefined ? noAccess : await this.#accounts.access(resource.account, known);
     const asked = await requestFacts(request, sets);
-    const access: Access = { assignments, roles, request: asked, nowMs: this.#store.clock.now() };
+    const access: Access = { assignments, roles, request: asked, nowMs: this.#store.wallClock.now() };
     const decision = authorize(principal, action, resource, access);
     const { account, container, blob } = resource;
     if (decision.kind !== 'needs-blob' || container === undefined || blob === undefined) {

@@ -9,6 +9,7 @@ import { ContentStore } from '../../content/content-store.ts';
 import { fileDisk } from '../../content/file-disk.ts';
 import { MemoryEngine } from '../../metadata/memory-engine.ts';
 import { createAccount } from '../../namespace/accounts.ts';
+import { createCatalog } from '../../namespace/segments.ts';
 import type { Store } from '../../namespace/store.ts';
 import type { Answer } from '../http/answer.ts';
 import type { RequestBody } from '../http/body.ts';
@@ -43,15 +44,11 @@ export async function openTestSurface(): Promise<TestSurface> {
     },
   };
   const random = seededRandom(1);
-  let segments = 0;
+  const engine = new MemoryEngine();
   const content = new ContentStore({
     disk: fileDisk,
     directory,
-    catalog: {
-      allocate: async () => ++segments,
-      sealed: async () => undefined,
-      relocated: async () => undefined,
-    },
+    catalog: createCatalog(engine, clock),
     clock,
     random,
     segmentBytes: 64 * 1024 * 1024,
@@ -59,7 +56,14 @@ export async function openTestSurface(): Promise<TestSurface> {
     slotsMax: 4,
     readBuffersMax: 2,
   });
-  const store: Store = { engine: new MemoryEngine(), content, clock, ids: createIds(clock, random), random };
+  const store: Store = {
+    engine,
+    content,
+    clock,
+    wallClock: clock,
+    ids: createIds(clock, random),
+    random,
+  };
   await createAccount(store, testAccount, ['a2V5', 'a2V5Mg=='], { by: 'test', requestId: 'none' });
   return {
     store,

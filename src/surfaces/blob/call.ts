@@ -50,6 +50,7 @@ export interface Call extends ParsedRequest {
   readonly settings: BlobSettings;
   readonly requestId: string;
   readonly version: string;
+  /** The store's time. */
   readonly nowMs: number;
   readonly peer: Peer;
   readonly cause: Cause;

@@ -15,7 +15,7 @@ export const testKey = parseAccountKey('a2V5') as AccountKey;
 export const secondKey = parseAccountKey('a2V5Mg==') as AccountKey;
 /** Of nobody here. */
 export const otherKey = parseAccountKey('b3RoZXIga2V5') as AccountKey;
-const host = '127.0.0.1:10000';
+export const host = '127.0.0.1:10000';
 const logger = createLogger({ logLevel: 'silent', requestLog: false });
 
 export interface WholeRequest {

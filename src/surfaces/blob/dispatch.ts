@@ -6,7 +6,7 @@ import type { Action, Principal } from '../../identity/authorize.ts';
 import { KeyError } from '../../namespace/keyring.ts';
 import type { AccountSettings } from '../../namespace/records.ts';
 import type { Permit } from '../../namespace/states.ts';
-import { isDamage, isUnavailable, type Store } from '../../namespace/store.ts';
+import { isDamage, isOutcomeUnknown, isUnavailable, type Store } from '../../namespace/store.ts';
 import type { Answer } from '../http/answer.ts';
 import { BodyCutError, type RequestBody } from '../http/body.ts';
 import { type Hold, holdNobody } from '../http/hold.ts';
@@ -61,6 +61,7 @@ export interface Dispatched {
   readonly operation: string;
   readonly account: string | undefined;
   readonly errorCode: string | undefined;
+  /** By the machine's clock. */
   readonly nowMs: number;
   readonly seen: Readonly<Seen>;
 }
@@ -81,7 +82,7 @@ interface Seen {
 
 interface Context {
   readonly incoming: Incoming;
-  readonly request: { readonly requestId: string; readonly nowMs: number; readonly isPart: boolean };
+  readonly request: { readonly requestId: string; readonly isPart: boolean };
   readonly seen: Seen;
 }
 
@@ -124,7 +125,7 @@ export class BlobDispatcher {
   async dispatch(asked: Incoming, batchVersion?: string): Promise<Dispatched> {
     const incoming = inOriginForm(asked);
     const requestId = randomUUID();
-    const nowMs = this.#store.clock.now();
+    const nowMs = this.#store.wallClock.now();
     const seen: Seen = {
       operation: 'Unknown',
       target: undefined,
@@ -142,7 +143,7 @@ export class BlobDispatcher {
         if (chosen === undefined) throw headerError('x-ms-version', version);
         seen.version = chosen;
       }
-      answer = await this.#serve(incoming, { requestId, nowMs, isPart: batchVersion !== undefined }, seen);
+      answer = await this.#serve(incoming, { requestId, isPart: batchVersion !== undefined }, seen);
     } catch (error) {
       return await this.failed(incoming, { requestId, nowMs, seen }, error);
     }
@@ -187,11 +188,7 @@ export class BlobDispatcher {
     return { answer, requestId, operation: seen.operation, account: seen.target?.account, errorCode, nowMs, seen };
   }
 
-  async #serve(
-    incoming: Incoming,
-    request: { requestId: string; nowMs: number; isPart: boolean },
-    seen: Seen,
-  ): Promise<Answer> {
+  async #serve(incoming: Incoming, request: { requestId: string; isPart: boolean }, seen: Seen): Promise<Answer> {
     if (incoming.isUnrecordable === true) throw new BlobError('ServerBusy');
     const parsed = parse(incoming);
     const greeted = parsed.target.account === '' ? greeting(parsed) : undefined;
@@ -285,7 +282,7 @@ export class BlobDispatcher {
       settings: this.#settings,
       requestId: request.requestId,
       version: seen.version,
-      nowMs: request.nowMs,
+      nowMs: this.#store.clock.now(),
       peer: incoming.peer,
       cause: {
         by: seen.operation,
@@ -381,7 +378,8 @@ export class BlobDispatcher {
       return new BlobError(keyProblemCodes[error.problem]);
     }
     this.#logger.error({ requestId, err: error }, isDamage(error) ? 'stored data is damaged' : 'a request failed');
-    return new BlobError('InternalError');
+    // What every client takes for "it may have been done, or not", and not for "do it again".
+    return new BlobError(isOutcomeUnknown(error) ? 'OperationTimedOut' : 'InternalError');
   }
 }
 

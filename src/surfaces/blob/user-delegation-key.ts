@@ -12,11 +12,11 @@ const bodyBytesMax = 4096;
 const tenantId = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 
 export async function getUserDelegationKey(call: Call): Promise<Answer> {
-  const { principal, target, version, nowMs, store } = call;
+  const { principal, target, version, store } = call;
   // `authorize` lets nobody else come here.
   if (principal.kind !== 'entra') throw new BlobError('AuthenticationFailed');
   const { oid, tid, groups } = principal;
-  const { startMs, expiryMs, delegatedTid } = keyInfo(await body(call), nowMs);
+  const { startMs, expiryMs, delegatedTid } = keyInfo(await body(call), store.wallClock.now());
   const delegator = { oid, groups, untilMs: expiryMs };
   const opened = await openDelegation(store, target.account, delegator, call.cause);
   if (opened.kind !== 'ok') throw failureError(opened);
