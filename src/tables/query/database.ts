@@ -2,6 +2,9 @@
 import { type DuckDBConnection, type DuckDBDataChunk, DuckDBInstance } from '@duckdb/node-api';
 import { text } from './sql.ts';
 
+/** Of rows as long as a record may be, so many have room in the process's heap. */
+const rowsAtOnce = 8;
+
 export interface DatabaseOptions {
   readonly path: string;
   readonly scratch: string;
@@ -31,6 +34,8 @@ export class Database implements AsyncDisposable {
     });
     const connection = await instance.connect();
     await connection.run(`SET TimeZone = 'UTC'`);
+    // No rows are made before those ahead of them are taken.
+    await connection.run(`SET streaming_buffer_size = '1KiB'`);
     // The query's text comes from a parser of our own; should it ever say more than that can say, it reaches no more.
     await connection.run(`SET allowed_paths = [${text(path)}]`);
     await connection.run(`SET allowed_directories = [${text(scratch)}]`);
@@ -51,13 +56,18 @@ export class Database implements AsyncDisposable {
     return await (await this.#connection.run(sql)).getRows();
   }
 
-  /** The columns of one chunk of rows after another, as they are found. */
+  /** The columns of a few rows after another, as they are found: a row may be long, and the heap is small. */
   async *stream(sql: string): AsyncGenerator<unknown[][]> {
     const result = await this.#connection.stream(sql);
     for (;;) {
       const chunk: DuckDBDataChunk | null = await result.fetchChunk();
       if (chunk === null || chunk.rowCount === 0) return;
-      yield chunk.getColumns();
+      const columns = Array.from({ length: chunk.columnCount }, (_, at) => chunk.getColumnVector(at));
+      for (let from = 0; from < chunk.rowCount; from += rowsAtOnce) {
+        const count = Math.min(rowsAtOnce, chunk.rowCount - from);
+        // A vector remembers each value that was asked of it: a slice of it is forgotten with its values.
+        yield columns.map((column) => [...column.slice(from, count).toArray()]);
+      }
     }
   }
 

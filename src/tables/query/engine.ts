@@ -5,8 +5,6 @@ import { eventsAheadMax, type QueryEvent, type QueryJob, type ToEngine } from '.
 import { runQuery } from './run.ts';
 
 const progressEveryMs = 500;
-/** What the process may hold beside its database's own memory: the program, rows on their way, buffers of the reader. */
-const besideBytes = 512 * 1024 * 1024;
 
 let room = eventsAheadMax;
 let wake: (() => void) | undefined;
@@ -35,8 +33,6 @@ async function run(job: QueryJob): Promise<void> {
   let database: Database | undefined;
   let scanned = 0;
   const progress = setInterval(() => {
-    // The database counts most of its memory, and not all.
-    if (process.memoryUsage.rss() > 2 * job.memoryBytes + besideBytes) process.exit(1);
     const share = database?.progress ?? -1;
     const bytes = Math.floor(Math.max(share, 0) * job.bytes);
     scanned = Math.max(scanned, bytes);
