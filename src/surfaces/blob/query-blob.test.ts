@@ -122,7 +122,7 @@ const endless = `SELECT COUNT(*) FROM BlobStorage WHERE _1 LIKE '%a%a%a%' || _2`
 const endlessContent = `${'a'.repeat(1_000_000)},b\n`;
 
 test('a query that takes too long is ended, and its place is free again', async () => {
-  await using surface = await open({ queryTimeoutMs: 3000 });
+  await using surface = await open({ queryTimeoutMs: 6000 });
   await put(surface, endlessContent);
   const frames = await ask(surface, endless).then(framesOf);
   const [error] = named(frames, 'error');

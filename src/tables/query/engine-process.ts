@@ -1,6 +1,5 @@
 // A process of the engine, as the gateway sees it: what it is told, what it tells, and how it is ended.
 import { type ChildProcess, fork } from 'node:child_process';
-import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { limitedNode, residentBytes, residentBytesMax, watchEveryMs } from './engine-memory.ts';
 import type { QueryEvent, QueryJob, ToEngine } from './protocol.ts';
@@ -66,8 +65,18 @@ export class Told {
   }
 }
 
-/** Runs one query after another. `idle` are the processes that wait for one. */
+/** Runs queries of one account, one after another: what a process may still hold of one, it is not to tell another. */
 export class EngineProcess {
+  /** One of those that wait for a query of the account, or a new one; then the one that waits longest for nothing ends. */
+  static of(account: string, idle: EngineProcess[], memoryBytes: number): EngineProcess {
+    const own = idle.findLastIndex((engine) => engine.#account === account);
+    const found = idle.splice(own === -1 ? 0 : own, 1)[0];
+    if (own !== -1 && found !== undefined) return found;
+    found?.kill('left');
+    return new EngineProcess(account, idle, memoryBytes);
+  }
+
+  readonly #account: string;
   readonly #process: ChildProcess;
   readonly #idle: EngineProcess[];
   readonly #residentMax: number;
@@ -80,13 +89,15 @@ export class EngineProcess {
   #loss: EngineLoss | undefined;
   isAlive = true;
 
-  constructor(idle: EngineProcess[], memoryBytes: number) {
+  /** `idle` are the processes that wait for a query. */
+  private constructor(account: string, idle: EngineProcess[], memoryBytes: number) {
+    this.#account = account;
     this.#idle = idle;
     this.#residentMax = residentBytesMax(memoryBytes);
     this.#process = fork(entry, [], {
       ...limitedNode(memoryBytes, [`--max-old-space-size=${heapMebibytes}`]),
-      // Nothing of the gateway's environment is the engine's business.
-      env: { HOME: tmpdir(), TZ: 'UTC' },
+      // Nothing of the gateway's environment is the engine's business, and no directory where others could leave it a file.
+      env: { TZ: 'UTC' },
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     });

@@ -1,12 +1,15 @@
 // The processes of the engine: one that dies or that nobody wants takes nothing with it.
 
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, readdir, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { DuckDBInstance } from '@duckdb/node-api';
+import { EngineLostError } from './engine-process.ts';
 import { defaultCsv, type InputFormat } from './formats.ts';
 import { parseQuery } from './parser.ts';
 import { type QueryLimits, QueryPool } from './pool.ts';
@@ -351,11 +354,80 @@ test('a query that takes too long is ended, and its place free, though nobody re
     async (pool) => {
       const slot = (await pool.acquire(claim, never)) as QuerySlot;
       const events = await start(slot, slow, slowContent);
-      assert.equal((await events.next()).value?.kind, 'started');
+      // Where the machine is busy, nothing had been told by then.
+      const outcome = events.next().then(
+        () => allOf(events),
+        (error) => (error instanceof EngineLostError && error.loss === 'time' ? 'OperationTimedOut' : error),
+      );
       const next = (await pool.acquire(claim, never)) as QuerySlot;
-      assert.equal(await allOf(events), 'OperationTimedOut');
+      assert.equal(await outcome, 'OperationTimedOut');
       await give(next);
     },
-    { timeoutMs: 2000 },
+    { timeoutMs: 3000 },
   );
+});
+
+const enginesNow = (): string[] => readFileSync(children, 'utf8').trim().split(' ').sort();
+
+test('a process runs the queries of one account, and there are no more than places', {
+  skip: !existsSync(children),
+}, async () => {
+  await withPool(async (pool) => {
+    const asked = async (account: string): Promise<string[]> => {
+      await using slot = (await pool.acquire({ account, bytes: 0 }, never)) as QuerySlot;
+      assert.equal(await allOf(await start(slot, 'SELECT _1 FROM BlobStorage', 'a,b\n')), 'a\n');
+      return enginesNow().filter((pid) => !before.includes(pid));
+    };
+    const before = enginesNow();
+    const ones = await asked('one');
+    assert.deepEqual(await asked('one'), ones);
+    const two = (await asked('two')).filter((pid) => !ones.includes(pid));
+    assert.equal(two.length, 1);
+    // What ended may be there for a moment still.
+    while (enginesNow().filter((pid) => !before.includes(pid)).length > 1) await new Promise(setImmediate);
+  });
+});
+
+/** Starts a query that does not end, and says which process runs it. */
+const gateway = `
+  import { readFileSync } from 'node:fs';
+  import { QueryPool } from '${new URL('./pool.ts', import.meta.url)}';
+  import { parseQuery } from '${new URL('./parser.ts', import.meta.url)}';
+  import { defaultCsv } from '${new URL('./formats.ts', import.meta.url)}';
+  const { limits, sql } = JSON.parse(process.argv[1]);
+  const content = 'a'.repeat(1_000_000) + ',b\\n';
+  const pool = new QueryPool(limits);
+  const slot = await pool.acquire({ account: 'one', bytes: 0 }, new AbortController().signal);
+  const { file, path } = await slot.content();
+  await file.writeFile(content);
+  const format = { input: defaultCsv, output: defaultCsv, nowMs: 0 };
+  const space = { scratch: slot.scratch, memoryBytes: 2 ** 27, scratchBytesMax: 2 ** 24 };
+  const events = slot.run({ path, bytes: content.length, query: parseQuery(sql), ...format, ...space });
+  for await (const { kind } of events) {
+    if (kind === 'progress') console.log(readFileSync('/proc/self/task/' + process.pid + '/children', 'utf8').trim());
+  }
+`;
+
+test('a process whose gateway dies ends in the middle of a statement', { skip: !existsSync(children) }, async () => {
+  await withPool(async (_, directory) => {
+    const argument = JSON.stringify({ limits: { ...limits, directory }, sql: slow });
+    const parent = spawn(process.execPath, ['--input-type=module', '-e', gateway, argument], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const [line] = (await once(parent.stdout, 'data')) as [Buffer];
+    const engine = Number(line.toString().trim().split('\n')[0]);
+    const isAlive = (): boolean => {
+      try {
+        return !/^State:\s+Z/m.test(readFileSync(`/proc/${engine}/status`, 'latin1'));
+      } catch {
+        return false;
+      }
+    };
+    assert.ok(isAlive());
+    parent.kill('SIGKILL');
+    while (isAlive()) await new Promise((resolve) => setTimeout(resolve, 20));
+    // What it left without a name is the next one's to remove.
+    for (const name of await readdir(directory)) assert.deepEqual(await readdir(join(directory, name)), []);
+    for (const name of await readdir(directory)) await rm(join(directory, name), { recursive: true });
+  });
 });

@@ -62,7 +62,8 @@ export class QueryPool {
     try {
       const scratch = await this.#scratch();
       const { memoryBytes, timeoutMs } = this.limits;
-      const limits = { scratchBytesMax: this.#scratchBytes(claim), memoryBytes, timeoutMs };
+      const { account } = claim;
+      const limits = { account, scratchBytesMax: this.#scratchBytes(claim), memoryBytes, timeoutMs };
       return new QuerySlot(scratch, limits, this.#idle, () => this.#release(claim));
     } catch (error) {
       this.#release(claim);

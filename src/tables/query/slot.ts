@@ -6,6 +6,8 @@ import { type EngineLoss, EngineLostError, EngineProcess, isLast } from './engin
 import { type QueryEvent, type QueryFault, type QueryJob, resourcesExceeded } from './protocol.ts';
 
 export interface SlotLimits {
+  /** Whose query it is. */
+  readonly account: string;
   readonly memoryBytes: number;
   readonly scratchBytesMax: number;
   readonly timeoutMs: number;
@@ -93,7 +95,7 @@ export class QuerySlot implements AsyncDisposable {
 
   async *#tell(job: QueryJob): AsyncGenerator<QueryEvent> {
     this.ended.throwIfAborted();
-    const engine = this.#idle.pop() ?? new EngineProcess(this.#idle, this.limits.memoryBytes);
+    const engine = EngineProcess.of(this.limits.account, this.#idle, this.limits.memoryBytes);
     this.#engine = engine;
     const told = engine.start(job, () => {
       this.#isDone = true;
