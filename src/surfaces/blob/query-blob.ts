@@ -136,7 +136,8 @@ async function startQuery(
   gone: AbortSignal,
 ): Promise<Running> {
   const bytes = found.entry.record.length;
-  const slot = await pool.acquire({ account: call.target.account, bytes }, gone);
+  const late = AbortSignal.timeout(call.settings.queryTimeoutMs);
+  const slot = await pool.acquire({ account: call.target.account, bytes }, AbortSignal.any([gone, late]));
   if (slot === undefined) throw new BlobError('ServerBusy');
   // A client that leaves gives the place back, also while it is answered, and with that ends whatever runs there.
   const leave = (): void => void slot[Symbol.asyncDispose]();

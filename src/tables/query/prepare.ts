@@ -85,8 +85,8 @@ function lastColumn(query: Query, header: readonly string[] | undefined): number
 function rewriteCsv(path: string, scratch: Scratch, format: CsvFormat): Omit<CsvFile, 'header'> {
   using files = new PlainFiles(scratch, fileBytes.csv);
   const records = csvRecords(fileChunks(path), format);
-  if (format.hasHeaders) records.next();
-  let columns = 1;
+  const head = format.hasHeaders ? records.next().value : undefined;
+  let columns = head?.fields.length ?? 1;
   for (const { fields } of records) {
     columns = Math.max(columns, fields.length);
     files.add(plainRecord(fields));

@@ -43,6 +43,11 @@ test('names of the first record name the columns, for the query and for the outp
   assert.equal(await textOf('SELECT _2 FROM BlobStorage WHERE _1 = 2', content, input), 'y\n');
   assert.equal(await textOf('SELECT * FROM BlobStorage LIMIT 1', content, input, json), '{"id":"1","full name":"x"}\n');
   const head = csv({ hasHeaders: true });
+  // Also where no record has as many fields, and where the content is written anew.
+  for (const mark of ['', '\\']) {
+    const odd = csv({ hasHeaders: true, escapeCharacter: mark });
+    assert.equal(await textOf('SELECT * FROM BlobStorage', 'a,b\n1\n', odd, head), 'a,b\n1\n');
+  }
   assert.equal(await textOf('SELECT id AS n FROM BlobStorage', content, input, head), 'n\n1\n2\n');
   assert.match((await query('SELECT nope FROM BlobStorage', content, input)).refused ?? '', /no column "nope"/);
 });
