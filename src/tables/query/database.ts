@@ -2,8 +2,8 @@
 import { type DuckDBConnection, type DuckDBDataChunk, DuckDBInstance } from '@duckdb/node-api';
 import { text } from './sql.ts';
 
-/** Of rows as long as a record may be, so many have room in the process's heap. */
-const rowsAtOnce = 8;
+/** So many rows at once, as far as it goes by the last one: as long as a record may be, 8 have room in the heap. */
+const rowsAtOnce = { least: 8, most: 256, bytes: 128 * 1024 };
 
 export interface DatabaseOptions {
   readonly path: string;
@@ -62,14 +62,19 @@ export class Database implements AsyncDisposable {
   /** The columns of a few rows after another, as they are found: a row may be long, and the heap is small. */
   async *stream(sql: string): AsyncGenerator<unknown[][]> {
     const result = await this.#connection.stream(sql);
+    let rows = rowsAtOnce.least;
     for (;;) {
       const chunk: DuckDBDataChunk | null = await result.fetchChunk();
       if (chunk === null || chunk.rowCount === 0) return;
-      const columns = Array.from({ length: chunk.columnCount }, (_, at) => chunk.getColumnVector(at));
-      for (let from = 0; from < chunk.rowCount; from += rowsAtOnce) {
-        const count = Math.min(rowsAtOnce, chunk.rowCount - from);
+      const vectors = Array.from({ length: chunk.columnCount }, (_, at) => chunk.getColumnVector(at));
+      for (let from = 0; from < chunk.rowCount; ) {
+        const count = Math.min(rows, chunk.rowCount - from);
         // A vector remembers each value that was asked of it: a slice of it is forgotten with its values.
-        yield columns.map((column) => [...column.slice(from, count).toArray()]);
+        const columns = vectors.map((vector) => [...vector.slice(from, count).toArray()]);
+        yield columns;
+        from += count;
+        const bytes = columns.reduce((sum, column) => sum + sizeOf(column[count - 1]), 0);
+        rows = Math.max(rowsAtOnce.least, Math.min(rowsAtOnce.most, Math.floor(rowsAtOnce.bytes / bytes)));
       }
     }
   }
@@ -79,3 +84,5 @@ export class Database implements AsyncDisposable {
     this.#instance.closeSync();
   }
 }
+
+const sizeOf = (value: unknown): number => (typeof value === 'string' ? value.length + 16 : 16);

@@ -148,22 +148,25 @@ function* data(bytes: Buffer): Generator<QueryEvent> {
 
 class TextOutput implements Output {
   readonly #end: string;
-  #texts: string[];
+  #head: string;
+  #texts: string[] = [];
   bytes = 0;
 
   constructor({ head, end }: Pick<Plan, 'head' | 'end'>) {
+    this.#head = head;
     this.#end = end;
-    this.#texts = head === '' ? [] : [head];
   }
 
   add([rows]: readonly (readonly unknown[])[], row: number): void {
     const line = rows?.[row] as string;
-    this.#texts.push(line, this.#end);
+    this.#texts.push(line);
     this.bytes += line.length + this.#end.length;
   }
 
   *take(): Generator<QueryEvent> {
-    yield* data(Buffer.from(this.#texts.join('')));
+    if (this.#texts.length > 0) this.#texts.push('');
+    yield* data(Buffer.from(this.#head + this.#texts.join(this.#end)));
+    this.#head = '';
     this.#texts = [];
     this.bytes = 0;
   }
