@@ -166,17 +166,21 @@ const schema = z
       .describe('get tokens for key vaults whose host does not end as their challenge says'),
     queriesMax: whole(1, 64)
       .default(4)
-      .describe('queries of blob contents that a worker runs at once, half of them for one account'),
+      .describe('queries that a worker runs at once: half for one account, the last for one that runs none'),
     queryQueueMax: whole(0, 1000)
       .default(16)
       .describe('queries that wait for others in a worker, half of them for one account'),
-    queryTimeoutMs: durationMs(100).default(300_000).describe('time for a query of blob contents to end'),
+    queryTimeoutMs: durationMs(100)
+      .default(300_000)
+      .describe('time for a query of blob contents to end, its reading included, from when it may run'),
     queryBytesMax: bytes(mebibyte, 2 ** 44)
       .default(16 * gibibyte)
       .describe('largest blob that is queried, and the most that blobs queried at once by a worker have together'),
     queryMemoryBytes: bytes(64 * mebibyte, 2 ** 40)
       .default(256 * mebibyte)
-      .describe('memory that the engine of a query may take, and that sealed blobs queried at once have together'),
+      .describe(
+        'memory of the database of a query, whose process ends at 512 MiB more; of sealed blobs queried at once',
+      ),
     clockSkewMs: durationMs(0).default(900_000).describe('how far the clock of a signed request may be off'),
     scanIntervalMs: durationMs(10).default(5000).describe('pause between rounds of background work'),
     reclaimGraceMs: durationMs(0).default(60_000).describe('how long dropped content stays, for reads under way'),

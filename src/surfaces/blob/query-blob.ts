@@ -7,9 +7,11 @@ import { checkReadable, readContent } from '../../namespace/read.ts';
 import type { Entry } from '../../namespace/records.ts';
 import { checkState } from '../../namespace/states.ts';
 import type { Store } from '../../namespace/store.ts';
-import { EngineLostError, QueryPool, type QuerySlot } from '../../tables/query/pool.ts';
+import { EngineLostError } from '../../tables/query/engine-process.ts';
+import { QueryPool } from '../../tables/query/pool.ts';
 import type { QueryEvent, QueryFault } from '../../tables/query/protocol.ts';
 import { memoryRoot, queryDirectories } from '../../tables/query/scratch.ts';
+import type { QuerySlot } from '../../tables/query/slot.ts';
 import type { Answer, AnswerChunk } from '../http/answer.ts';
 import type { BlobCall } from './call.ts';
 import { BlobError, failureError } from './errors.ts';
@@ -66,12 +68,12 @@ const pools = new WeakMap<Store, Pools>();
 function poolsOf({ store, settings }: BlobCall): Pools {
   let found = pools.get(store);
   if (found === undefined) {
-    const { queriesMax, queryQueueMax } = settings;
-    const places = { queriesMax, queryQueueMax };
+    const { queriesMax, queryQueueMax, queryMemoryBytes: memoryBytes, queryTimeoutMs: timeoutMs } = settings;
+    const places = { queriesMax, queryQueueMax, memoryBytes, timeoutMs };
     const { disk, memory } = queryDirectories(settings.data);
     found = {
       disk: new QueryPool({ ...places, bytesMax: settings.queryBytesMax, directory: disk, isPrivate: false }),
-      memory: new QueryPool({ ...places, bytesMax: settings.queryMemoryBytes, directory: memory, isPrivate: true }),
+      memory: new QueryPool({ ...places, bytesMax: memoryBytes, directory: memory, isPrivate: true }),
     };
     pools.set(store, found);
   }
@@ -119,11 +121,10 @@ function poolFor(call: BlobCall, { record }: Entry): QueryPool {
   return isSealed ? memory : disk;
 }
 
-/** A query that runs: its slot, and the signal that ends it. */
+/** A query that runs, and the slot in which it does. */
 interface Running {
   readonly slot: QuerySlot;
   readonly events: AsyncGenerator<QueryEvent>;
-  readonly stop: AbortSignal;
 }
 
 /** Begins the query, as far as it can be known whether it fits the blob. */
@@ -134,30 +135,21 @@ async function startQuery(
   { query, input, output }: QueryRequest,
   gone: AbortSignal,
 ): Promise<Running> {
-  const { settings } = call;
-  const deadline = AbortSignal.timeout(settings.queryTimeoutMs);
-  const claim = { account: call.target.account, bytes: found.entry.record.length };
-  const slot = await pool.acquire(claim, AbortSignal.any([gone, deadline]));
+  const bytes = found.entry.record.length;
+  const late = AbortSignal.timeout(call.settings.queryTimeoutMs);
+  const slot = await pool.acquire({ account: call.target.account, bytes }, AbortSignal.any([gone, late]));
   if (slot === undefined) throw new BlobError('ServerBusy');
-  // Whatever becomes of the answer, the place is free again when the time is up.
-  deadline.addEventListener('abort', () => void slot[Symbol.asyncDispose](), { once: true });
+  // A client that leaves gives the place back, also while it is answered, and with that ends whatever runs there.
+  const leave = (): void => void slot[Symbol.asyncDispose]();
+  gone.addEventListener('abort', leave, { once: true });
+  if (gone.aborted) leave();
   try {
     const { file, path } = await slot.content();
-    await spool(call, found, file, AbortSignal.any([gone, deadline]));
-    const job = {
-      path,
-      bytes: found.entry.record.length,
-      scratch: slot.scratch,
-      query,
-      input,
-      output,
-      nowMs: call.nowMs,
-      memoryBytes: settings.queryMemoryBytes,
-      scratchBytesMax: slot.scratchBytesMax,
-    };
-    const leave = (): void => void slot[Symbol.asyncDispose]();
-    gone.addEventListener('abort', leave, { once: true });
-    const events = slot.run(job, deadline);
+    await spool(call, found, file, slot.ended);
+    const { memoryBytes, scratchBytesMax } = slot.limits;
+    const { scratch } = slot;
+    const job = { path, bytes, scratch, query, input, output, nowMs: call.nowMs, memoryBytes, scratchBytesMax };
+    const events = slot.run(job);
     for (;;) {
       const next = await events.next();
       if (next.done) throw new Error('a query ended without a word');
@@ -165,11 +157,11 @@ async function startQuery(
       if (event.kind === 'refused') throw queryRefused(event.problem);
       if (event.kind === 'started') break;
     }
-    gone.removeEventListener('abort', leave);
-    return { slot, events, stop: deadline };
+    return { slot, events };
   } catch (error) {
     await slot[Symbol.asyncDispose]();
-    throw deadline.aborted ? new BlobError('OperationTimedOut') : error;
+    const isOver = error instanceof EngineLostError && error.loss !== 'crashed';
+    throw isOver ? new BlobError('OperationTimedOut') : error;
   }
 }
 
@@ -200,23 +192,18 @@ async function* frames(run: Running, totalBytes: number, sync: Buffer): AsyncGen
   await using _slot = run.slot;
   yield chunk(file.header());
   let isFirst = true;
-  try {
-    for await (const event of run.events) {
-      // As the service does: an SDK fails on an error that is the first record of all.
-      if (isFirst && event.kind === 'error') yield frame('resultData', { data: Buffer.alloc(0) });
-      isFirst = false;
-      if (event.kind === 'data') yield frame('resultData', { data: event.bytes });
-      else if (event.kind === 'progress') yield frame('progress', { bytesScanned: event.scanned, totalBytes });
-      else if (event.kind === 'error') yield fault(event);
-    }
-  } catch (error) {
-    if (!(error instanceof EngineLostError)) throw error;
-    if (isFirst) yield frame('resultData', { data: Buffer.alloc(0) });
-    const [name, description] = run.stop.aborted
-      ? ['OperationTimedOut', 'The query took longer than it may.']
-      : ['InternalError', 'The query could not be run to its end.'];
-    yield fault({ fatal: true, name, description, position: 0 });
+  let isWhole = false;
+  for await (const event of run.events) {
+    // As the service does: an SDK fails on an error that is the first record of all.
+    if (isFirst && event.kind === 'error') yield frame('resultData', { data: Buffer.alloc(0) });
+    isFirst = false;
+    isWhole = event.kind === 'done';
+    if (event.kind === 'data') yield frame('resultData', { data: event.bytes });
+    else if (event.kind === 'progress') yield frame('progress', { bytesScanned: event.scanned, totalBytes });
+    else if (event.kind === 'error') yield fault(event);
   }
+  // The reader is gone.
+  if (!isWhole) return;
   // SDKs wait for the last record, also behind an error.
   yield frame('progress', { bytesScanned: totalBytes, totalBytes });
   yield frame('end', { totalBytes });

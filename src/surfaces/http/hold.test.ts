@@ -78,5 +78,18 @@ describe('a client whose server works for long', () => {
         await seen.promise;
       });
     });
+
+    test(`that ${how} its connection while it is answered is seen to be gone`, async () => {
+      const seen = Promise.withResolvers<void>();
+      const handle = async (hold: Hold, response: ServerResponse): Promise<void> => {
+        await hold(async (gone) => gone.addEventListener('abort', () => seen.resolve()));
+        response.write('a');
+      };
+      await withClient(handle, async (socket) => {
+        await said(socket);
+        leave(socket);
+        await seen.promise;
+      });
+    });
   }
 });

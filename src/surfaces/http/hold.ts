@@ -1,7 +1,10 @@
 // Work that takes longer than a connection may be silent: the client is not cut meanwhile, and its going away ends the work.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-/** Runs work whose pace is not the client's, and that has bounds of its own; the signal aborts when the client goes away. */
+/**
+ * Runs work whose pace is not the client's, and that has bounds of its own. The signal aborts when the client goes away, and
+ * when its answer is over: what the work left running ends with it.
+ */
 export type Hold = <T>(work: (gone: AbortSignal) => Promise<T>) => Promise<T>;
 
 /** Nobody is held for work that is over soon, or that nobody waits for on a connection. */
@@ -19,7 +22,6 @@ export function holdOpen(request: IncomingMessage, response: ServerResponse): Ho
     try {
       return await work(controller.signal);
     } finally {
-      response.off('close', leave);
       socket.setTimeout(timeoutMs);
     }
   };

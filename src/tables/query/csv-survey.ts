@@ -151,7 +151,7 @@ class Survey {
 }
 
 /** Where the last whole character of UTF-8 ends. */
-function characterEnd(bytes: Buffer): number {
+export function characterEnd(bytes: Buffer): number {
   for (let back = 1; back <= Math.min(3, bytes.length); back++) {
     const byte = bytes[bytes.length - back] as number;
     if ((byte & 0xc0) === 0x80) continue;

@@ -50,7 +50,7 @@ const all = parseQuery('select * from BlobStorage');
 export async function fuzz(random: FuzzRandom, deadlineMs: number): Promise<void> {
   const scratch = await mkdtemp(join(tmpdir(), 'causeway-csv-fuzz-'));
   const path = join(scratch, 'content');
-  const plain = join(scratch, 'plain.csv');
+  const plain = join(scratch, 'plain-0.csv');
   try {
     while (Date.now() < deadlineMs) {
       const format = formats[random.below(formats.length)] as CsvFormat;
@@ -71,7 +71,7 @@ export async function fuzz(random: FuzzRandom, deadlineMs: number): Promise<void
       );
       const file = prepareCsv(path, { scratch, scratchBytesMax: 2 ** 26 }, format, all);
       const source = csvSource(file);
-      const options = { path: file.path, scratch, memoryBytes: 2 ** 27, scratchBytesMax: 2 ** 26 };
+      const options = { path, scratch, memoryBytes: 2 ** 27, scratchBytesMax: 2 ** 26 };
       await using database = await Database.open(options);
       const columns = (source.all ?? []).map(({ value }) => value.sql).join(', ');
       const rows = await database.rows(`SELECT ${columns} FROM ${source.relation}`);

@@ -5,8 +5,6 @@ import { eventsAheadMax, type QueryEvent, type QueryJob, type ToEngine } from '.
 import { runQuery } from './run.ts';
 
 const progressEveryMs = 500;
-/** What the process may hold beside its database's own memory: the program, rows on their way, buffers of the reader. */
-const besideBytes = 512 * 1024 * 1024;
 
 let room = eventsAheadMax;
 let wake: (() => void) | undefined;
@@ -23,7 +21,8 @@ process.on('message', (message: ToEngine) => {
 // Without the gateway nobody waits for anything, and nobody else removes what the query wrote.
 process.on('disconnect', () => {
   if (scratch !== undefined) rmSync(scratch, { recursive: true, force: true });
-  process.exit(0);
+  // Not an exit: that waits for the thread of the statement that runs.
+  process.kill(process.pid, 'SIGKILL');
 });
 process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => undefined);
@@ -34,14 +33,13 @@ async function run(job: QueryJob): Promise<void> {
   scratch = job.scratch;
   let database: Database | undefined;
   let scanned = 0;
+  let isStarted = false;
   const progress = setInterval(() => {
-    // The database counts most of its memory, and not all.
-    if (process.memoryUsage.rss() > 2 * job.memoryBytes + besideBytes) process.exit(1);
     const share = database?.progress ?? -1;
     const bytes = Math.floor(Math.max(share, 0) * job.bytes);
     scanned = Math.max(scanned, bytes);
     // Told whether or not it went on: it shows the gateway that somebody is at work, and the client that it waits well.
-    if (room > 0) send({ kind: 'progress', scanned });
+    if (room > 0 && isStarted) send({ kind: 'progress', scanned });
   }, progressEveryMs);
   try {
     for await (const event of runQuery(job, (opened) => (database = opened))) {
@@ -53,6 +51,7 @@ async function run(job: QueryJob): Promise<void> {
       database = event.kind === 'done' ? undefined : database;
       if (event.kind === 'done' || event.kind === 'refused') clearInterval(progress);
       send(event);
+      isStarted = true;
     }
   } finally {
     clearInterval(progress);

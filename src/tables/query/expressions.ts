@@ -1,5 +1,6 @@
 // Expressions of a query as typed expressions of the engine: conversions, nulls, and the fault of each record.
 import { type Arithmetic, type Expression, type Name, QueryError, type Step } from './ast.ts';
+import { likeSql } from './like.ts';
 import type { Source } from './source.ts';
 import { convert, failed, type Typed, text, toText, typed, type ValueType, worst } from './sql.ts';
 import { timeFormat } from './time-format.ts';
@@ -52,8 +53,9 @@ export class Expressions {
         return this.#logic(expression);
       case 'like': {
         const [value, pattern] = [this.#as(expression.value, 'string'), this.#as(expression.pattern, 'string')];
-        const mark = expression.escape === undefined ? '' : ` ESCAPE ${text(expression.escape)}`;
-        return typed('boolean', `(${value.sql} LIKE ${pattern.sql}${mark})`, value.bad, pattern.bad);
+        const known = expression.pattern.kind === 'string' ? expression.pattern.value : undefined;
+        const sql = likeSql(value.sql, pattern.sql, expression.escape, known);
+        return typed('boolean', sql, value.bad, pattern.bad);
       }
       case 'in': {
         const [value, ...list] = this.#comparable([expression.value, ...expression.list]) as [Typed, ...Typed[]];

@@ -1,4 +1,5 @@
 // JSON records, one behind another with a separator between: where each begins, and what is wrong with one.
+import { RecordTooLongError, recordBytesMax } from './csv-records.ts';
 
 export interface JsonRecord {
   /** Of its first byte in the whole text. */
@@ -20,6 +21,7 @@ export function* jsonRecords(chunks: Iterable<Buffer>, recordSeparator: string):
     }
     pending = bytes.subarray(at);
     base += at;
+    if (pending.length > recordBytesMax) throw new RecordTooLongError(base);
   }
   if (!isBlank(pending, 0, pending.length)) yield { at: base, bytes: pending };
 }

@@ -117,7 +117,7 @@ export async function fuzz(random: FuzzRandom, deadlineMs: number): Promise<void
     return made;
   };
   const path = "/data/it's";
-  const file = { path, separator: ',', quote: '"', escape: '"', columns: 3 };
+  const file = { paths: [path], hasHeader: false, separator: ',', quote: '"', escape: '"', columns: 3 };
   const instance = await DuckDBInstance.create(':memory:', { threads: '1' });
   const connection = await instance.connect();
   try {
@@ -133,7 +133,7 @@ export async function fuzz(random: FuzzRandom, deadlineMs: number): Promise<void
         const source: Source = one([
           () => csvSource({ ...file, header: undefined }),
           () => csvSource({ ...file, header: ['name', 'a b', `q"'`] }),
-          () => jsonSource(path, parsed.from),
+          () => jsonSource([path], parsed.from),
           () =>
             parquetSource(path, [
               { name: `q"'`, type: 'BIGINT' },

@@ -15,8 +15,9 @@ export interface Plan {
   readonly faults: string | undefined;
   /** How many good rows go out at most, if the statement does not see to it. */
   readonly limit: number | undefined;
-  /** The text before the first record. */
+  /** The text before the first record, and that behind each. */
   readonly head: string;
+  readonly end: string;
 }
 
 export function planQuery(query: Query, source: Source, output: OutputFormat, nowMs: number): Plan {
@@ -61,19 +62,22 @@ interface MadeRow {
   readonly columns: readonly string[];
   readonly bad: string | undefined;
   readonly head: string;
+  readonly end: string;
 }
 
 function rowOf(columns: readonly Column[] | undefined, record: Typed | undefined, output: OutputFormat): MadeRow {
   if (output.kind === 'arrow') return arrowRow(columns, output.fields);
   const bad = worst(...(columns ?? []).map(({ value }) => value.bad));
+  // It is not the engine that puts it behind the record: it would copy a whole chunk of them to do so.
+  const end = output.recordSeparator;
   if (columns === undefined) {
     if (record === undefined) throw new QueryError('the source has no records');
     const sql = output.kind === 'json' ? record.sql : csvOfRecord(output);
-    return { columns: [`${sql} || ${text(output.recordSeparator)}`], bad, head: '' };
+    return { columns: [sql], bad, head: '', end };
   }
   const sql = output.kind === 'json' ? jsonRow(columns) : csvRow(columns, output);
   const head = output.kind === 'csv' && output.hasHeaders ? headOf(columns, output) : '';
-  return { columns: [`${sql} || ${text(output.recordSeparator)}`], bad, head };
+  return { columns: [sql], bad, head, end };
 }
 
 function jsonRow(columns: readonly Column[]): string {
@@ -106,6 +110,7 @@ function csvRow(columns: readonly Column[], output: CsvFormat): string {
     const field = csvField(toText(value).sql, output);
     return optional && value.type !== 'json' ? field : `coalesce(${field}, '')`;
   });
+  if (fields.length === 1) return `coalesce(${fields[0]}, '')`;
   return `concat_ws(${text(output.columnSeparator)}, ${fields.join(', ')})`;
 }
 
@@ -155,7 +160,7 @@ function arrowRow(columns: readonly Column[] | undefined, fields: readonly Arrow
     throw new QueryError(`${columns.length} columns are selected, and the Arrow schema has ${fields.length}`);
   }
   const values = columns.map(({ value }, at) => arrowColumn(value, fields[at] as ArrowField));
-  return { columns: values.map(({ sql }) => sql), bad: worst(...values.map(({ bad }) => bad)), head: '' };
+  return { columns: values.map(({ sql }) => sql), bad: worst(...values.map(({ bad }) => bad)), head: '', end: '' };
 }
 
 function arrowColumn(value: Typed, field: ArrowField): Typed {
@@ -176,17 +181,17 @@ function recordPlan(query: Query, source: Source, where: Typed | undefined, made
   const kept = where === undefined ? 'true' : `coalesce(${where.sql}, false)`;
   const later = made.bad && (where === undefined ? made.bad : `CASE WHEN ${kept} THEN ${made.bad} ELSE 0::TINYINT END`);
   const bad = worst(always, where?.bad, later);
-  const { head } = made;
+  const { head, end } = made;
   if (bad === undefined) {
     const filter = where === undefined ? '' : ` WHERE ${where.sql}`;
     const most = limit === undefined ? '' : ` LIMIT ${limit}`;
     const rows = `SELECT ${made.columns.join(', ')} FROM ${source.relation}${filter}${most}`;
-    return { rows, hasFaults: false, faults: undefined, limit: undefined, head };
+    return { rows, hasFaults: false, faults: undefined, limit: undefined, head, end };
   }
   const columns = made.columns.map((each) => `CASE WHEN "#b" = 0 THEN ${each} END`);
   const judged = `(SELECT *, ${bad} AS "#b" FROM ${source.relation})`;
   const rows = `SELECT ${columns.join(', ')}, "#b", ${recordNumber} FROM ${judged} WHERE "#b" > 0 OR ${kept}`;
-  return { rows, hasFaults: true, faults: undefined, limit, head };
+  return { rows, hasFaults: true, faults: undefined, limit, head, end };
 }
 
 function aggregatePlan(
@@ -206,5 +211,5 @@ function aggregatePlan(
   const judged = bad === undefined ? source.relation : `(SELECT *, ${bad} AS "#b" FROM ${source.relation})`;
   const rows = `SELECT ${made.columns.join(', ')} FROM ${judged} WHERE ${kept}${good}${most}`;
   const faults = bad === undefined ? undefined : `SELECT "#b", ${recordNumber} FROM ${judged} WHERE "#b" > 0`;
-  return { rows, hasFaults: false, faults, limit: undefined, head: made.head };
+  return { rows, hasFaults: false, faults, limit: undefined, head: made.head, end: made.end };
 }

@@ -1,91 +1,14 @@
-// The processes of the engine: one that dies or that nobody wants takes nothing with it.
-
+// Places for queries: whose turn it is, and what lies where while they run.
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { mkdtemp, readdir, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { defaultCsv } from './formats.ts';
-import { parseQuery } from './parser.ts';
-import { EngineLostError, type QueryLimits, QueryPool, type QuerySlot } from './pool.ts';
-import type { QueryEvent } from './protocol.ts';
+import { allOf, children, claim, give, limits, never, start, withPool } from './pool.testing.ts';
+import { QueryPool } from './pool.ts';
 import { queryDirectories, sweepQueries } from './scratch.ts';
-
-const never = new AbortController().signal;
-
-const claim = { account: 'one', bytes: 0 };
-
-async function withPool(
-  work: (pool: QueryPool, directory: string) => Promise<void>,
-  more: Partial<QueryLimits> = {},
-): Promise<void> {
-  const directory = await mkdtemp(join(tmpdir(), 'causeway-pool-'));
-  const limits = { queriesMax: 1, queryQueueMax: 1, bytesMax: 2 ** 27, directory, isPrivate: true };
-  try {
-    await work(new QueryPool({ ...limits, ...more }), directory);
-    assert.deepEqual(await readdir(directory), []);
-  } finally {
-    await rm(directory, { recursive: true, force: true });
-  }
-}
-
-async function start(slot: QuerySlot, sql: string, content: string): Promise<AsyncGenerator<QueryEvent>> {
-  const { file, path } = await slot.content();
-  await file.writeFile(content);
-  const job = {
-    path,
-    bytes: content.length,
-    scratch: slot.scratch,
-    query: parseQuery(sql),
-    input: defaultCsv,
-    output: defaultCsv,
-    nowMs: 0,
-    memoryBytes: 2 ** 27,
-    scratchBytesMax: 2 ** 24,
-  };
-  return slot.run(job, never);
-}
-
-const allOf = async (events: AsyncGenerator<QueryEvent>): Promise<string> => {
-  const chunks: Uint8Array[] = [];
-  for await (const event of events) if (event.kind === 'data') chunks.push(event.bytes);
-  return Buffer.concat(chunks).toString();
-};
-
-const children = `/proc/${process.pid}/task/${process.pid}/children`;
-
-test('a process that dies in a query loses that query only', { skip: !existsSync(children) }, async () => {
-  await withPool(async (pool) => {
-    {
-      await using slot = (await pool.acquire(claim, never)) as QuerySlot;
-      const events = await start(slot, 'SELECT * FROM BlobStorage', 'abcdefgh\n'.repeat(1_000_000));
-      assert.equal((await events.next()).value?.kind, 'started');
-      for (const pid of readFileSync(children, 'utf8').trim().split(' ')) process.kill(Number(pid), 'SIGKILL');
-      await assert.rejects(allOf(events), EngineLostError);
-    }
-    await using slot = (await pool.acquire(claim, never)) as QuerySlot;
-    assert.equal(await allOf(await start(slot, 'SELECT _1 FROM BlobStorage', 'a,b\n')), 'a\n');
-  });
-});
-
-const processes = (): number => readFileSync(children, 'utf8').split(' ').length;
-
-test('a process is used again, and files of servers that are gone are removed', {
-  skip: !existsSync(children),
-}, async () => {
-  await withPool(async (pool, directory) => {
-    const before = processes();
-    // No process has this number.
-    mkdirSync(join(directory, '4194305-0-x'));
-    for (let turn = 0; turn < 3; turn++) {
-      await using slot = (await pool.acquire(claim, never)) as QuerySlot;
-      assert.equal((await readdir(directory)).length, 1);
-      assert.equal(await allOf(await start(slot, 'SELECT COUNT(*) FROM BlobStorage', 'a\n'.repeat(turn))), `${turn}\n`);
-    }
-    assert.equal(processes(), before + 1);
-  });
-});
+import type { QuerySlot } from './slot.ts';
 
 test('who waits gets the place in turn, may leave, and is turned away where too many wait', async () => {
   await withPool(async (pool) => {
@@ -104,8 +27,6 @@ test('who waits gets the place in turn, may leave, and is turned away where too 
   });
 });
 
-const give = async (slot: QuerySlot | undefined): Promise<void> => await slot?.[Symbol.asyncDispose]();
-
 test('one account takes half of the places and of the queue, and accounts that wait take turns', async () => {
   const of = (account: string, bytes = 0) => ({ account, bytes });
   await withPool(
@@ -118,16 +39,20 @@ test('one account takes half of the places and of the queue, and accounts that w
         return slot;
       };
       const ones = [waits('one'), waits('one'), waits('one')];
-      const twos = [await pool.acquire(of('two'), never), await pool.acquire(of('two'), never)];
-      assert.ok(twos.every((slot) => slot !== undefined));
+      const two = await pool.acquire(of('two'), never);
+      assert.ok(two);
       assert.deepEqual(order, ['one refused']);
+      // The last one that is free is for an account that runs nothing.
       const last = waits('two');
-      await give(twos[0]);
+      const three = await pool.acquire(of('three'), never);
+      assert.ok(three);
+      assert.deepEqual(order, ['one refused']);
+      await give(two);
+      await give(await last);
       await give(running[0]);
       await give(running[1]);
-      await give(await last);
       for (const slot of ones) await give(await slot);
-      await give(twos[1]);
+      await give(three);
       assert.deepEqual(order, ['one refused', 'two', 'one', 'one']);
     },
     { queriesMax: 4, queryQueueMax: 4 },
@@ -194,8 +119,7 @@ test('a directory in memory that is a link, or open to others, is refused', asyn
   const link = `${target}-link`;
   await symlink(target, link);
   try {
-    const limits = { queriesMax: 1, queryQueueMax: 1, bytesMax: 1, directory: link, isPrivate: true };
-    await assert.rejects(new QueryPool(limits).acquire(claim, never), /not this user's own/);
+    await assert.rejects(new QueryPool({ ...limits, directory: link }).acquire(claim, never), /not this user's own/);
   } finally {
     await rm(link);
     await rm(target, { recursive: true });

@@ -1,47 +1,20 @@
 // A blob's content made ready for the engine: read as it is where that is right, written anew where it is not.
 
 import { isUtf8 } from 'node:buffer';
-import { closeSync, openSync, readSync, statSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+import { statSync } from 'node:fs';
 import type { Expression, Query } from './ast.ts';
 import { QueryError } from './ast.ts';
 import { csvRecords, plainRecord } from './csv-records.ts';
-import { isPlainFormat, surveyCsv } from './csv-survey.ts';
+import { characterEnd, isPlainFormat, surveyCsv } from './csv-survey.ts';
 import type { CsvFormat, JsonFormat } from './formats.ts';
 import { jsonRecords, plainJsonRecord } from './json-records.ts';
+import { cutLines, fileBytes, fileChunks, hasLongRecords, PlainFiles, type Scratch } from './plain-files.ts';
 import { type CsvFile, columnOf } from './source.ts';
 
-const chunkBytes = 1024 * 1024;
-
-/** The bytes of a file; each chunk is a buffer of its own. */
-export function* fileChunks(path: string): Generator<Buffer> {
-  const file = openSync(path, 'r');
-  try {
-    for (;;) {
-      const chunk = Buffer.allocUnsafe(chunkBytes);
-      const length = readSync(file, chunk, 0, chunkBytes, null);
-      if (length === 0) return;
-      yield chunk.subarray(0, length);
-    }
-  } finally {
-    closeSync(file);
-  }
-}
-
-/** Where to write, and how much. */
-export interface Scratch {
-  readonly scratch: string;
-  readonly scratchBytesMax: number;
-}
-
-/** Content is longer than it may be when it is written anew. */
-export class ScratchFullError extends Error {
-  readonly code = 'SCRATCH_FULL';
-}
-
-/** What is left to write when the content has been prepared as `path`. */
-export function scratchLeft({ scratchBytesMax }: Scratch, path: string, content: string): number {
-  return path === content ? scratchBytesMax : Math.max(0, scratchBytesMax - statSync(path).size);
+/** What is left to write when the content has been prepared as `paths`. */
+export function scratchLeft({ scratchBytesMax }: Scratch, paths: readonly string[], content: string): number {
+  const written = paths.reduce((sum, path) => (path === content ? sum : sum + statSync(path).size), 0);
+  return Math.max(0, scratchBytesMax - written);
 }
 
 /** More columns are no table. */
@@ -49,31 +22,27 @@ const columnsMax = 16_384;
 /** So many are declared to the engine without a look at how many there are. */
 const columnsUncounted = 64;
 
-export function prepareCsv(
-  path: string,
-  { scratch, scratchBytesMax }: Scratch,
-  format: CsvFormat,
-  query: Query,
-): CsvFile {
-  const header = format.hasHeaders ? firstRecord(path, format) : undefined;
+export function prepareCsv(path: string, scratch: Scratch, format: CsvFormat, query: Query): CsvFile {
+  const first = format.hasHeaders ? firstRecord(path, format) : undefined;
+  const header = first?.names;
   // Extra fields of a record are not read: for fields that are named it is enough to know the last of them.
   const named = query.select.kind === 'all' ? Number.POSITIVE_INFINITY : lastColumn(query, header);
   const wantColumns = named > columnsUncounted;
   const isPlain = isPlainFormat(format);
   const survey = isPlain ? surveyCsv(fileChunks(path), format, wantColumns) : { isIrregular: true, columns: 1 };
-  if (!survey.isIrregular) {
-    return {
-      path,
-      separator: format.columnSeparator,
-      quote: format.fieldQuote,
-      escape: format.fieldQuote,
-      columns: bounded(wantColumns ? Math.min(named, survey.columns) : named),
-      header,
-    };
-  }
-  const plain = join(scratch, 'plain.csv');
-  const columns = rewriteCsv(path, new PlainFile(plain, scratchBytesMax), format);
-  return { path: plain, separator: ',', quote: '"', escape: '"', columns: bounded(columns), header };
+  if (survey.isIrregular) return { ...rewriteCsv(path, scratch, format), header };
+  const isLong = hasLongRecords(path, fileBytes.csv);
+  return {
+    paths: isLong
+      ? cutLines(path, { start: first?.end ?? 0, quote: format.fieldQuote }, scratch, fileBytes.csv)
+      : [path],
+    hasHeader: first !== undefined && !isLong,
+    separator: format.columnSeparator,
+    quote: format.fieldQuote,
+    escape: format.fieldQuote,
+    columns: bounded(wantColumns ? Math.min(named, survey.columns) : named),
+    header,
+  };
 }
 
 function bounded(columns: number): number {
@@ -81,14 +50,16 @@ function bounded(columns: number): number {
   return columns;
 }
 
-function firstRecord(path: string, format: CsvFormat): string[] | undefined {
-  for (const { fields } of csvRecords(fileChunks(path), format)) {
-    const names = fields.map((field) => field.toString());
+/** The fields of the first record, and where the second one begins. */
+function firstRecord(path: string, format: CsvFormat): { readonly names: string[]; readonly end: number } | undefined {
+  let names: string[] | undefined;
+  for (const { at, fields } of csvRecords(fileChunks(path), format)) {
+    if (names !== undefined) return { names, end: at };
+    names = fields.map((field) => field.toString());
     // A byte order mark is no part of a name.
     if (names[0]?.startsWith('\ufeff')) names[0] = names[0].slice(1);
-    return names;
   }
-  return undefined;
+  return names && { names, end: statSync(path).size };
 }
 
 /** The number of the last column that the query names; 1 if it names none. */
@@ -111,32 +82,28 @@ function lastColumn(query: Query, header: readonly string[] | undefined): number
   return last;
 }
 
-function rewriteCsv(path: string, file: PlainFile, format: CsvFormat): number {
-  let columns = 1;
-  try {
-    for (const { fields } of csvRecords(fileChunks(path), format)) {
-      columns = Math.max(columns, fields.length);
-      file.add(plainRecord(fields));
-    }
-    file.flush();
-  } finally {
-    file.close();
+function rewriteCsv(path: string, scratch: Scratch, format: CsvFormat): Omit<CsvFile, 'header'> {
+  using files = new PlainFiles(scratch, fileBytes.csv);
+  const records = csvRecords(fileChunks(path), format);
+  const head = format.hasHeaders ? records.next().value : undefined;
+  let columns = head?.fields.length ?? 1;
+  for (const { fields } of records) {
+    columns = Math.max(columns, fields.length);
+    files.add(plainRecord(fields));
   }
-  return columns;
+  return { paths: files.end(), hasHeader: false, separator: ',', quote: '"', escape: '"', columns: bounded(columns) };
 }
 
-/** The path of the records, one on a line. */
-export function prepareJson(path: string, { scratch, scratchBytesMax }: Scratch, format: JsonFormat): string {
-  if (format.recordSeparator === '\n' && isPlainText(path)) return path;
-  const plain = join(scratch, 'plain.json');
-  const file = new PlainFile(plain, scratchBytesMax);
-  try {
-    for (const { bytes } of jsonRecords(fileChunks(path), format.recordSeparator)) file.add(plainJsonRecord(bytes));
-    file.flush();
-  } finally {
-    file.close();
+/** The paths of the records, one on a line. */
+export function prepareJson(path: string, scratch: Scratch, format: JsonFormat): readonly string[] {
+  if (format.recordSeparator === '\n' && isPlainText(path)) {
+    return hasLongRecords(path, fileBytes.json)
+      ? cutLines(path, { start: 0, quote: '' }, scratch, fileBytes.json)
+      : [path];
   }
-  return plain;
+  using files = new PlainFiles(scratch, fileBytes.json);
+  for (const { bytes } of jsonRecords(fileChunks(path), format.recordSeparator)) files.add(plainJsonRecord(bytes));
+  return files.end();
 }
 
 /** Whole characters, without those that the engine takes for the end of a line or of a field. */
@@ -144,42 +111,9 @@ function isPlainText(path: string): boolean {
   let tail: Buffer = Buffer.alloc(0);
   for (const chunk of fileChunks(path)) {
     const bytes: Buffer = tail.length === 0 ? chunk : Buffer.concat([tail, chunk]);
-    // A line feed is no part of any character.
-    const end = bytes.lastIndexOf(0x0a) + 1;
-    const whole = bytes.subarray(0, end);
-    if (!isUtf8(whole) || whole.includes(0) || whole.includes(1) || whole.includes(0x0d)) return false;
+    const end = characterEnd(bytes);
+    if (!isUtf8(bytes.subarray(0, end)) || [0x00, 0x01, 0x0d].some((byte) => chunk.includes(byte))) return false;
     tail = bytes.subarray(end);
   }
-  return isUtf8(tail) && !tail.includes(0) && !tail.includes(1) && !tail.includes(0x0d);
-}
-
-class PlainFile {
-  readonly #file: number;
-  #bytesLeft: number;
-  #texts: string[] = [];
-  #characters = 0;
-
-  constructor(path: string, bytesMax: number) {
-    this.#bytesLeft = bytesMax;
-    this.#file = openSync(path, 'wx', 0o600);
-  }
-
-  add(text: string): void {
-    this.#texts.push(text);
-    this.#characters += text.length;
-    if (this.#characters > chunkBytes) this.flush();
-  }
-
-  flush(): void {
-    const bytes = Buffer.from(this.#texts.join(''));
-    this.#bytesLeft -= bytes.length;
-    if (this.#bytesLeft < 0) throw new ScratchFullError('the content is too long when it is written anew');
-    for (let at = 0; at < bytes.length; ) at += writeSync(this.#file, bytes, at);
-    this.#texts = [];
-    this.#characters = 0;
-  }
-
-  close(): void {
-    closeSync(this.#file);
-  }
+  return tail.length === 0;
 }

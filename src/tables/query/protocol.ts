@@ -26,6 +26,9 @@ export interface QueryFault {
   readonly position: number;
 }
 
+/** Name and description of the fault. */
+export const resourcesExceeded = ['ResourcesExceeded', 'The query needs more memory than it may take.'] as const;
+
 export type QueryEvent =
   /** The query fits the blob; rows may follow. */
   | { readonly kind: 'started' }

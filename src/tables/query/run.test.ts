@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { seededRandom } from '../../base/random.ts';
 import type { ArrowFormat } from './formats.ts';
 import { csv, json, query } from './run.testing.ts';
 
@@ -42,6 +43,11 @@ test('names of the first record name the columns, for the query and for the outp
   assert.equal(await textOf('SELECT _2 FROM BlobStorage WHERE _1 = 2', content, input), 'y\n');
   assert.equal(await textOf('SELECT * FROM BlobStorage LIMIT 1', content, input, json), '{"id":"1","full name":"x"}\n');
   const head = csv({ hasHeaders: true });
+  // Also where no record has as many fields, and where the content is written anew.
+  for (const mark of ['', '\\']) {
+    const odd = csv({ hasHeaders: true, escapeCharacter: mark });
+    assert.equal(await textOf('SELECT * FROM BlobStorage', 'a,b\n1\n', odd, head), 'a,b\n1\n');
+  }
   assert.equal(await textOf('SELECT id AS n FROM BlobStorage', content, input, head), 'n\n1\n2\n');
   assert.match((await query('SELECT nope FROM BlobStorage', content, input)).refused ?? '', /no column "nope"/);
 });
@@ -214,5 +220,46 @@ test('content that grows beyond its bounds when it is written anew is not querie
     assert.deepEqual([refused, faults.map(({ name }) => name)], [undefined, ['ResourcesExceeded']]);
     const enough = await query(sql, content, input, csv(), 400_000);
     assert(enough.faults.every(({ name }) => name !== 'ResourcesExceeded'));
+  }
+});
+
+test('long records are read a few at a time, whatever is quoted in them', async () => {
+  const random = seededRandom(3);
+  const parts = ['a', '""', '\n', ',', 'é', '\r\n', "'"];
+  const lengthy = (at: number): string => {
+    const odd = Array.from({ length: random.below(8) }, () => parts[random.below(parts.length)]).join('');
+    return `"${'x'.repeat(20_000 + random.below(10_000))}${odd}",${at}\n`;
+  };
+  const rows = Array.from({ length: 900 }, (_, at) => lengthy(at));
+  const content = `"the\nname",n\n${rows.join('')}`;
+  assert.ok(Buffer.byteLength(content) > 2 ** 24);
+  const input = csv({ hasHeaders: true });
+  const numbers = rows.map((_, at) => `${at}\n`).join('');
+  assert.equal(await textOf('SELECT n FROM BlobStorage', content, input), numbers);
+  // A field without a comma, quote or line feed needs no quotes.
+  const plain = rows.map((row) => row.replace(/^"([^",\n]*)"(,\d+\n)$/, '$1$2')).join('');
+  assert.ok((await textOf('SELECT * FROM BlobStorage', content, input)) === plain);
+  const lines = rows.map((row, at) => `{"s":${JSON.stringify(row)},"n":${at}}\n`).join('');
+  assert.ok((await textOf('SELECT * FROM BlobStorage', lines, json, json)) === lines);
+  assert.equal(await textOf('SELECT n FROM BlobStorage', lines, json), numbers);
+});
+
+test('a record without an end is told of, and takes no more memory than one that is too long', async () => {
+  const endless = Buffer.alloc(40_000_000, 'x');
+  const apart = { kind: 'json', recordSeparator: ';' } as const;
+  for (const [input, first] of [
+    [csv(), 'a'],
+    [csv({ hasHeaders: true }), 'a'],
+    [csv({ escapeCharacter: '\\' }), 'a'],
+    [csv(), '"a'],
+    [json, '{"a":"'],
+    [apart, '{"a":"'],
+  ] as const) {
+    const { faults } = await query('SELECT * FROM BlobStorage', Buffer.concat([Buffer.from(first), endless]), input);
+    assert.deepEqual(
+      faults.map(({ name, fatal, position }) => [name, fatal, position]),
+      [['RecordTooLong', true, 0]],
+      `${input.kind} ${first}`,
+    );
   }
 });

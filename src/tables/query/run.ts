@@ -6,15 +6,17 @@ import { csvRecords, RecordTooLongError } from './csv-records.ts';
 import { Database } from './database.ts';
 import type { ArrowFormat, CsvFormat } from './formats.ts';
 import { describeJsonFault, jsonRecords } from './json-records.ts';
+import { fileChunks, ScratchFullError } from './plain-files.ts';
 import { type Plan, planQuery } from './plan.ts';
-import { fileChunks, prepareCsv, prepareJson, ScratchFullError, scratchLeft } from './prepare.ts';
-import type { QueryEvent, QueryFault, QueryJob } from './protocol.ts';
+import { prepareCsv, prepareJson, scratchLeft } from './prepare.ts';
+import { type QueryEvent, type QueryFault, type QueryJob, resourcesExceeded } from './protocol.ts';
 import { type CsvFile, csvSource, jsonSource, parquetSource, type Source } from './source.ts';
 import { splitSizes } from './split.ts';
 import { fault, text } from './sql.ts';
 
 /** Rows gather into pieces of about this size. */
 const dataBytes = 256 * 1024;
+const eventBytesMax = 1024 * 1024;
 
 /** Runs a query. What it throws is a fault of the engine: whatever a blob or a query can cause is an event. */
 export async function* runQuery(job: QueryJob, watch: (database: Database) => void): AsyncGenerator<QueryEvent> {
@@ -25,7 +27,7 @@ export async function* runQuery(job: QueryJob, watch: (database: Database) => vo
       return;
     }
     const prepared = prepare(job);
-    const scratchBytesMax = scratchLeft(job, pathOf(prepared), job.path);
+    const scratchBytesMax = scratchLeft(job, pathsOf(prepared), job.path);
     await using database = await Database.open({ ...job, scratchBytesMax });
     watch(database);
     const source = await openSource(job, prepared, database);
@@ -47,9 +49,13 @@ export async function* runQuery(job: QueryJob, watch: (database: Database) => vo
 
 type Prepared =
   | { readonly kind: 'csv'; readonly file: CsvFile }
-  | { readonly kind: 'json' | 'parquet'; readonly path: string };
+  | { readonly kind: 'json'; readonly paths: readonly string[] }
+  | { readonly kind: 'parquet' };
 
-const pathOf = (prepared: Prepared): string => (prepared.kind === 'csv' ? prepared.file.path : prepared.path);
+function pathsOf(prepared: Prepared): readonly string[] {
+  if (prepared.kind === 'csv') return prepared.file.paths;
+  return prepared.kind === 'json' ? prepared.paths : [];
+}
 
 function prepare(job: QueryJob): Prepared {
   const { input, path, query } = job;
@@ -58,9 +64,9 @@ function prepare(job: QueryJob): Prepared {
     case 'csv':
       return { kind: 'csv', file: prepareCsv(path, job, input, query) };
     case 'json':
-      return { kind: 'json', path: prepareJson(path, job, input) };
+      return { kind: 'json', paths: prepareJson(path, job, input) };
     case 'parquet':
-      return { kind: 'parquet', path };
+      return { kind: 'parquet' };
   }
 }
 
@@ -69,9 +75,9 @@ async function openSource(job: QueryJob, prepared: Prepared, database: Database)
     case 'csv':
       return csvSource(prepared.file);
     case 'json':
-      return jsonSource(prepared.path, job.query.from);
+      return jsonSource(prepared.paths, job.query.from);
     case 'parquet': {
-      const { path } = prepared;
+      const { path } = job;
       const rows = await database.rows(`DESCRIBE SELECT * FROM read_parquet(${text(path)})`);
       return parquetSource(
         path,
@@ -93,7 +99,7 @@ async function* runPlan(job: QueryJob, database: Database, plan: Plan): AsyncGen
       }
     }
   }
-  const out: Output = job.output.kind === 'arrow' ? new ArrowOutput(job.output) : new TextOutput(plan.head);
+  const out: Output = job.output.kind === 'arrow' ? new ArrowOutput(job.output) : new TextOutput(plan);
   let left = plan.limit ?? Number.POSITIVE_INFINITY;
   if (left > 0) {
     for await (const columns of database.stream(plan.rows)) {
@@ -106,7 +112,10 @@ async function* runPlan(job: QueryJob, database: Database, plan: Plan): AsyncGen
         let to = from;
         while (to < count && (bads === undefined || bads[to] === fault.none)) to++;
         const end = Math.min(to, from + left);
-        out.add(values, from, end);
+        for (let row = from; row < end; row++) {
+          out.add(values, row);
+          if (out.bytes >= dataBytes) yield* out.take();
+        }
         left -= end - from;
         if (bads !== undefined && to < count && left > 0) {
           yield* out.take();
@@ -117,7 +126,6 @@ async function* runPlan(job: QueryJob, database: Database, plan: Plan): AsyncGen
         }
         from = to;
       }
-      if (out.bytes >= dataBytes) yield* out.take();
       if (left === 0) break;
     }
   }
@@ -126,31 +134,39 @@ async function* runPlan(job: QueryJob, database: Database, plan: Plan): AsyncGen
 
 interface Output {
   readonly bytes: number;
-  add(columns: readonly (readonly unknown[])[], from: number, to: number): void;
+  add(columns: readonly (readonly unknown[])[], row: number): void;
   take(): Generator<QueryEvent>;
   end(): Generator<QueryEvent>;
 }
 
-const data = (bytes: Buffer): QueryEvent => ({ kind: 'data', bytes });
+/** However long a row is: what the gateway keeps of a query is so many events. */
+function* data(bytes: Buffer): Generator<QueryEvent> {
+  for (let at = 0; at < bytes.length; at += eventBytesMax) {
+    yield { kind: 'data', bytes: bytes.subarray(at, at + eventBytesMax) };
+  }
+}
 
 class TextOutput implements Output {
-  #texts: string[];
+  readonly #end: string;
+  #head: string;
+  #texts: string[] = [];
   bytes = 0;
 
-  constructor(head: string) {
-    this.#texts = head === '' ? [] : [head];
+  constructor({ head, end }: Pick<Plan, 'head' | 'end'>) {
+    this.#head = head;
+    this.#end = end;
   }
 
-  add([rows]: readonly (readonly unknown[])[], from: number, to: number): void {
-    for (let row = from; row < to; row++) {
-      const line = rows?.[row] as string;
-      this.#texts.push(line);
-      this.bytes += line.length;
-    }
+  add([rows]: readonly (readonly unknown[])[], row: number): void {
+    const line = rows?.[row] as string;
+    this.#texts.push(line);
+    this.bytes += line.length + this.#end.length;
   }
 
   *take(): Generator<QueryEvent> {
-    if (this.#texts.length > 0) yield data(Buffer.from(this.#texts.join('')));
+    if (this.#texts.length > 0) this.#texts.push('');
+    yield* data(Buffer.from(this.#head + this.#texts.join(this.#end)));
+    this.#head = '';
     this.#texts = [];
     this.bytes = 0;
   }
@@ -173,30 +189,28 @@ class ArrowOutput implements Output {
     this.#columns = format.fields.map(() => []);
   }
 
-  add(columns: readonly (readonly unknown[])[], from: number, to: number): void {
+  add(columns: readonly (readonly unknown[])[], row: number): void {
     this.#columns.forEach((own, at) => {
-      for (let row = from; row < to; row++) {
-        const value = columns[at]?.[row];
-        own.push(value);
-        this.bytes += typeof value === 'string' ? value.length + 4 : 8;
-      }
+      const value = columns[at]?.[row];
+      own.push(value);
+      this.bytes += typeof value === 'string' ? value.length + 4 : 8;
     });
     if ((this.#columns[0]?.length ?? 0) >= batchRowsMax) this.bytes = Math.max(this.bytes, dataBytes);
   }
 
   *take(): Generator<QueryEvent> {
     const { fields } = this.#format;
-    if (!this.#isBegun) yield data(arrowSchema(fields));
+    if (!this.#isBegun) yield* data(arrowSchema(fields));
     this.#isBegun = true;
     const rows = this.#columns[0]?.length ?? 0;
-    if (rows > 0) yield data(arrowBatch(fields, this.#columns as ArrowColumn[], rows));
+    if (rows > 0) yield* data(arrowBatch(fields, this.#columns as ArrowColumn[], rows));
     this.#columns = fields.map(() => []);
     this.bytes = 0;
   }
 
   *end(): Generator<QueryEvent> {
     yield* this.take();
-    yield data(arrowEnd);
+    yield* data(arrowEnd);
   }
 }
 
@@ -205,7 +219,7 @@ function* runSplit({ path, input, output }: QueryJob, bytes: number): Generator<
   yield { kind: 'started' };
   const lines: string[] = [];
   for (const size of splitSizes(path, input, bytes)) lines.push(`${size}${output.recordSeparator}`);
-  if (lines.length > 0) yield data(Buffer.from(lines.join('')));
+  yield* data(Buffer.from(lines.join('')));
   yield { kind: 'done' };
 }
 
@@ -265,8 +279,8 @@ function fatal(error: unknown, job: QueryJob): QueryFault {
   if (error instanceof RecordTooLongError) return of('RecordTooLong', 'A record is too long.', error.at);
   if (error instanceof QueryError) return of('InvalidQuery', error.message);
   const { message } = error as Error;
-  if (error instanceof ScratchFullError || /out of memory|max_temp_directory_size/i.test(message)) {
-    return of('ResourcesExceeded', 'The query needs more memory than it may take.');
+  if (error instanceof ScratchFullError || /out of memory|bad_alloc|max_temp_directory_size/i.test(message)) {
+    return of(...resourcesExceeded);
   }
   if (/maximum line size|line_size/i.test(message)) return of('RecordTooLong', 'A record is too long.');
   if (job.input.kind === 'parquet') return of('ParseError', 'The blob is no Parquet file that can be read.');

@@ -27,13 +27,16 @@ const lineBytesMax = 8 * 1024 * 1024;
 const bufferBytes = 4 * lineBytesMax;
 
 export interface CsvFile {
-  readonly path: string;
+  /** The records are those of one after another. */
+  readonly paths: readonly string[];
+  /** The first record is that of the names. */
+  readonly hasHeader: boolean;
   readonly separator: string;
   readonly quote: string;
   readonly escape: string;
   /** How many columns are read; more of a record are left. */
   readonly columns: number;
-  /** The names of the first record, if it has them: it is no data. */
+  /** The names of the columns, if they have any. */
   readonly header: readonly string[] | undefined;
 }
 
@@ -77,7 +80,7 @@ function readLines(file: CsvFile, columns: readonly string[]): string {
     `quote=${text(file.quote)}`,
     `escape=${text(file.escape)}`,
     'header=false',
-    `skip=${file.header === undefined ? 0 : 1}`,
+    `skip=${file.hasHeader ? 1 : 0}`,
     `nullstr=${text(noField)}`,
     'null_padding=true',
     'strict_mode=false',
@@ -85,14 +88,14 @@ function readLines(file: CsvFile, columns: readonly string[]): string {
     `max_line_size=${lineBytesMax}`,
     `buffer_size=${bufferBytes}`,
   ];
-  return `read_csv(${text(file.path)}, ${options.join(', ')})`;
+  return `read_csv([${file.paths.map(text).join(', ')}], ${options.join(', ')})`;
 }
 
 /** Control characters cannot stand in JSON, so a line is one field whatever is in it. */
-const lineFile = { separator: '\u0001', quote: '', escape: '', columns: 1, header: undefined };
+const lineFile = { hasHeader: false, separator: '\u0001', quote: '', escape: '', columns: 1, header: undefined };
 
-export function jsonSource(path: string, from: readonly FromStep[]): Source {
-  const lines = readLines({ path, ...lineFile }, ['line']);
+export function jsonSource(paths: readonly string[], from: readonly FromStep[]): Source {
+  const lines = readLines({ paths, ...lineFile }, ['line']);
   let relation = `(SELECT row_number() OVER () AS ${recordNumber}, TRY_CAST(line AS JSON) AS v, line FROM ${lines})`;
   relation = `(SELECT ${recordNumber}, v, v IS NULL AS broken FROM ${relation} WHERE trim(line) <> '')`;
   for (const step of from) relation = `(${stepInto(relation, step)})`;

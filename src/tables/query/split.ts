@@ -1,7 +1,7 @@
 // `sys.split`: the sizes of batches of whole records.
 import { csvRecords } from './csv-records.ts';
 import type { CsvFormat } from './formats.ts';
-import { fileChunks } from './prepare.ts';
+import { fileChunks } from './plain-files.ts';
 
 /** Each batch is the shortest run of whole records of at least `bytes`; the last one is what is left. */
 export function* splitSizes(path: string, format: CsvFormat, bytes: number): Generator<number> {
