@@ -8,7 +8,7 @@ import { namedEncryption } from './encryption-headers.ts';
 import { BlobError, failureError } from './errors.ts';
 import { contentHeaders, metadata } from './headers-in.ts';
 import { versionStamp, writtenHeaders } from './headers-out.ts';
-import { checkSums, sumHeaders } from './upload-body.ts';
+import { answersMd5, checkSums, sumHeaders } from './upload-body.ts';
 import { writeAttributes } from './write-attributes.ts';
 
 /** 50,000 blocks of at most 88 base64 digits, with their elements. */
@@ -23,7 +23,7 @@ export async function putBlockList(call: BlobCall): Promise<Answer> {
   }
   const text = await call.body.whole(listBytesMax);
   if (text === undefined) throw new BlobError('RequestBodyTooLarge');
-  const sums = checkSums(headers, text);
+  const sums = checkSums(call.headers, text, answersMd5(call));
   const outcome = await commitBlocks(call.store, {
     ...blobChange(call),
     onlyIfNew: call.allowed.onlyIfNew,
