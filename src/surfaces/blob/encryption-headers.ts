@@ -48,8 +48,9 @@ export function refuseEncryption(operation: string, headers: Headers): void {
   if (headers[scope] !== undefined && !takesScope.has(operation)) throw unsupported(scope);
 }
 
-function isPresent([key, hash, algorithm]: (typeof names)[keyof typeof names], headers: Headers): boolean {
-  return headers[key] !== undefined || headers[hash] !== undefined || headers[algorithm] !== undefined;
+/** The algorithm alone asks for nothing: SDKs of 2019 to 2022 send it with every request. */
+function isPresent([key, hash]: (typeof names)[keyof typeof names], headers: Headers): boolean {
+  return headers[key] !== undefined || headers[hash] !== undefined;
 }
 
 function unsupported(name: string): BlobError {
