@@ -11,7 +11,6 @@ import os
 import time
 from urllib.parse import urlsplit
 
-from azure.eventhub.exceptions import OwnershipLostError
 from azure.eventhub.extensions.checkpointstoreblob import BlobCheckpointStore
 from azure.eventhub.extensions.checkpointstoreblobaio import BlobCheckpointStore as BlobCheckpointStoreAio
 from azure.storage.blob import AppendBlobService, BlockBlobService, ContainerPermissions, PageBlobService
@@ -135,10 +134,11 @@ def checkpoint_store():
     with BlobCheckpointStore.from_connection_string(CONNECTION, "older-hub") as store:
         assert list(store.list_ownership(*WHERE)) == []
         claimed = list(store.claim_ownership([ownership("0", "a"), ownership("1", "a")]))
-        # Whoever does not know the current state of a partition may not have it.
-        assert list(store.claim_ownership([ownership("0", "b")])) == []
+        # Whoever knows an earlier state of a partition does not get it.
+        stale = [{**claimed[0], "owner_id": "b"}]
         again = list(store.claim_ownership(claimed))
-        assert len(again) == 2, again
+        assert len(again) == 2 and again[0]["etag"] != stale[0]["etag"], again
+        assert list(store.claim_ownership(stale)) == []
         store.update_checkpoint(CHECKPOINT)
         expect(again, list(store.list_ownership(*WHERE)), list(store.list_checkpoints(*WHERE)))
 
@@ -149,8 +149,9 @@ def checkpoint_store_aio():
     async def run():
         async with BlobCheckpointStoreAio.from_connection_string(CONNECTION, "older-hub-aio") as store:
             claimed = list(await store.claim_ownership([ownership("0", "a"), ownership("1", "a")]))
-            assert list(await store.claim_ownership([ownership("0", "b")])) == []
+            stale = [{**claimed[0], "owner_id": "b"}]
             again = list(await store.claim_ownership(claimed))
+            assert list(await store.claim_ownership(stale)) == []
             await store.update_checkpoint(CHECKPOINT)
             expect(again, list(await store.list_ownership(*WHERE)), list(await store.list_checkpoints(*WHERE)))
 

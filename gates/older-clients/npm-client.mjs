@@ -130,7 +130,9 @@ await check('a snapshot and a copy keep what was there', async () => {
 
 await check('a signature reads and does not write', async () => {
   const Expiry = new Date(Date.now() + 600_000);
-  const token = service.generateSharedAccessSignature(container, 'copied', { AccessPolicy: { Permissions: 'r', Expiry } });
+  const token = service.generateSharedAccessSignature(container, 'copied', {
+    AccessPolicy: { Permissions: 'r', Expiry },
+  });
   const reader = azure.createBlobServiceWithSas(host, token);
   assert.equal(await on(reader, 'getBlobToText', container, 'copied'), 'by its holder');
   await assert.rejects(on(reader, 'createBlockBlobFromText', container, 'copied', 'x'));
@@ -154,7 +156,13 @@ await check('the service’s properties are read and set', async () => {
   const properties = await ask('getServiceProperties');
   assert.ok(properties.HourMetrics ?? properties.Logging);
   const CorsRule = [
-    { AllowedMethods: ['GET'], AllowedOrigins: ['http://a.example'], AllowedHeaders: ['*'], ExposedHeaders: ['*'], MaxAgeInSeconds: 5 },
+    {
+      AllowedMethods: ['GET'],
+      AllowedOrigins: ['http://a.example'],
+      AllowedHeaders: ['*'],
+      ExposedHeaders: ['*'],
+      MaxAgeInSeconds: 5,
+    },
   ];
   await ask('setServiceProperties', { Cors: { CorsRule } });
   const [rule] = (await ask('getServiceProperties')).Cors.CorsRule;

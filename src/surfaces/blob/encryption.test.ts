@@ -415,7 +415,11 @@ describe('a customer-provided key', () => {
         assert(!text.includes(secret.slice(4, 24)), text);
       }
       const algorithm = { 'x-ms-encryption-algorithm': 'AES256' };
-      assert.equal((await client.put(at('docs/plain'), 'text', algorithm)).status, 201, 'the algorithm alone is no key');
+      assert.equal(
+        (await client.put(at('docs/plain'), 'text', algorithm)).status,
+        201,
+        'the algorithm alone is no key',
+      );
       assert.equal((await client.send({ method: 'DELETE', url: at('docs/plain'), headers: algorithm })).status, 202);
       await refused(client, { url: at('docs/a?comp=tags'), headers: good }, 400, 'UnsupportedHeader');
       await refused(client, { method: 'DELETE', url: at('docs/a'), headers: good }, 400, 'UnsupportedHeader');
