@@ -188,6 +188,19 @@ const rows: Record<DifferenceName, Row> = {
       /<HourMetrics><Version>1.0<\/Version><Enabled>true<\/Enabled>.*<\/MinuteMetrics><Cors \/><\/Stor/,
     );
   },
+  containerLease: async (box, before, since) => {
+    const url = at('docs?restype=container');
+    const etag = async (): Promise<unknown> => (await box.ask('2021-12-02', { url })).headers.ETag;
+    const headers = { ...acquire, 'x-ms-lease-duration': '-1' };
+    for (const [version, isSame] of [
+      [since, true],
+      [before, false],
+    ] as const) {
+      const first = await etag();
+      assert.equal((await box.ask(version, { method: 'PUT', url: `${url}&comp=lease`, headers })).status, 201);
+      assert.equal((await etag()) === first, isSame);
+    }
+  },
   listsAppendBlobs: async (box, before, since) => {
     assert.doesNotMatch(await box.list(before), /<Code>/);
     await box.ask(since, { method: 'PUT', url: at('docs/log'), headers: { 'x-ms-blob-type': 'AppendBlob' } });
@@ -204,6 +217,17 @@ const rows: Record<DifferenceName, Row> = {
       await box.ask(since, { method: 'PUT', url, body: `<SignedIdentifiers>${policy}</SignedIdentifiers>` });
       assert.equal(await box.told(before, { url }), status);
       assert.equal(await box.told(since, { url }), '200');
+    }
+  },
+  anyEtagStaged: async (box, before, since) => {
+    const list = '<BlockList><Latest>AAAA</Latest></BlockList>';
+    for (const [version, status] of [
+      [since, '412 ConditionNotMet'],
+      [before, '201'],
+    ] as const) {
+      await box.ask(version, { method: 'PUT', url: at('docs/staged?comp=block&blockid=AAAA'), body: 'text' });
+      const commit = { method: 'PUT', url: at('docs/staged?comp=blocklist'), body: list, headers: { 'if-match': '*' } };
+      assert.equal(await box.told(version, commit), status);
     }
   },
   anyEtagRead: async (box, before, since) => {

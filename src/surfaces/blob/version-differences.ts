@@ -55,6 +55,11 @@ export const differences = {
       'Set Blob Service Properties needs Logging and Metrics; Metrics stands for HourMetrics, there and in the answer',
     source: 'Set Blob Service Properties',
   },
+  containerLease: {
+    since: '2013-08-15',
+    before: 'Lease Container changes the ETag and the time of the container',
+    source: 'Lease Container',
+  },
   listsAppendBlobs: {
     since: '2015-02-21',
     before: 'List Blobs of a page with an append blob is refused (409 FeatureVersionMismatch)',
@@ -64,6 +69,11 @@ export const differences = {
     since: '2015-04-05',
     before: 'Get Container ACL with a policy that permits to add or create is refused (409 FeatureVersionMismatch)',
     source: 'Shared access signature error codes',
+  },
+  anyEtagStaged: {
+    since: '2017-04-17',
+    before: 'If-Match: * of a Put Block List is met by blocks that wait for their list',
+    source: 'Version 2017-04-17',
   },
   anyEtagRead: { since: '2016-05-31', before: 'If-None-Match: * of a read is ignored', source: 'Version 2016-05-31' },
   crcOfBlocks: {
