@@ -198,12 +198,13 @@ export function writeBlobService(service: BlobService, version: string): string 
       metricsXml(isBefore(version, 'partialProperties') ? 'Metrics' : 'HourMetrics', service.hourMetrics) +
       metricsXml('MinuteMetrics', service.minuteMetrics) +
       (cors.length === 0 ? '<Cors />' : `<Cors>${cors.map(corsXml).join('')}</Cors>`) +
-      optional('DefaultServiceVersion', service.defaultServiceVersion) +
       `<DeleteRetentionPolicy>${daysXml(deleteRetention)}` +
       `${optional('AllowPermanentDelete', deleteRetention.allowPermanentDelete)}</DeleteRetentionPolicy>` +
       `<StaticWebsite><Enabled>${site.enabled}</Enabled>${optional('IndexDocument', site.indexDocument)}` +
       `${optional('DefaultIndexDocumentPath', site.defaultIndexDocumentPath)}` +
-      `${optional('ErrorDocument404Path', site.errorDocument404Path)}</StaticWebsite></StorageServiceProperties>`,
+      `${optional('ErrorDocument404Path', site.errorDocument404Path)}</StaticWebsite>` +
+      optional('DefaultServiceVersion', service.defaultServiceVersion) +
+      '</StorageServiceProperties>',
     version,
   );
 }

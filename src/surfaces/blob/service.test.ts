@@ -57,7 +57,7 @@ describe('service properties', () => {
   test('come back as they were set, and a set keeps what it does not name', async () => {
     await using surface = await openTestSurface();
     const version = '<DefaultServiceVersion>2021-12-02</DefaultServiceVersion>';
-    const parts = [logging, metrics, cors(rule(), rule('*')), version, retention, website];
+    const parts = [logging, metrics, cors(rule(), rule('*')), retention, website, version];
     for (const part of parts) assert.equal((await set(surface, part)).status, 202);
     const found = await get(surface);
     let at = 0;
