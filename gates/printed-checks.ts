@@ -7,18 +7,20 @@ import type { Recorder } from './recorder.ts';
 
 const checksTimeoutMs = 600_000;
 
-/** Rows are lines of JSON on its standard output; that it ended well is a check of its own. */
+export interface Program {
+  /** As in "the script ran to its end". */
+  readonly what: string;
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** As `printRows`, with what the program is told of the server and its stages. */
 export async function runPrintedChecks(
   context: GateContext,
   checks: Recorder,
   stages: { readonly managed: Managed | undefined; readonly entra: EntraStage },
-  program: {
-    /** As in "the script ran to its end". */
-    readonly what: string;
-    readonly command: string;
-    readonly args: readonly string[];
-    readonly env?: Readonly<Record<string, string>>;
-  },
+  program: Program,
 ): Promise<void> {
   const { account, key, blob } = context.server;
   const { managed, entra } = stages;
@@ -31,7 +33,13 @@ export async function runPrintedChecks(
     GATE_ENTRA: describeStage(entra, await entra.strangerToken()),
     ...program.env,
   };
-  const ran = await runProcess(program.command, program.args, { env, timeoutMs: checksTimeoutMs });
+  await printRows(checks, { ...program, env });
+}
+
+/** Rows are lines of JSON on its standard output; that it ended well is a check of its own. */
+export async function printRows(checks: Recorder, program: Program): Promise<void> {
+  const { command, args, env = {} } = program;
+  const ran = await runProcess(command, args, { env, timeoutMs: checksTimeoutMs });
   for (const line of ran.stdout.split('\n')) if (line.startsWith('{')) checks.add(JSON.parse(line) as GateRow);
   await checks.check(`the ${program.what} ran to its end`, async () => {
     if (ran.timedOut) throw new Error(`no end after ${checksTimeoutMs} ms`);

@@ -1,6 +1,7 @@
-// A proxy for clients that know only Azure's host names: CONNECT leads to ports of this machine, and nowhere else.
+// A proxy for clients that know only Azure's host names: CONNECT, and requests for whole addresses, lead to ports of this
+// machine, and nowhere else.
 
-import { createServer } from 'node:http';
+import { createServer, request as send } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 
 export interface Proxy {
@@ -14,7 +15,22 @@ export interface Proxy {
 export async function startProxy(ports: Readonly<Record<string, number>>): Promise<Proxy> {
   const refused: string[] = [];
   const sockets = new Set<Socket>();
-  const server = createServer((_request, response) => response.writeHead(403).end());
+  const server = createServer((request, response) => {
+    const [, host = '', path] = /^http:\/\/([^/:]+)(?::\d+)?(\/.*)$/.exec(request.url ?? '') ?? [];
+    const port = ports[host];
+    if (port === undefined || path === undefined) {
+      refused.push(host);
+      response.writeHead(403).end();
+      return;
+    }
+    const { method, headers } = request;
+    const onward = send({ host: '127.0.0.1', port, method, path, headers }, (answer) => {
+      response.writeHead(answer.statusCode as number, answer.rawHeaders);
+      answer.pipe(response);
+    });
+    onward.on('error', () => response.destroy());
+    request.pipe(onward);
+  });
   server.on('connect', (request, client: Socket, head: Buffer) => {
     const [host = ''] = (request.url ?? '').split(':');
     const port = ports[host];

@@ -28,6 +28,8 @@ export interface Rule {
   readonly public: 'never' | 'blob' | 'container';
   /** Nobody may but by a token. */
   readonly tokenOnly: boolean;
+  /** To break a lease, which older signatures do by the permission to write alone. */
+  readonly isLeaseBreak: boolean;
 }
 
 interface RuleOptions {
@@ -35,6 +37,7 @@ interface RuleOptions {
   readonly public?: 'blob' | 'container';
   readonly ifNew?: readonly BlobPermission[];
   readonly tokenOnly?: boolean;
+  readonly isLeaseBreak?: boolean;
 }
 
 function rule(
@@ -49,6 +52,7 @@ function rule(
     serviceSas: options.serviceSas ?? types === 'object',
     public: options.public ?? 'never',
     tokenOnly: options.tokenOnly ?? false,
+    isLeaseBreak: options.isLeaseBreak ?? false,
   };
 }
 
@@ -79,7 +83,7 @@ export const rules = {
   'container/acl': rule('container', []),
   'container/set-acl': rule('container', []),
   'container/lease': rule('container', ['write']),
-  'container/break-lease': rule('container', ['write', 'delete']),
+  'container/break-lease': rule('container', ['write', 'delete'], { isLeaseBreak: true }),
   'blob/read': rule('object', ['read'], { public: 'blob' }),
   /** Put Blob, Put Blob From URL, the destination of a copy: a whole blob in one operation. */
   'blob/create': rule('object', ['write'], { ifNew: ['create'] }),
@@ -92,7 +96,7 @@ export const rules = {
   'blob/delete-permanent': rule('object', ['permanentDelete']),
   'blob/undelete': rule('object', ['write']),
   'blob/lease': rule('object', ['write']),
-  'blob/break-lease': rule('object', ['write', 'delete']),
+  'blob/break-lease': rule('object', ['write', 'delete'], { isLeaseBreak: true }),
   'blob/tags-read': rule('object', ['tags']),
   'blob/tags-write': rule('object', ['tags']),
   'blob/immutability': rule('object', ['setImmutability']),

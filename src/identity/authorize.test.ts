@@ -111,7 +111,7 @@ test('a service SAS reaches blobs and their list, never the container itself or 
 });
 
 test('a blob SAS reaches the one blob, not its neighbours, snapshots, versions or the list', () => {
-  const principal = sas(everything, { kind: 'blob', container: 'photos', blob: 'dir/a.txt' });
+  const principal = sas(everything, { kind: 'blob', container: 'photos', blob: 'dir/a.txt', snapshots: false });
   assert.equal(decide(principal, 'blob/read'), 'allowed');
   for (const resource of [
     { ...blob, blob: 'dir/a.txt2' },

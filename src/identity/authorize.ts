@@ -1,8 +1,9 @@
 // The one decision: may this principal do this to that. Deny by default.
 import { type Action, isOfListing, type Resource, type Rule, rules } from './actions.ts';
 import { type Access, type Holder, weigh } from './assignments.ts';
-import { hasAnyPermission } from './permissions.ts';
+import { hasAnyPermission, permissionSet } from './permissions.ts';
 import type { Grant } from './verify-sas.ts';
+import { signsAsBefore } from './version-differences.ts';
 
 export type { Action, Resource } from './actions.ts';
 
@@ -47,6 +48,7 @@ export type DenialReason =
   /** AuthenticationFailed: only who holds a token may do this */
   | 'token-only';
 
+const write = permissionSet('write');
 const noAccess: Access = { assignments: [], roles: [] };
 
 /** `access` is what is assigned in the account, for principals whose rights are roles: without it they have none. */
@@ -93,7 +95,8 @@ function authorizeGrant(grant: Grant, action: Action, resource: Resource): Decis
     const { resourceTypes } = grant.scope;
     if (!needed.types.some((type) => resourceTypes.includes(type))) return denied('resource-type');
   } else if (!needed.serviceSas || !isInScope(grant, action, resource)) return denied('scope');
-  if (hasAnyPermission(grant.permissions, needed.anyOf)) return { kind: 'allowed' };
+  const anyOf = needed.isLeaseBreak && signsAsBefore(grant.version, 'deleteBreaksLease') ? write : needed.anyOf;
+  if (hasAnyPermission(grant.permissions, anyOf)) return { kind: 'allowed' };
   return hasAnyPermission(grant.permissions, needed.ifNew) ? { kind: 'allowed-only-if-new' } : denied('permission');
 }
 
@@ -113,7 +116,7 @@ function isInScope({ scope }: Grant, action: Action, resource: Resource): boolea
     }
     case 'blob':
       // The blob itself: a snapshot or version of it needs a signature of its own (sr=bs, sr=bv).
-      return scope.blob === blob && snapshot === undefined && version === undefined;
+      return scope.blob === blob && (snapshot === undefined || scope.snapshots) && version === undefined;
     case 'snapshot':
       return scope.blob === blob && scope.snapshot === snapshot;
     case 'version':

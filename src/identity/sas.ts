@@ -1,8 +1,9 @@
-// Shared access signatures as they stand in a query: account, service and user delegation SAS, versions from 2018-11-09 on.
+// Shared access signatures as they stand in a query: account, service and user delegation SAS, all versions.
 import { parseIsoTime } from '../codec/http-date.ts';
 import { parseSignature } from './account-key.ts';
 import { type IpRange, parseIpRange } from './ip-range.ts';
 import { type PermissionSet, parsePermissions } from './permissions.ts';
+import { signingDifferences, signsAsBefore, unversionedSas } from './version-differences.ts';
 
 interface SasCommon {
   /** Every parameter as sent (decoded), '' where absent: the string to sign is made of these. */
@@ -106,17 +107,12 @@ const parameters = [
 ] as const;
 export type SasParameter = (typeof parameters)[number];
 
-const oldestVersion = '2018-11-09';
-export const encryptionScopeSince = '2020-12-06';
-export const objectIdsSince = '2020-02-10';
-export const delegatedUserSince = '2025-07-05';
-export const signedRequestSince = '2026-04-06';
 const resources: Readonly<Record<string, { readonly resource: ServiceSas['resource']; readonly since: string }>> = {
-  b: { resource: 'blob', since: oldestVersion },
-  c: { resource: 'container', since: oldestVersion },
-  bs: { resource: 'snapshot', since: oldestVersion },
-  bv: { resource: 'version', since: '2019-12-12' },
-  d: { resource: 'directory', since: '2020-02-10' },
+  b: { resource: 'blob', since: unversionedSas },
+  c: { resource: 'container', since: unversionedSas },
+  bs: { resource: 'snapshot', since: signingDifferences.resourceAndTime.since },
+  bv: { resource: 'version', since: signingDifferences.versionScope.since },
+  d: { resource: 'directory', since: signingDifferences.directoryScope.since },
 };
 const resourceTypeNames: Readonly<Record<string, AccountResourceType>> = { s: 'service', c: 'container', o: 'object' };
 
@@ -171,10 +167,13 @@ export function sasSignature(sig: string): Buffer | undefined {
 
 function parseCommon(fields: Readonly<Record<SasParameter, string>>): Maybe<SasCommon> {
   const { sv, sig, sp, st, se, sip, spr, ses } = fields;
-  if (sv === '') return missing('sv');
   // The layout of a version that is newer than this code is taken to be the newest known: it is in the string signed.
-  if (!/^\d{4}-\d\d-\d\d$/.test(sv) || parseIsoTime(sv) === undefined || sv < oldestVersion)
+  if (
+    sv !== '' &&
+    (!/^\d{4}-\d\d-\d\d$/.test(sv) || parseIsoTime(sv) === undefined || signsAsBefore(sv, 'signedVersion'))
+  )
     return malformedField('sv');
+  const version = sv === '' ? unversionedSas : sv;
   if (sig === '') return missing('sig');
   const signature = sasSignature(sig);
   if (signature === undefined) return malformedField('sig');
@@ -188,12 +187,14 @@ function parseCommon(fields: Readonly<Record<SasParameter, string>>): Maybe<SasC
   if (sip !== '' && ip === undefined) return malformedField('sip');
   if (!['', 'https', 'https,http', 'http,https'].includes(spr)) return malformedField('spr');
   // Before this version the field is not signed, so it must not be believed.
-  if (ses !== '' && sv < encryptionScopeSince) return malformedField('ses');
-  return { fields, version: sv, signature, permissions, startMs, expiryMs, ip, httpsOnly: spr === 'https' };
+  if (ses !== '' && signsAsBefore(version, 'encryptionScope')) return malformedField('ses');
+  return { fields, version, signature, permissions, startMs, expiryMs, ip, httpsOnly: spr === 'https' };
 }
 
 function parseAccount(fields: Readonly<Record<SasParameter, string>>, common: SasCommon): Maybe<AccountSas> {
   const { ss, srt } = fields;
+  if (fields.sv === '') return missing('sv');
+  if (signsAsBefore(common.version, 'accountSas')) return malformedField('sv');
   // Both kinds at once would leave it open which fields are signed.
   for (const parameter of ['sr', 'si', 'sdd'] as const) if (fields[parameter] !== '') return malformedField(parameter);
   if (ss === '') return missing('ss');
@@ -222,13 +223,15 @@ function parseService(fields: Readonly<Record<SasParameter, string>>, common: Sa
 const objectId = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 const objectIds = ['skoid', 'sktid', 'saoid', 'suoid', 'scid', 'skdutid', 'sduoid'] as const;
 /** Before these versions the fields are not signed, so they must not be believed. */
-const since: readonly (readonly [version: string, fields: readonly SasParameter[]])[] = [
-  [objectIdsSince, ['saoid', 'suoid', 'scid']],
-  [delegatedUserSince, ['skdutid', 'sduoid']],
-  [signedRequestSince, ['srh', 'srq']],
-];
+const signedSince = [
+  ['objectIds', ['saoid', 'suoid', 'scid']],
+  ['delegatedUser', ['skdutid', 'sduoid']],
+  ['signedRequest', ['srh', 'srq']],
+] as const;
 
 function parseDelegated(fields: Readonly<Record<SasParameter, string>>, common: SasCommon): Maybe<DelegatedSas> {
+  if (fields.sv === '') return missing('sv');
+  if (signsAsBefore(common.version, 'delegation')) return malformedField('sv');
   // Stored access policies complete what an account's key has signed, and nothing else.
   if (fields.si !== '') return malformedField('si');
   const service = parseService(fields, common);
@@ -237,8 +240,9 @@ function parseDelegated(fields: Readonly<Record<SasParameter, string>>, common: 
     if (fields[field] === '') return missing(field);
   for (const field of objectIds)
     if (fields[field] !== '' && !objectId.test(fields[field])) return malformedField(field);
-  for (const [version, names] of since)
-    for (const name of names) if (fields[name] !== '' && common.version < version) return malformedField(name);
+  for (const [difference, names] of signedSince)
+    for (const name of names)
+      if (fields[name] !== '' && signsAsBefore(common.version, difference)) return malformedField(name);
   const [startMs, expiryMs] = [parseIsoTime(fields.skt), parseIsoTime(fields.ske)];
   if (startMs === undefined) return malformedField('skt');
   if (expiryMs === undefined) return malformedField('ske');

@@ -24,6 +24,7 @@ export async function fuzz(random: FuzzRandom, deadlineMs: number): Promise<void
       ]),
       headers: { 'x-ms-date': date, 'content-length': '5', 'content-type': 'text/plain', 'x-ms-version': '2022-11-02' },
       account: 'account',
+      version: '2022-11-02',
     };
     const changed = changeOf(random, request);
     const authorization = mutate(random, `SharedKey account:${sign(request)}`, words);

@@ -25,7 +25,8 @@ function request(
     const [name = '', value = ''] = pair.split('=').map(decodeURIComponent);
     query.set(name, [...(query.get(name) ?? []), value]);
   }
-  return { method, rawPath, query, headers: { ...dated, ...headers }, account };
+  const all = { ...dated, ...headers };
+  return { method, rawPath, query, headers: all, account, version: all['x-ms-version'] };
 }
 
 function signed(one: SignedRequest, scheme: 'SharedKey' | 'SharedKeyLite' = 'SharedKey', by = key): string {
@@ -246,6 +247,7 @@ test('verification never throws, and accepts nothing by chance', () => {
         query: fc.array(fc.tuple(text, fc.array(text, { maxLength: 2 })), { maxLength: 4 }),
         headers: fc.dictionary(fc.oneof(text, fc.constantFrom('x-ms-date', 'date', 'x-ms-a', 'range')), text),
         account: fc.oneof(text, fc.constant(account)),
+        version: fc.constantFrom('2009-09-19', '2016-05-31', '2026-10-06'),
       }),
       fc.oneof(text, fc.constant(`SharedKey ${account}:${'A'.repeat(43)}=`)),
       (raw, authorization) => {

@@ -1,7 +1,8 @@
 // Shared Key and Shared Key Lite: the string that a request's signature covers, and its verification.
-// Blob service, versions from 2015-02-21 on (an empty Content-Length for 0).
+// Blob service, versions from 2009-09-19 on.
 import { parseHttpDate } from '../codec/http-date.ts';
 import { type AccountKey, isSignedByAny, parseSignature } from './account-key.ts';
+import { signsAsBefore } from './version-differences.ts';
 
 export interface SignedRequest {
   readonly method: string;
@@ -13,6 +14,8 @@ export interface SignedRequest {
   readonly headers: Readonly<Record<string, string | undefined>>;
   /** The account that the request is addressed to, by path or by host. */
   readonly account: string;
+  /** That the request is served as; it says how an empty length and empty headers are signed. */
+  readonly version: string;
 }
 
 export type SharedKeyOutcome =
@@ -59,14 +62,14 @@ export function verifySharedKey(
 
 /** The string to sign, with the `x-ms-` headers in the order of their bytes. */
 export function sharedKeyStringToSign(request: SignedRequest, scheme: Scheme): string {
-  return compose(request, scheme, canonicalHeaderNames(request.headers), (value) => value);
+  return compose(request, scheme, canonicalHeaderNames(request), (value) => value);
 }
 
 // Clients differ in two things, neither of which changes what is signed. Some sort headers as the service's own culture
 // does, others by bytes; some sign a header's bytes as UTF-8, others as the Latin-1 that HTTP makes of them. Only
 // requests that the usual reading does not fit come here.
 function otherReadings(request: SignedRequest, scheme: Scheme, tried: string): string[] {
-  const names = canonicalHeaderNames(request.headers);
+  const names = canonicalHeaderNames(request);
   const byCulture = [...names].sort(compareByCulture);
   const same = (value: string): string => value;
   const readings = [compose(request, scheme, byCulture, same)];
@@ -88,20 +91,22 @@ function compose(
   const line = (name: string): string => read(headers[name] ?? '');
   // With `x-ms-date` the date stands among the canonical headers, and its own line is empty.
   const date = headers['x-ms-date'] === undefined ? line('date') : '';
-  const length = headers['content-length'];
+  const given = headers['content-length'] ?? '';
+  const length = given === '0' && !signsAsBefore(request.version, 'emptyLength') ? '' : given;
   let text =
     scheme === 'SharedKeyLite'
       ? `${request.method}\n${line('content-md5')}\n${line('content-type')}\n${date}\n`
-      : `${request.method}\n${line('content-encoding')}\n${line('content-language')}\n${length === undefined || length === '0' ? '' : length}\n${line('content-md5')}\n${line('content-type')}\n${date}\n${line('if-modified-since')}\n${line('if-match')}\n${line('if-none-match')}\n${line('if-unmodified-since')}\n${line('range')}\n`;
+      : `${request.method}\n${line('content-encoding')}\n${line('content-language')}\n${length}\n${line('content-md5')}\n${line('content-type')}\n${date}\n${line('if-modified-since')}\n${line('if-match')}\n${line('if-none-match')}\n${line('if-unmodified-since')}\n${line('range')}\n`;
   for (const name of names) text += `${name}:${line(name)}\n`;
   // On a path-style endpoint the account is named twice: once for itself and once as the first part of the path.
   text += `/${request.account}${request.rawPath === '' ? '/' : request.rawPath}`;
   return text + (scheme === 'SharedKeyLite' ? canonicalComp(request.query) : canonicalQuery(request.query));
 }
 
-function canonicalHeaderNames(headers: SignedRequest['headers']): string[] {
+function canonicalHeaderNames({ headers, version }: SignedRequest): string[] {
   const names: string[] = [];
   for (const name in headers) if (name.startsWith('x-ms-') && headers[name] !== undefined) names.push(name);
+  if (signsAsBefore(version, 'emptyHeaders')) return names.filter((name) => headers[name] !== '').sort();
   return names.sort();
 }
 

@@ -3,16 +3,8 @@ import { formatHttpDate } from '../codec/http-date.ts';
 import { type AccountKey, isRepeatedlySignedByAny, isSignedByAny } from './account-key.ts';
 import { isInIpRange } from './ip-range.ts';
 import { type PermissionSet, parsePermissions } from './permissions.ts';
-import {
-  type AccountResourceType,
-  type AnySas,
-  type DelegatedSas,
-  delegatedUserSince,
-  encryptionScopeSince,
-  objectIdsSince,
-  type ServiceSas,
-  signedRequestSince,
-} from './sas.ts';
+import type { AccountResourceType, AnySas, DelegatedSas, ServiceSas } from './sas.ts';
+import { signsAsBefore } from './version-differences.ts';
 
 export interface SasTarget {
   readonly account: string;
@@ -48,7 +40,8 @@ export type GrantScope =
   | { readonly kind: 'account'; readonly resourceTypes: readonly AccountResourceType[] }
   | { readonly kind: 'container'; readonly container: string }
   | { readonly kind: 'directory'; readonly container: string; readonly path: string }
-  | { readonly kind: 'blob'; readonly container: string; readonly blob: string }
+  /** With `snapshots`: those of the blob too, which older signatures do not tell apart. */
+  | { readonly kind: 'blob'; readonly container: string; readonly blob: string; readonly snapshots: boolean }
   | { readonly kind: 'snapshot'; readonly container: string; readonly blob: string; readonly snapshot: string }
   | { readonly kind: 'version'; readonly container: string; readonly blob: string; readonly version: string };
 
@@ -136,6 +129,12 @@ export function verifySas(
   const terms = completeTerms(sas, policies);
   if (terms.kind !== 'terms') return terms;
   const { nowMs, clientIp, protocol } = circumstances;
+  if (isTooLong(sas, terms, nowMs)) {
+    return {
+      kind: 'sas-not-in-time',
+      detail: 'Without sv and a stored access policy a signature is valid for an hour',
+    };
+  }
   if (sas.kind === 'delegated' && (nowMs < sas.key.startMs || nowMs >= sas.key.expiryMs)) {
     const detail = `The user delegation key is not valid at this time: Start [${formatHttpDate(sas.key.startMs)}] - Expiry [${formatHttpDate(sas.key.expiryMs)}] - Current [${formatHttpDate(nowMs)}]`;
     return { kind: 'sas-not-in-time', detail };
@@ -177,8 +176,9 @@ export function sasStringToSign(
   target: SasTarget,
   request?: Pick<SasCircumstances, 'headers' | 'query'>,
 ): string {
+  const { version } = sas;
   const { sp, ss, srt, st, se, si, sip, spr, sv, sr, ses, rscc, rscd, rsce, rscl, rsct } = sas.fields;
-  const scope = sv >= encryptionScopeSince ? [ses] : [];
+  const scope = signsAsBefore(version, 'encryptionScope') ? [] : [ses];
   if (sas.kind === 'account') {
     const kept = accountStrings.get(sas);
     if (kept?.account === target.account) return kept.text;
@@ -190,17 +190,28 @@ export function sasStringToSign(
   const time =
     sas.resource === 'snapshot' ? (target.snapshot ?? '') : sas.resource === 'version' ? (target.version ?? '') : '';
   const by = sas.kind === 'service' ? [si] : delegationFields(sas);
-  const signed = sas.kind === 'delegated' && sv >= signedRequestSince ? signedRequest(sas, request) : [];
+  if (signsAsBefore(version, 'resourceAndTime')) return olderStringToSign(sas, [sp, st, se, resource, ...by]);
+  const signed =
+    sas.kind === 'delegated' && !signsAsBefore(version, 'signedRequest') ? signedRequest(sas, request) : [];
   const overrides = [rscc, rscd, rsce, rscl, rsct];
   return [sp, st, se, resource, ...by, sip, spr, sv, sr, time, ...scope, ...signed, ...overrides].join('\n');
 }
 
-function delegationFields({ fields }: DelegatedSas): string[] {
-  const { skoid, sktid, skt, ske, sks, skv, saoid, suoid, scid, skdutid, sduoid, sv } = fields;
+function olderStringToSign({ version, fields }: AnySas, first: readonly string[]): string {
+  const { sip, spr, sv, rscc, rscd, rsce, rscl, rsct } = fields;
+  const all = [...first];
+  if (!signsAsBefore(version, 'addressAndProtocol')) all.push(sip, spr);
+  if (!signsAsBefore(version, 'signedVersion')) all.push(sv);
+  if (!signsAsBefore(version, 'overrides')) all.push(rscc, rscd, rsce, rscl, rsct);
+  return all.join('\n');
+}
+
+function delegationFields({ fields, version }: DelegatedSas): string[] {
+  const { skoid, sktid, skt, ske, sks, skv, saoid, suoid, scid, skdutid, sduoid } = fields;
   return [
     ...[skoid, sktid, skt, ske, sks, skv],
-    ...(sv >= objectIdsSince ? [saoid, suoid, scid] : []),
-    ...(sv >= delegatedUserSince ? [skdutid, sduoid] : []),
+    ...(signsAsBefore(version, 'objectIds') ? [] : [saoid, suoid, scid]),
+    ...(signsAsBefore(version, 'delegatedUser') ? [] : [skdutid, sduoid]),
   ];
 }
 
@@ -231,7 +242,8 @@ function delegationOf({ key, authorizedOid, unauthorizedOid, correlationId, user
 }
 
 function canonicalResource(sas: ServiceSas | DelegatedSas, target: SasTarget): string {
-  const container = `/blob/${target.account}/${target.container ?? ''}`;
+  const service = signsAsBefore(sas.version, 'serviceInResource') ? '' : '/blob';
+  const container = `${service}/${target.account}/${target.container ?? ''}`;
   switch (sas.resource) {
     case 'container':
       return container;
@@ -264,7 +276,8 @@ function grantScope(sas: AnySas, target: SasTarget): GrantScope | undefined {
       return depth === sas.directoryDepth ? { kind: 'directory', container, path } : undefined;
     }
     case 'blob':
-      return blob === undefined ? undefined : { kind: 'blob', container, blob };
+      if (blob === undefined) return undefined;
+      return { kind: 'blob', container, blob, snapshots: signsAsBefore(sas.version, 'resourceAndTime') };
     case 'snapshot':
       return blob === undefined || snapshot === undefined ? undefined : { kind: 'snapshot', container, blob, snapshot };
     case 'version':
@@ -301,7 +314,16 @@ function completeTerms(sas: AnySas, policies: readonly StoredAccessPolicy[]): Te
   return { kind: 'terms', permissions, startMs: sas.startMs ?? policy?.startMs, expiryMs };
 }
 
-function responseOverrides({ fields }: ServiceSas | DelegatedSas): ResponseOverrides {
+const unversionedMsMax = 3_600_000;
+
+function isTooLong(sas: AnySas, { startMs, expiryMs }: Terms, nowMs: number): boolean {
+  if (sas.kind !== 'service' || sas.identifier !== undefined || !signsAsBefore(sas.version, 'signedVersion'))
+    return false;
+  return expiryMs - (startMs ?? nowMs) > unversionedMsMax;
+}
+
+function responseOverrides({ fields, version }: ServiceSas | DelegatedSas): ResponseOverrides {
+  if (signsAsBefore(version, 'overrides')) return {};
   const overrides: Record<string, string> = {};
   for (const [parameter, header] of overridden) {
     // Beyond ASCII the header carries the bytes of UTF-8, which Node takes as Latin-1.

@@ -186,9 +186,10 @@ export type ContainerLeaseOutcome =
   | { readonly kind: 'ok'; readonly record: ContainerRecord; readonly leaseId?: string; readonly remainingS?: number }
   | Failure;
 
+/** With `touches` the container gets another ETag and time. */
 export function leaseContainer(
   store: Store,
-  command: Omit<ContainerAccess, 'leaseId'>,
+  command: Omit<ContainerAccess, 'leaseId'> & { readonly touches?: boolean },
   action: LeaseAction,
 ): Promise<ContainerLeaseOutcome> {
   return change(store, async (txn) => {
@@ -198,8 +199,9 @@ export function leaseContainer(
     if (verdict.kind !== 'ok') return verdict;
     const outcome = applyLeaseAction(found.lease, action, store.clock.now());
     if (outcome.kind !== 'ok') return outcome;
-    // A lease action changes neither ETag nor Last-Modified.
-    const { lease: _, ...rest } = found;
+    const { lease: _, ...same } = found;
+    const touched = { etag: newEtag(store, found.etag), modifiedMs: store.clock.now() };
+    const rest = command.touches === true ? { ...same, ...touched } : same;
     const record: ContainerRecord = outcome.lease ? { ...rest, lease: outcome.lease } : rest;
     write(store, txn, command, record, 'container-changed', command.cause);
     return {

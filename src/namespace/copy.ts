@@ -17,6 +17,7 @@ import {
   replaceContent,
 } from './entries.ts';
 import type { Failure } from './failure.ts';
+import { checkLeaseForRead } from './leases.ts';
 import { type Conditions, checkRead } from './preconditions.ts';
 import type { Entry, EntryRecord } from './records.ts';
 import { discardUpload } from './staged.ts';
@@ -24,10 +25,14 @@ import { checkPermit, checkState, type Permit } from './states.ts';
 import { change, type Store } from './store.ts';
 import { type StageBlock, stagePieces } from './uploads.ts';
 
+const ok = { kind: 'ok' } as const;
+
 export interface CopySource extends EntryName {
   readonly conditions: Conditions;
   readonly at?: EntryTime;
   readonly permit?: Permit | undefined;
+  /** That the source must have at a moment. */
+  readonly lease?: { readonly id: string; readonly atMs: number };
 }
 
 /** A failure of the source stands apart: protocols answer it otherwise than the same failure of the target. */
@@ -118,6 +123,9 @@ export async function readSource(view: View, source: CopySource, act: 'read' | '
   if (entry === undefined) return entryNotFound;
   const permitted = checkPermit(source.permit, entry.record);
   if (permitted.kind !== 'ok') return permitted;
+  const { lease } = source;
+  const held = lease === undefined ? ok : checkLeaseForRead(entry.record.lease, lease.id, lease.atMs, 'entry');
+  if (held.kind !== 'ok') return held;
   const verdict = checkRead(source.conditions, entry.record);
   if (verdict.kind !== 'ok') return verdict;
   const state = checkState(act, entry.record);

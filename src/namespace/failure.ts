@@ -19,6 +19,7 @@ export type Failure =
   | { readonly kind: 'lease-present' }
   | { readonly kind: 'lease-breaking'; readonly operation: 'acquire' | 'change' }
   | { readonly kind: 'lease-broken' }
+  | { readonly kind: 'lease-broken-already' }
   | { readonly kind: 'block-list-invalid' }
   | { readonly kind: 'block-count-exceeded' }
   | { readonly kind: 'block-id-length' }

@@ -55,8 +55,10 @@ export type LeaseAction =
   | { readonly action: 'acquire'; readonly durationS: number; readonly proposedId: string }
   | { readonly action: 'renew'; readonly id: string }
   | { readonly action: 'change'; readonly id: string; readonly proposedId: string }
-  | { readonly action: 'release'; readonly id: string }
-  | { readonly action: 'break'; readonly periodS?: number };
+  /** With `isRenewable` it ends as if its time were over: its id can renew it while nobody else has acquired one. */
+  | { readonly action: 'release'; readonly id: string; readonly isRenewable?: boolean }
+  /** With `isOnce` one that is broken or breaking is not broken again. */
+  | { readonly action: 'break'; readonly periodS?: number; readonly isOnce?: boolean };
 
 export type LeaseChange =
   | { readonly kind: 'ok'; readonly lease: Lease | undefined; readonly remainingS?: number }
@@ -92,9 +94,13 @@ export function applyLeaseAction(lease: Lease | undefined, action: LeaseAction, 
     }
     case 'release': {
       if (lease === undefined) return notPresent;
-      return sameId(lease.id, action.id) ? { kind: 'ok', lease: undefined } : mismatch;
+      if (!sameId(lease.id, action.id)) return mismatch;
+      if (action.isRenewable !== true || lease.durationS === -1) return { kind: 'ok', lease: undefined };
+      return { kind: 'ok', lease: { id: lease.id, durationS: lease.durationS, expiresMs: nowMs } };
     }
     case 'break':
+      if (action.isOnce === true && (state === 'breaking' || state === 'broken'))
+        return { kind: 'lease-broken-already' };
       return breakLease(lease, state, action.periodS, nowMs);
   }
 }

@@ -1,5 +1,14 @@
 // The support table as a document, made from the table of operations and from what is known to be documented.
+import { signingDifferences } from '../../src/identity/version-differences.ts';
 import type { Operation } from '../../src/surfaces/blob/operations.ts';
+import {
+  type Added,
+  addedElements,
+  addedHeaders,
+  differences,
+  longest,
+} from '../../src/surfaces/blob/version-differences.ts';
+import { anonymousVersion, versions } from '../../src/surfaces/blob/versions.ts';
 import { count, documented, type Item, itemsOf, type Kind, statusOf, statusOfOperation } from './documented.ts';
 import { common, type Documented, namesOf, version } from './words.ts';
 
@@ -42,10 +51,60 @@ export function writeDocument(operations: readonly Operation[]): string {
     ...itemLines(itemsOf(common)),
     '',
     ...documented.flatMap((one) => section(one, operations)),
+    ...versionLines(),
   ];
   return `${lines.join('\n').trimEnd()}\n`;
 }
 
+/** What the tables of the code say of versions. */
+function versionLines(): string[] {
+  const rows = [...Object.values(signingDifferences), ...Object.values(differences)];
+  const byVersion = (one: { since: string }, other: { since: string }): number => (one.since < other.since ? -1 : 1);
+  const names = (added: readonly Added[]): string[] =>
+    added.map(
+      ({ since, names, of }) => `| ${since} | ${of === undefined ? '' : `${of.join(', ')}: `}${quoted(names)} |`,
+    );
+  const sizes = Object.entries(longest).map(([of, limits]) => {
+    const each = limits.map(
+      ([since, most], index) => `${most} MiB${index < limits.length - 1 ? ` from ${since} on` : ' before'}`,
+    );
+    return `| ${of === 'blob' ? 'Put Blob' : of === 'block' ? 'Put Block' : 'Append Block'} | ${each.join(', ')} |`;
+  });
+  return [
+    '## Versions',
+    '',
+    `Served: ${versions.map((one) => `\`${one}\``).join(', ')}. A newer one is served as the newest (\`strictVersions\` refuses it).`,
+    'A SAS is one of the version in its `sv`, from 2012-02-12 on, or has none. A request that names no version is served as',
+    'its SAS or `api-version` says, then as the account’s `DefaultServiceVersion`, then as the newest if it is signed and as',
+    `${anonymousVersion} if it is not.`,
+    '',
+    'What an older version could not have means what it means today: a parameter, a header or an element of a body that a',
+    'later version added is taken under every version. What an older version does otherwise:',
+    '',
+    '| Before | | Source |',
+    '|---|---|---|',
+    ...rows.toSorted(byVersion).map(({ since, before, source }) => `| ${since} | ${before} | ${source} |`),
+    '',
+    '| | Longest body |',
+    '|---|---|',
+    ...sizes,
+    '',
+    'Headers of answers, by the version that added them; older ones are answered without:',
+    '',
+    '| From | |',
+    '|---|---|',
+    ...names(addedHeaders),
+    '',
+    'And elements of List Containers, List Blobs and Get Blob Service Properties:',
+    '',
+    '| From | |',
+    '|---|---|',
+    ...names(addedElements),
+    '',
+  ];
+}
+
+const quoted = (names: readonly string[]): string => names.map((name) => `\`${name}\``).join(', ');
 const anchor = (title: string): string => title.toLowerCase().replaceAll(' ', '-');
 const link = ({ title }: Documented): string => `[${title}](#${anchor(title)})`;
 

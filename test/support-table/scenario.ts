@@ -244,7 +244,7 @@ class Day {
         ...more,
       });
     }
-    await this.#do(200, 'PUT', 'box/scoped?comp=metadata', { 'x-ms-meta-a': 'b' });
+    await this.#do(200, 'PUT', 'box/scoped?comp=metadata', { 'x-ms-meta-a': 'b', ...scope });
     await this.#do(200, 'PUT', 'box/a?comp=properties', {
       ...headers,
       'x-ms-blob-content-type': 'text/csv',

@@ -112,7 +112,6 @@ export const common: Required<Pick<Documented, 'query' | 'request' | 'response' 
           'and without it a request has as long as the server gives any (docs/operating.md)',
       ),
     },
-    request: { 'x-ms-version': partial('versions from 2019-12-12 on') },
   },
 };
 

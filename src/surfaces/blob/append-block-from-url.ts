@@ -4,19 +4,20 @@ import type { CopySource } from '../../namespace/copy.ts';
 import type { Sealing } from '../../namespace/scopes.ts';
 import type { Answer } from '../http/answer.ts';
 import { addedSealing, lookAtTarget } from './added-sealing.ts';
-import { appendBytesMax, appendCommand, appendError, appendedHeaders } from './append-block.ts';
+import { appendCommand, appendError, appendedHeaders } from './append-block.ts';
 import type { BlobCall } from './call.ts';
 import { sealed } from './encryption-headers.ts';
 import { checkSums, copySource, sharesSeal, sourceError, sourceSums } from './source.ts';
 import { localRange, type RangeWanted, withSourceBody } from './source-range.ts';
 import { askedSumHeaders } from './upload-body.ts';
+import { bytesMax } from './version-differences.ts';
 
 export async function appendBlockFromUrl(call: BlobCall): Promise<Answer> {
   const command = appendCommand(call);
   const found = await copySource(call, false);
   const target = await lookAtTarget(call, command, 'append');
   const sealing = await addedSealing(call, target);
-  const wanted: RangeWanted = { lengthMax: appendBytesMax(call.version) };
+  const wanted: RangeWanted = { lengthMax: bytesMax('append', call.version) };
   if (found.kind === 'local') {
     const shared = await appendShared(call, command, found.source, wanted, sealing);
     if (shared !== undefined) return shared;

@@ -9,18 +9,12 @@ import { sealed } from './encryption-headers.ts';
 import { BlobError, failureError } from './errors.ts';
 import { wholeNumber } from './headers-in.ts';
 import { type OutHeaders, stamp, writtenHeaders } from './headers-out.ts';
-import { blockSumHeaders, uploadBody } from './upload-body.ts';
-
-const mebibyte = 1024 * 1024;
-const longBlocksSince = '2022-11-02';
-
-export function appendBytesMax(version: string): number {
-  return (version >= longBlocksSince ? 100 : 4) * mebibyte;
-}
+import { answersMd5, blockSumHeaders, uploadBody } from './upload-body.ts';
+import { bytesMax } from './version-differences.ts';
 
 export async function appendBlockOf(call: BlobCall): Promise<Answer> {
   const command = appendCommand(call);
-  const body = uploadBody(call, appendBytesMax(call.version), false);
+  const body = uploadBody(call, bytesMax('append', call.version), answersMd5(call));
   if (body.length === 0) {
     throw new BlobError('InvalidHeaderValue', { HeaderName: 'Content-Length', HeaderValue: '0' });
   }

@@ -118,6 +118,10 @@ test('the list of ranges takes whole pages, and is not modified where nothing ch
     const url = at('a', 'comp=pagelist');
     const list = await client.send({ url, headers: { 'x-ms-range': 'bytes=700-800' } });
     assert.match(list.text, /<PageList><PageRange><Start>512<\/Start><End>1023<\/End><\/PageRange><\/PageList>/);
+    for (const parts of ['&maxresults=1', '&marker=0']) {
+      const whole = await client.send({ url: `${url}${parts}` });
+      assert.match(whole.text, /<\/PageRange><NextMarker \/><\/PageList>/);
+    }
     const none = await client.send({ url, headers: { 'If-None-Match': `${list.headers.ETag}` } });
     assert.equal(none.status, 304);
     refusedWith(await client.send({ url: `${url}&maxresults=0` }), 400, 'OutOfRangeQueryParameterValue');

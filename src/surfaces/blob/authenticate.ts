@@ -22,6 +22,7 @@ import {
   sasFailureCodes,
   verifySas,
 } from '../../identity/verify-sas.ts';
+import { signsAsBefore } from '../../identity/version-differences.ts';
 import { readBlobFacts } from '../../namespace/blob-facts.ts';
 import { readContainer } from '../../namespace/containers.ts';
 import { delegatorGroups } from '../../namespace/delegation.ts';
@@ -44,6 +45,8 @@ export interface Credentials {
   readonly rawHeaders?: readonly string[];
   readonly target: Target;
   readonly peer: Peer;
+  /** That the request is served as. */
+  readonly version: string;
 }
 
 export interface AuthenticatorSettings extends TokenSettings {
@@ -269,7 +272,7 @@ export class Authenticator {
     if (isPlain && isPublic) {
       const further = furtherActions(request, action, sets);
       if (further.length === 0) {
-        return enforce(authorize(principal, action, resourceOf(request))) ? onlyIfNewToo : notOnlyIfNew;
+        return enforce(authorize(principal, action, resourceOf(request)), principal) ? onlyIfNewToo : notOnlyIfNew;
       }
     }
     return this.#authorize(known, principal, action, request, sets);
@@ -296,7 +299,7 @@ export class Authenticator {
     for (const one of [action, ...further]) {
       const next = isByRole
         ? await this.#byRole(known, principal, one, resource, request, sets)
-        : { onlyIfNew: enforce(authorize(principal, one, resource)) };
+        : { onlyIfNew: enforce(authorize(principal, one, resource), principal) };
       allowed = bothAllowed(allowed, next);
     }
     if (!isPublic && (action === 'container/create' || action === 'container/set-acl')) refusePublic(request.headers);
@@ -318,13 +321,13 @@ export class Authenticator {
     const decision = authorize(principal, action, resource, access);
     const { account, container, blob } = resource;
     if (decision.kind !== 'needs-blob' || container === undefined || blob === undefined) {
-      return { onlyIfNew: enforce(decision) };
+      return { onlyIfNew: enforce(decision, principal) };
     }
     const at = stateOf(resource);
     const name = { account, container, blob, ...(at && { at }) };
     const given = (facts: BlobFacts): Decision => authorize(principal, action, resource, { ...access, blob: facts });
     // Told before a body is taken in; what is acted on is decided about where it is opened.
-    const onlyIfNew = enforce(given(await readBlobFacts(this.#store, name)));
+    const onlyIfNew = enforce(given(await readBlobFacts(this.#store, name)), principal);
     return { onlyIfNew, permit: (facts) => permitted(given(facts)) };
   }
 
@@ -333,12 +336,12 @@ export class Authenticator {
     const record = container === undefined ? undefined : await this.container(account, container);
     const level = record?.publicAccess ?? 'none';
     const decision = authorize(principal, action, { ...resource, publicAccess: isPublic ? level : 'none' });
-    if (decision.kind !== 'denied') return { onlyIfNew: enforce(decision) };
+    if (decision.kind !== 'denied') return { onlyIfNew: enforce(decision, principal) };
     if (level !== 'none' && !isPublic) throw new BlobError('PublicAccessNotPermitted');
     const isRead = action === 'blob/read' || action === 'container/read' || action === 'container/list';
     // What is not public does not exist for somebody who says nothing of himself, unless he could get himself a token.
     if (isRead && this.challenge === undefined) throw new BlobError('ResourceNotFound');
-    return { onlyIfNew: enforce(decision) };
+    return { onlyIfNew: enforce(decision, principal) };
   }
 }
 
@@ -390,7 +393,7 @@ function permitted({ kind }: Decision): ReturnType<Permit> {
 }
 
 /** Throws for what is denied; answers whether only something new may be made. */
-function enforce(decision: Decision): boolean {
+function enforce(decision: Decision, principal: Principal): boolean {
   switch (decision.kind) {
     case 'allowed':
       return false;
@@ -402,6 +405,9 @@ function enforce(decision: Decision): boolean {
     case 'denied':
       if (decision.reason === 'token-only')
         throw authenticationFailed('Only authentication scheme Bearer is supported');
+      // Older signatures were told that there is nothing.
+      if (principal.kind === 'sas' && signsAsBefore(principal.grant.version, 'refusals'))
+        throw new BlobError('ResourceNotFound');
       throw new BlobError(denials[decision.reason]);
   }
 }

@@ -10,6 +10,7 @@ import { containerChange, containerError, containerRead } from './container-acce
 import { publicAccess } from './create-container.ts';
 import { BlobError, documentError } from './errors.ts';
 import { publicAccessHeader, stamp } from './headers-out.ts';
+import { isBefore } from './version-differences.ts';
 
 const bodyBytesMax = 64 * 1024;
 const policiesMax = 5;
@@ -21,6 +22,11 @@ export async function getContainerAcl(call: ContainerCall): Promise<Answer> {
   const outcome = await getContainer(call.store, containerRead(call));
   if (outcome.kind !== 'ok') throw containerError(outcome);
   const { record } = outcome;
+  const isNew = record.policies.some(({ permission = '' }) => /[ac]/.test(permission));
+  if (isNew && isBefore(call.version, 'createInPolicies')) {
+    const message = 'Stored access policy contains a permission that is not supported by this version.';
+    throw new BlobError('FeatureVersionMismatch', {}, message);
+  }
   return {
     status: 200,
     headers: { ...stamp(record), ...publicAccessHeader(record), 'Content-Type': 'application/xml' },

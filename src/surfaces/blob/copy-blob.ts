@@ -17,7 +17,6 @@ import { sealed, writeSealing } from './encryption-headers.ts';
 import { BlobError, failureError } from './errors.ts';
 import { contentHeaders, flag, headerError, metadata, rehydratePriority, required, tags, tier } from './headers-in.ts';
 import { encryptionHeaders, type OutHeaders, versionStamp, writtenHeaders } from './headers-out.ts';
-import { blobBytesMax } from './put-blob.ts';
 import { openRemote, remoteTags } from './remote-source.ts';
 import { one } from './request.ts';
 import {
@@ -36,6 +35,8 @@ import {
 } from './source.ts';
 import type { RemoteAddress } from './source-address.ts';
 import { askedSumHeaders } from './upload-body.ts';
+import { bytesMax, isBefore } from './version-differences.ts';
+import { newestVersion } from './versions.ts';
 import { retention } from './write-attributes.ts';
 
 /**
@@ -60,6 +61,8 @@ export async function copyBlob(call: BlobCall): Promise<Answer> {
   }
 }
 
+/** What one request may bring. */
+const blobBytesMax = bytesMax('blob', newestVersion);
 /** Of a source that is copied within the request ("Copy Blob From URL"). */
 const syncCopyBytesMax = 256 * 1024 * 1024;
 
@@ -77,13 +80,16 @@ async function copyAs(
   lengthMax: number,
 ): Promise<{ readonly answer: Answer; readonly sums: OutHeaders }> {
   const id = randomUUID();
+  // Without a state it could not be asked about: it was done when it was answered.
+  const isPlain = isBefore(call.version, 'copyState');
   const url = required(call.headers, 'x-ms-copy-source');
   rehydratePriority(call.headers);
   const outcome = await copy(call, source, sums, lengthMax, (from) => {
     const { type, length } = from;
     const isSealed = type === 'append' && (flag(call.headers, 'x-ms-seal-blob') ?? from.isSealed === true);
     const state = { id, source: withoutQuery(url), status: 'success', completedMs: call.nowMs } as const;
-    const copied = { ...inherited(call, from), copy: { ...state, bytes: length, total: length } };
+    const copy = isPlain ? undefined : { ...state, bytes: length, total: length };
+    const copied = { ...inherited(call, from), ...(copy && { copy }) };
     return isSealed ? { ...copied, isSealed } : copied;
   });
   if (outcome.kind === 'condition-not-met') throw new BlobError('TargetConditionNotMet');
@@ -94,7 +100,7 @@ async function copyAs(
     'x-ms-copy-status': 'success',
     ...encryptionHeaders(outcome.entry.record.encryption),
   };
-  return { answer: { status: 202, headers }, sums: copiedSums(call, outcome) };
+  return { answer: { status: isPlain ? 201 : 202, headers }, sums: copiedSums(call, outcome) };
 }
 
 /** As far as the bytes were read: those that are shared with their source only are where a sum of them was sent. */

@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { crc64, crc64ToBase64 } from '../../codec/crc64.ts';
 import { openTestSurface, type TestSurface, testAccount } from './call.testing.ts';
 import { type Answered, sasFor, TestClient, type WholeRequest } from './dispatch.testing.ts';
-import { newestVersion } from './versions.ts';
+import { newestVersion, versions } from './versions.ts';
 
 const at = (path: string): string => `/${testAccount}/${path}`;
 const md5 = (text: string): string => createHash('md5').update(text).digest('base64');
@@ -30,7 +30,7 @@ describe('the version', () => {
   test('is answered as it was asked for; a newer one as the newest', async () => {
     await withClient(async (client) => {
       await client.put(at('docs/a'));
-      for (const version of ['2019-12-12', '2021-12-02', newestVersion]) {
+      for (const version of versions) {
         assert.equal((await client.send(asked(version))).headers['x-ms-version'], version);
       }
       const newer = await client.send(asked('2099-01-01'));
@@ -40,7 +40,7 @@ describe('the version', () => {
 
   test('is refused where it is none, is too old, or is unknown and the server is strict', async () => {
     await withClient(async (client, surface) => {
-      for (const version of ['banana', '2018-11-09', '2020-01-01']) {
+      for (const version of ['banana', '2009-07-17', '2020-01-01']) {
         await refused(client, asked(version), 400, 'InvalidHeaderValue');
       }
       const strict = new TestClient(surface, { strictVersions: true });
@@ -53,6 +53,7 @@ describe('the version', () => {
       await client.put(at('docs/a'));
       const none = asked('');
       assert.equal((await client.send(none)).headers['x-ms-version'], newestVersion);
+      assert.equal((await client.send({ ...none, key: null })).headers['x-ms-version'], '2009-09-19');
       const properties = '<DefaultServiceVersion>2020-10-02</DefaultServiceVersion>';
       await client.send({
         method: 'PUT',
@@ -62,13 +63,23 @@ describe('the version', () => {
       assert.equal((await client.send(none)).headers['x-ms-version'], '2020-10-02');
       const anonymous = await client.send({ ...none, key: null });
       assert.equal(anonymous.headers['x-ms-version'], '2020-10-02');
-      for (const [sv, served] of [
-        ['2021-12-02', '2021-12-02'],
-        ['2018-11-09', '2019-12-12'],
+      // The signature's own version; what a header or `api-version` says counts beside newer ones only.
+      for (const [sv, header, parameter, served] of [
+        ['2021-12-02', '', '', '2021-12-02'],
+        ['2018-11-09', '', '', '2018-11-09'],
+        ['2019-10-10', '', '', '2019-07-07'],
+        ['2014-02-14', '', '2018-03-28', '2018-03-28'],
+        ['2014-02-14', '2017-04-17', '2018-03-28', '2017-04-17'],
+        ['2013-08-15', '2021-12-02', '2018-03-28', '2013-08-15'],
+        ['2012-02-12', '2021-12-02', '', '2012-02-12'],
+        ['', '', '', '2020-10-02'],
+        ['', '2017-04-17', '', '2017-04-17'],
       ] as const) {
-        const sas = sasFor(at('docs/a'), { sv, sr: 'b', sp: 'r', se: '2030-01-01T00:00:00Z' });
-        const answered = await client.send({ ...none, url: `${at('docs/a')}?${sas}`, key: null });
-        assert.deepEqual([answered.status, answered.headers['x-ms-version']], [200, served]);
+        const se = new Date(client.surface.clock.now() + 3_599_000).toISOString().replace(/\.\d+/, '');
+        const sas = sasFor(at('docs/a'), { ...(sv !== '' && { sv }), sr: 'b', sp: 'r', se });
+        const url = `${at('docs/a')}?${sas}${parameter === '' ? '' : `&api-version=${parameter}`}`;
+        const answered = await client.send({ url, headers: { 'x-ms-version': header }, key: null });
+        assert.deepEqual([answered.status, answered.headers['x-ms-version']], [200, served], `${sv} ${header}`);
       }
     });
   });

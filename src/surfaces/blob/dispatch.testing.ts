@@ -10,6 +10,7 @@ import { serviceCall, type TestSurface, testAccount, testSettings } from './call
 import type { BlobSettings, Peer } from './call.ts';
 import { BlobDispatcher } from './dispatch.ts';
 import { parseQuery, parseTarget } from './request.ts';
+import { newestVersion } from './versions.ts';
 
 export const testKey = parseAccountKey('a2V5') as AccountKey;
 export const secondKey = parseAccountKey('a2V5Mg==') as AccountKey;
@@ -63,7 +64,14 @@ export class TestClient {
     if (key !== null) {
       const [rawPath = '', search = ''] = url.split('?');
       const toSign = sharedKeyStringToSign(
-        { method, rawPath, query: parseQuery(search), headers: lowered(headers), account: testAccount },
+        {
+          method,
+          rawPath,
+          query: parseQuery(search),
+          headers: lowered(headers),
+          account: testAccount,
+          version: headers['x-ms-version'] ?? newestVersion,
+        },
         'SharedKey',
       );
       headers.authorization = `SharedKey ${account}:${sign(toSign, key).toString('base64')}`;

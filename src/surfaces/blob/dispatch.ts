@@ -36,8 +36,9 @@ import {
 import type { Sets } from './request-facts.ts';
 import { blobServiceOf } from './service-record.ts';
 import { cannotVerifySource, notAuthenticated } from './source.ts';
-import { parseSource } from './source-address.ts';
-import { chooseVersion, impliedVersion, newestVersion } from './versions.ts';
+import { parseSource, parseSourcePath } from './source-address.ts';
+import { inOlderForm, isBefore, versionBySas } from './version-differences.ts';
+import { anonymousVersion, chooseVersion, impliedVersion, newestVersion } from './versions.ts';
 import { serveWebsite } from './website.ts';
 
 export interface Incoming {
@@ -176,6 +177,7 @@ export class BlobDispatcher {
     headers['x-ms-version'] = seen.version;
     headers.Server = 'Causeway-Blob/1.0';
     headers.Date = formatHttpDate(nowMs);
+    inOlderForm(headers, seen.version, seen.operation);
     const client = incoming.headers['x-ms-client-request-id'];
     if (client !== undefined && clientRequestId.test(client)) headers['x-ms-client-request-id'] = client;
     if (incoming.headers.origin !== undefined && seen.target !== undefined && incoming.method !== 'OPTIONS') {
@@ -190,7 +192,7 @@ export class BlobDispatcher {
 
   async #serve(incoming: Incoming, request: { requestId: string; isPart: boolean }, seen: Seen): Promise<Answer> {
     if (incoming.isUnrecordable === true) throw new BlobError('ServerBusy');
-    const parsed = parse(incoming);
+    const parsed = parse(incoming, seen.version);
     const greeted = parsed.target.account === '' ? greeting(parsed) : undefined;
     if (greeted !== undefined) {
       seen.operation = 'Greeting';
@@ -202,15 +204,17 @@ export class BlobDispatcher {
     seen.known = known;
     seen.target = parsed.target;
     const deadline = deadlineOf(parsed.query, parsed.body);
-    if (incoming.headers['x-ms-version'] === undefined && !request.isPart) {
-      seen.version = impliedVersion(versionMeant(parsed, known));
+    const website = websiteAccount(incoming.headers.host);
+    // Browsers name none, of a website and before they ask for something: nothing that they do depends on it.
+    if (!request.isPart && website === undefined && incoming.method !== 'OPTIONS') {
+      seen.version = versionOf(parsed, known);
+      parsed.version = seen.version;
     }
     if (incoming.method === 'OPTIONS') {
       seen.operation = 'PreflightBlobRequest';
       return preflight(known?.record.blobService, incoming.headers);
     }
     const context = { incoming, request, seen };
-    const website = websiteAccount(incoming.headers.host);
     if (website !== undefined) return await this.#serveWebsite(parsed, context);
     const operation = findOperation(parsed);
     seen.operation = operation.name;
@@ -311,7 +315,10 @@ export class BlobDispatcher {
 
   /** A copy's source that lies here is read by the right of its own address, or of the same account's key. */
   async #openSource(url: string, withOwnKey: boolean, call: Call, incoming: Incoming): Promise<Source> {
-    const parsed = parseSource(url, incoming.headers.host, this.#settings.copySourceHosts);
+    const isByPath = isBefore(call.version, 'copySourceUrl') && url.startsWith('/');
+    const parsed = isByPath
+      ? parseSourcePath(url)
+      : parseSource(url, incoming.headers.host, this.#settings.copySourceHosts);
     if (parsed.kind === 'remote') return parsed;
     const { target } = parsed;
     if (target.container === undefined || target.blob === undefined) throw new BlobError('InvalidSourceBlobUrl');
@@ -328,7 +335,7 @@ export class BlobDispatcher {
         // To ask by the source's tags is to read them, as where they are asked for by themselves.
         ...(ifTags !== undefined && { 'x-ms-if-tags': ifTags }),
       };
-      const credentials = { method: 'GET', headers, peer: incoming.peer, ...parsed };
+      const credentials = { method: 'GET', headers, peer: incoming.peer, version: call.version, ...parsed };
       // As with the account's key: a copy within an account may read by the same token.
       const isOwnToken = withOwnKey && !isSigned && caller.kind === 'entra' && call.target.account === account;
       try {
@@ -383,10 +390,18 @@ export class BlobDispatcher {
   }
 }
 
-/** Without the header: a signature's version, else what the account has set ("Versioning for Azure Storage"). */
-function versionMeant({ query }: ParsedRequest, known: KnownAccount | undefined): string | undefined {
-  if (query.has('sig')) return one(query, 'api-version') ?? one(query, 'sv');
-  return blobServiceOf(known?.record.blobService).defaultServiceVersion;
+/**
+ * That of a header; else what the address names, `api-version` or a signature's own; else what the account has set; else
+ * the newest for whoever signs, and the oldest for who says nothing of himself ("Versioning for Azure Storage").
+ */
+function versionOf({ query, headers, version }: Parsed, known: KnownAccount | undefined): string {
+  const isSigned = headers.authorization !== undefined;
+  const sv = !isSigned && query.has('sig') ? one(query, 'sv') : undefined;
+  const only = versionBySas(sv);
+  if (only !== undefined) return impliedVersion(only, version);
+  if (headers['x-ms-version'] !== undefined) return version;
+  const meant = one(query, 'api-version') ?? sv ?? blobServiceOf(known?.record.blobService).defaultServiceVersion;
+  return impliedVersion(meant, isSigned || sv !== undefined ? newestVersion : anonymousVersion);
 }
 
 /**
@@ -411,6 +426,8 @@ function letIn(
 
 interface Parsed extends ParsedRequest {
   readonly peer: Peer;
+  /** Settled before anybody asks who sends it. */
+  version: string;
 }
 
 /** A request line may name the whole address, and then the Host header counts for nothing (RFC 9112, section 3.2.2). */
@@ -423,7 +440,7 @@ function inOriginForm(incoming: Incoming): Incoming {
   return { ...incoming, url, headers: { ...incoming.headers, host } };
 }
 
-function parse(incoming: Incoming): Parsed {
+function parse(incoming: Incoming, version: string): Parsed {
   const { url } = incoming;
   if (!url.startsWith('/')) throw new BlobError('InvalidUri');
   refuseRepeated(incoming.headers, incoming.rawHeaders);
@@ -432,5 +449,5 @@ function parse(incoming: Incoming): Parsed {
   const query = parseQuery(question === -1 ? '' : url.slice(question + 1));
   const target = parseTarget(rawPath, incoming.headers.host, query);
   const { method, headers, rawHeaders, body, peer } = incoming;
-  return { method, rawPath, query, headers, rawHeaders, target, body, peer };
+  return { method, rawPath, query, headers, rawHeaders, target, body, peer, version };
 }

@@ -48,8 +48,9 @@ export function refuseEncryption(operation: string, headers: Headers): void {
   if (headers[scope] !== undefined && !takesScope.has(operation)) throw unsupported(scope);
 }
 
-function isPresent([key, hash, algorithm]: (typeof names)[keyof typeof names], headers: Headers): boolean {
-  return headers[key] !== undefined || headers[hash] !== undefined || headers[algorithm] !== undefined;
+/** The algorithm alone asks for nothing: SDKs of 2019 to 2022 send it with every request. */
+function isPresent([key, hash]: (typeof names)[keyof typeof names], headers: Headers): boolean {
+  return headers[key] !== undefined || headers[hash] !== undefined;
 }
 
 function unsupported(name: string): BlobError {
@@ -63,8 +64,9 @@ export function customerKey(
   { headers, peer }: Pick<Call, 'headers' | 'peer'>,
   of: keyof typeof names = 'own',
 ): CustomerKey | undefined {
-  if (!isPresent(names[of], headers)) return undefined;
   const [keyName, hashName, algorithmName] = names[of];
+  const algorithm = headers[algorithmName] ?? 'AES256';
+  if (!isPresent(names[of], headers)) return undefined;
   if (peer.protocol !== 'https' && !loopback.test(peer.address)) {
     throw new BlobError('UnsupportedHeader', { HeaderName: keyName }, 'Encryption keys are only taken over HTTPS.');
   }
@@ -74,7 +76,6 @@ export function customerKey(
   const given = Buffer.from(sha256, 'base64');
   const computed = createHash('sha256').update(key).digest();
   if (given.length !== computed.length || !timingSafeEqual(given, computed)) throw headerError(hashName, sha256);
-  const algorithm = headers[algorithmName] ?? 'AES256';
   if (algorithm !== 'AES256') throw headerError(algorithmName, algorithm);
   return { key, sha256: computed.toString('base64') };
 }

@@ -402,7 +402,6 @@ describe('a customer-provided key', () => {
       const bad: [Record<string, string>, string][] = [
         [{ 'x-ms-encryption-key': secret }, 'MissingRequiredHeader'],
         [{ 'x-ms-encryption-key-sha256': sha256(1) }, 'MissingRequiredHeader'],
-        [{ 'x-ms-encryption-algorithm': 'AES256' }, 'MissingRequiredHeader'],
         [{ ...good, 'x-ms-encryption-key': secret.slice(4) }, 'InvalidHeaderValue'],
         [{ ...good, 'x-ms-encryption-key': `${secret}!` }, 'InvalidHeaderValue'],
         [{ ...good, 'x-ms-encryption-key-sha256': sha256(2) }, 'InvalidHeaderValue'],
@@ -415,6 +414,13 @@ describe('a customer-provided key', () => {
         const { text } = await refused(client, request, 400, code);
         assert(!text.includes(secret.slice(4, 24)), text);
       }
+      const algorithm = { 'x-ms-encryption-algorithm': 'AES256' };
+      assert.equal(
+        (await client.put(at('docs/plain'), 'text', algorithm)).status,
+        201,
+        'the algorithm alone is no key',
+      );
+      assert.equal((await client.send({ method: 'DELETE', url: at('docs/plain'), headers: algorithm })).status, 202);
       await refused(client, { url: at('docs/a?comp=tags'), headers: good }, 400, 'UnsupportedHeader');
       await refused(client, { method: 'DELETE', url: at('docs/a'), headers: good }, 400, 'UnsupportedHeader');
     });

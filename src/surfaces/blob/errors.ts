@@ -265,6 +265,7 @@ const codeOf: CodeOf = {
   'lease-breaking': ({ operation }) =>
     operation === 'acquire' ? 'LeaseIsBreakingAndCannotBeAcquired' : 'LeaseIsBreakingAndCannotBeChanged',
   'lease-broken': 'LeaseIsBrokenAndCannotBeRenewed',
+  'lease-broken-already': 'LeaseAlreadyBroken',
   'block-list-invalid': 'InvalidBlockList',
   'block-count-exceeded': 'BlockListTooLong',
   'block-id-length': 'InvalidBlobOrBlock',

@@ -7,6 +7,7 @@ import { formatHttpDate } from '../../codec/http-date.ts';
 import { formatContentRange, requestedRange, resolveRange } from '../../codec/http-range.ts';
 import { encodeStructured, structuredBody, structuredLength } from '../../codec/structured-message.ts';
 import { changeEntry, getEntry } from '../../namespace/entries.ts';
+import type { Conditions } from '../../namespace/preconditions.ts';
 import { checkReadable, readContent, readShortContent } from '../../namespace/read.ts';
 import type { Entry, EntryRecord } from '../../namespace/records.ts';
 import type { Unsealer } from '../../namespace/scopes.ts';
@@ -19,11 +20,10 @@ import { BlobError, failureError, notModified } from './errors.ts';
 import { entryTime, isStructured, leaseId, readConditions } from './headers-in.ts';
 import { accessTierHeaders, entryHeaders, type OutHeaders, tierHeaders } from './headers-out.ts';
 import { checkBlobName } from './names.ts';
+import { isBefore } from './version-differences.ts';
 
 /** A range is summed on request up to this length. */
 const summedBytesMax = 4 * 1024 * 1024;
-/** Earlier only Get Blob Properties told the tier. */
-const tierToldSince = '2026-10-06';
 
 export function getBlob(call: BlobCall): Promise<Answer> {
   // Asked before the read begins: what it throws must not leave a promise that nobody waits for.
@@ -60,7 +60,7 @@ async function readBlob(call: BlobCall): Promise<Answer> {
   const state = checkState('read', record);
   if (state.kind !== 'ok') throw failureError(state);
   noteAccess(call, entry.record);
-  const tier = call.version >= tierToldSince ? accessTierHeaders(record) : {};
+  const tier = isBefore(call.version, 'tierOfReads') ? {} : accessTierHeaders(record);
   const headers: OutHeaders = { ...entryHeaders(record, call.nowMs, isVersion), ...tier, ...overrides(call) };
   const wantMd5 = isTrue(call, 'x-ms-range-get-content-md5');
   const wantCrc64 = isTrue(call, 'x-ms-range-get-content-crc64');
@@ -129,7 +129,7 @@ export async function openBlob(call: BlobCall): Promise<OpenedBlob> {
     account: target.account,
     container: target.container,
     name: target.blob,
-    conditions: readConditions(headers),
+    conditions: conditionsOf(call),
     permit: call.allowed.permit,
     ...(at && { at }),
     ...(lease !== undefined && { leaseId: lease }),
@@ -143,6 +143,13 @@ export async function openBlob(call: BlobCall): Promise<OpenedBlob> {
   const { entry } = outcome;
   const unsealer = readUnsealer(call, entry.record.encryption);
   return { kind: 'entry', entry, unsealer, isVersion: at?.kind === 'version' };
+}
+
+function conditionsOf({ headers, version }: BlobCall): Conditions {
+  const asked = readConditions(headers);
+  if (asked.ifNoneMatch !== '*' || !isBefore(version, 'anyEtagRead')) return asked;
+  const { ifNoneMatch: _, ...others } = asked;
+  return others;
 }
 
 function bodyOf(

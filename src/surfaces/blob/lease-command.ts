@@ -5,6 +5,7 @@ import type { Call } from './call.ts';
 import { BlobError } from './errors.ts';
 import { headerError, leaseId, required } from './headers-in.ts';
 import type { OutHeaders } from './headers-out.ts';
+import { type DifferenceName, isBefore } from './version-differences.ts';
 
 const durationSMin = 15;
 const durationSMax = 60;
@@ -13,10 +14,15 @@ const breakPeriodSMax = 60;
 /** Reads `x-ms-lease-action` and the headers that belong to it; throws `BlobError` for what is missing or malformed. */
 export function parseLeaseAction(call: Call): LeaseAction {
   const { headers } = call;
+  // Lease Container came with the version that changed these.
+  const isOld = (difference: DifferenceName): boolean =>
+    call.target.blob !== undefined && isBefore(call.version, difference);
   const name = required(headers, 'x-ms-lease-action');
   switch (name.toLowerCase()) {
     case 'acquire': {
-      const duration = required(headers, 'x-ms-lease-duration');
+      const duration = isOld('leaseDuration')
+        ? headers['x-ms-lease-duration'] || `${durationSMax}`
+        : required(headers, 'x-ms-lease-duration');
       const durationS = wholeNumber('x-ms-lease-duration', duration);
       if (durationS !== -1 && (durationS < durationSMin || durationS > durationSMax)) {
         throw headerError('x-ms-lease-duration', duration);
@@ -36,13 +42,14 @@ export function parseLeaseAction(call: Call): LeaseAction {
         proposedId: requiredId(call, 'x-ms-proposed-lease-id'),
       };
     case 'release':
-      return { action: 'release', id: requiredId(call, 'x-ms-lease-id') };
+      return { action: 'release', id: requiredId(call, 'x-ms-lease-id'), isRenewable: isOld('releaseEnds') };
     case 'break': {
       const period = headers['x-ms-lease-break-period'];
-      if (period === undefined || period === '') return { action: 'break' };
+      const isOnce = isOld('breakAgain');
+      if (period === undefined || period === '') return { action: 'break', isOnce };
       const periodS = wholeNumber('x-ms-lease-break-period', period);
       if (periodS < 0 || periodS > breakPeriodSMax) throw headerError('x-ms-lease-break-period', period);
-      return { action: 'break', periodS };
+      return { action: 'break', periodS, isOnce };
     }
     default:
       throw headerError('x-ms-lease-action', name);

@@ -5,11 +5,12 @@ import type { ContainerCall } from './call.ts';
 import { containerChange, containerError } from './container-access.ts';
 import { stamp } from './headers-out.ts';
 import { leaseAnswer, parseLeaseAction } from './lease-command.ts';
+import { isBefore } from './version-differences.ts';
 
 export async function leaseContainer(call: ContainerCall): Promise<Answer> {
   const action = parseLeaseAction(call);
   const { leaseId: _, ...change } = containerChange(call, ['if-modified-since', 'if-unmodified-since']);
-  const outcome = await lease(call.store, change, action);
+  const outcome = await lease(call.store, { ...change, touches: isBefore(call.version, 'containerLease') }, action);
   if (outcome.kind !== 'ok') throw containerError(outcome);
   return leaseAnswer(action, stamp(outcome.record), outcome);
 }

@@ -8,12 +8,14 @@ import type { EntryRecord } from '../../namespace/records.ts';
 import type { Answer } from '../http/answer.ts';
 import type { ContainerCall } from './call.ts';
 import { containerError, containerName } from './container-access.ts';
+import { BlobError } from './errors.ts';
 import { archiveStatus, blobTypes, leaseDuration } from './headers-out.ts';
 import { decodeMarker, encodeMarker, includes, pageLimit, queryError } from './list-parameters.ts';
 import { metadataXml, tagsXml } from './metadata-xml.ts';
 import { one } from './request.ts';
 import { serviceEndpoint } from './service-endpoint.ts';
 import { TextBytes } from './text-bytes.ts';
+import { isBefore, withoutNewElements } from './version-differences.ts';
 
 const includable: ReadonlySet<string> = new Set([
   'copy',
@@ -28,9 +30,6 @@ const includable: ReadonlySet<string> = new Set([
   'uncommittedblobs',
   'versions',
 ]);
-
-/** Until then a name that XML cannot carry had no form of its own. */
-const encodedNamesSince = '2021-02-12';
 
 export async function listBlobs(call: ContainerCall): Promise<Answer> {
   const { query, version } = call;
@@ -60,7 +59,12 @@ export async function listBlobs(call: ContainerCall): Promise<Answer> {
   });
   if (page.kind !== 'ok') throw containerError(page);
   const container = encodeURIComponent(name.container);
-  let out = `${xmlDeclaration}<EnumerationResults ServiceEndpoint="${escapeXml(serviceEndpoint(call))}" ContainerName="${container}">`;
+  const endpoint = escapeXml(serviceEndpoint(call));
+  const isByUrl = isBefore(version, 'listedEndpoint');
+  const named = isByUrl
+    ? `ContainerName="${endpoint}${container}"`
+    : `ServiceEndpoint="${endpoint}" ContainerName="${container}"`;
+  let out = `${xmlDeclaration}<EnumerationResults ${named}>`;
   if (prefix !== undefined) out += xmlElement('Prefix', prefix);
   if (marker !== undefined) out += xmlElement('Marker', marker);
   if (given !== undefined) out += `<MaxResults>${given}</MaxResults>`;
@@ -72,8 +76,13 @@ export async function listBlobs(call: ContainerCall): Promise<Answer> {
     tags: include.has('tags'),
     immutability: include.has('immutabilitypolicy'),
     legalHold: include.has('legalhold'),
-    encodedNames: version >= encodedNamesSince,
+    encodedNames: !isBefore(version, 'encodedNames'),
+    version,
+    ...(isByUrl && { base: `${endpoint}${container}/` }),
   };
+  if (isBefore(version, 'listsAppendBlobs') && page.items.some(isAppendBlob)) {
+    throw new BlobError('FeatureVersionMismatch');
+  }
   const { items, next } = endBefore === undefined || endBefore === '' ? page : before(page, endBefore);
   const end = `${xmlElement('NextMarker', next && encodeMarker(next))}</EnumerationResults>`;
   const body = new TextBytes(bytesOfMost * Math.min(items.length, limit) + 4096);
@@ -128,7 +137,16 @@ interface Shown {
   readonly immutability: boolean;
   readonly legalHold: boolean;
   readonly encodedNames: boolean;
+  readonly version: string;
+  /** Of each row's address, where rows have one. */
+  readonly base?: string;
 }
+
+const isAppendBlob = (listed: Listed): boolean => listed.kind === 'entry' && listed.entry.record.type === 'append';
+
+const uncommittedState =
+  '<AccessTier>Hot</AccessTier><AccessTierInferred>true</AccessTierInferred><LeaseStatus>unlocked</LeaseStatus>' +
+  '<LeaseState>available</LeaseState><ServerEncrypted>false</ServerEncrypted></Properties><OrMetadata /></Blob>';
 
 function listedXml(listed: Listed, shown: Shown): string {
   switch (listed.kind) {
@@ -140,9 +158,8 @@ function listedXml(listed: Listed, shown: Shown): string {
       // What its first commit will give it is left out ("List Blobs", Uncommitted blobs in the response).
       return (
         `<Blob>${nameXml(listed.name, shown)}<Properties><Content-Length>0</Content-Length>` +
-        '<BlobType>BlockBlob</BlobType><AccessTier>Hot</AccessTier><AccessTierInferred>true</AccessTierInferred>' +
-        '<LeaseStatus>unlocked</LeaseStatus><LeaseState>available</LeaseState>' +
-        '<ServerEncrypted>false</ServerEncrypted></Properties><OrMetadata /></Blob>'
+        '<BlobType>BlockBlob</BlobType>' +
+        withoutNewElements(uncommittedState, shown.version)
       );
   }
 }
@@ -164,7 +181,8 @@ function text(value: string): string {
 function blobXml(name: string, record: EntryRecord, shown: Shown, versionsOnly: boolean): string {
   const { headers, lease, copy, tags } = record;
   const created = formatHttpDate(record.createdMs);
-  let out = `<Blob>${nameXml(name, shown)}${timeXml(record, versionsOnly)}<Properties><Creation-Time>${created}</Creation-Time><Last-Modified>${
+  const url = shown.base === undefined ? '' : urlXml(shown.base, name, record);
+  let out = `<Blob>${nameXml(name, shown)}${timeXml(record, versionsOnly)}${url}<Properties><Creation-Time>${created}</Creation-Time><Last-Modified>${
     record.modifiedMs === record.createdMs ? created : formatHttpDate(record.modifiedMs)
   }</Last-Modified><Etag>${record.etag}</Etag><Content-Length>${record.length}</Content-Length>${
     headers.contentType === undefined
@@ -223,10 +241,15 @@ function blobXml(name: string, record: EntryRecord, shown: Shown, versionsOnly: 
   if (encryption?.scope !== undefined) out += `<EncryptionScope>${encryption.scope}</EncryptionScope>`;
   out += stateXml(record, shown);
   if (tags !== undefined) out += `<TagCount>${Object.keys(tags).length}</TagCount>`;
-  out += '</Properties>';
+  out = `${withoutNewElements(out, shown.version)}</Properties>`;
   if (shown.metadata) out += metadataXml(record.metadata);
   if (shown.tags && tags !== undefined) out += tagsXml(tags);
-  return `${out}<OrMetadata /></Blob>`;
+  return `${out}${withoutNewElements('<OrMetadata />', shown.version)}</Blob>`;
+}
+
+function urlXml(base: string, name: string, { past }: EntryRecord): string {
+  const path = name.split('/').map(encodeURIComponent).join('/');
+  return `<Url>${base}${path}${past?.kind === 'snapshot' ? `?snapshot=${past.time}` : ''}</Url>`;
 }
 
 /** Which state it is, where a name has several. */

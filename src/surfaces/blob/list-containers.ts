@@ -13,13 +13,14 @@ import { includes, isBehind, pageLimit } from './list-parameters.ts';
 import { metadataXml } from './metadata-xml.ts';
 import { one } from './request.ts';
 import { serviceEndpoint } from './service-endpoint.ts';
+import { isBefore, withoutNewElements } from './version-differences.ts';
 
 const includable: ReadonlySet<string> = new Set(['metadata', 'deleted', 'system']);
 /** Shown only to those who ask for them. */
 const systemContainers: ReadonlySet<string> = new Set(['$logs', '$blobchangefeed']);
 
 export async function listContainers(call: Call): Promise<Answer> {
-  const { query, target } = call;
+  const { query, target, version } = call;
   const prefix = one(query, 'prefix');
   const marker = one(query, 'marker');
   const { limit, given } = pageLimit(query);
@@ -29,14 +30,19 @@ export async function listContainers(call: Call): Promise<Answer> {
   const page = isBehind(from, wanted.prefix)
     ? { containers: [], next: undefined }
     : await list(call.store, target.account, wanted);
-  let out = `${xmlDeclaration}<EnumerationResults ServiceEndpoint="${escapeXml(serviceEndpoint(call))}">`;
+  const endpoint = escapeXml(serviceEndpoint(call));
+  const isByUrl = isBefore(version, 'listedEndpoint');
+  let out = `${xmlDeclaration}<EnumerationResults ${isByUrl ? 'AccountName' : 'ServiceEndpoint'}="${endpoint}">`;
   if (prefix !== undefined) out += xmlElement('Prefix', prefix);
   if (marker !== undefined) out += xmlElement('Marker', marker);
   if (given !== undefined) out += `<MaxResults>${given}</MaxResults>`;
   let rows = '';
   for (const { name, record } of page.containers) {
     if (systemContainers.has(name) && !include.has('system')) continue;
-    rows += containerXml(name, record, call.nowMs, include.has('metadata'));
+    const url = isByUrl ? `<Url>${endpoint}${encodeURIComponent(name)}</Url>` : '';
+    rows += `<Container><Name>${escapeXml(name)}</Name>${url}${containerXml(record, call)}`;
+    if (include.has('metadata')) rows += metadataXml(record.metadata);
+    rows += '</Container>';
   }
   out += rows === '' ? '<Containers />' : `<Containers>${rows}</Containers>`;
   out += xmlElement('NextMarker', page.next && `/${target.account}/${page.next}`);
@@ -51,13 +57,14 @@ function fromMarker(account: string, marker: string | undefined): string {
   return marker.slice(base.length);
 }
 
-function containerXml(name: string, record: ContainerRecord, nowMs: number, withMetadata: boolean): string {
+function containerXml(record: ContainerRecord, { nowMs, version }: Call): string {
   const state = leaseState(record.lease, nowMs);
-  let out = `<Container><Name>${escapeXml(name)}</Name>`;
+  const quote = isBefore(version, 'quotedEtags') ? '' : '"';
+  let out = '';
   if (record.deletion !== undefined) out += `<Deleted>true</Deleted><Version>${record.deletion.version}</Version>`;
   out += `<Properties><Last-Modified>${formatHttpDate(record.modifiedMs)}</Last-Modified>`;
   // Here the ETag has its quotes, unlike in List Blobs.
-  out += `<Etag>"${record.etag}"</Etag><LeaseStatus>${state === 'leased' || state === 'breaking' ? 'locked' : 'unlocked'}</LeaseStatus>`;
+  out += `<Etag>${quote}${record.etag}${quote}</Etag><LeaseStatus>${state === 'leased' || state === 'breaking' ? 'locked' : 'unlocked'}</LeaseStatus>`;
   out += `<LeaseState>${state}</LeaseState>`;
   if (state === 'leased') out += `<LeaseDuration>${leaseDuration(record.lease)}</LeaseDuration>`;
   if (record.publicAccess !== 'none') out += `<PublicAccess>${record.publicAccess}</PublicAccess>`;
@@ -72,7 +79,5 @@ function containerXml(name: string, record: ContainerRecord, nowMs: number, with
     const days = Math.max(0, Math.ceil((deletion.purgeMs - nowMs) / dayMs));
     out += `<DeletedTime>${formatHttpDate(deletion.deletedMs)}</DeletedTime><RemainingRetentionDays>${days}</RemainingRetentionDays>`;
   }
-  out += '</Properties>';
-  if (withMetadata) out += metadataXml(record.metadata);
-  return `${out}</Container>`;
+  return withoutNewElements(`${out}</Properties>`, version);
 }

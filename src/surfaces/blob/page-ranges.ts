@@ -31,7 +31,8 @@ export async function getPageRanges(call: BlobCall): Promise<Answer> {
   // Whole pages, whatever the range cuts.
   const start = Math.max(asked.start - (asked.start % 512), parseMarker(marker));
   const end = asked.end === undefined ? undefined : asked.end + 1 + ((512 - ((asked.end + 1) % 512)) % 512);
-  const limit = rangeLimit(one(query, 'maxresults'));
+  const most = one(query, 'maxresults');
+  const limit = rangeLimit(most);
   const outcome = await listPages(call.store, {
     ...access,
     offset: start,
@@ -49,9 +50,9 @@ export async function getPageRanges(call: BlobCall): Promise<Answer> {
   ].sort((a, b) => a.span.start - b.span.start);
   let body = `${xmlDeclaration}<PageList>`;
   for (const { name, span } of marked) body += rangeXml(name, span);
-  // In parts there is always one, which is empty in the end; a list in one part has none.
-  if (one(query, 'maxresults') !== undefined || outcome.next !== undefined)
-    body += xmlElement('NextMarker', outcome.next?.toString());
+  // In parts there is always one, which is empty in the end; a list in one part has none, and older clients take none.
+  const isInParts = most !== undefined || marker !== undefined || outcome.next !== undefined;
+  if (isInParts) body += xmlElement('NextMarker', outcome.next?.toString());
   body += '</PageList>';
   return {
     status: 200,

@@ -10,10 +10,8 @@ import { BlobError, failureError } from './errors.ts';
 import { contentHeaders, headerError, metadata, required } from './headers-in.ts';
 import { versionStamp, writtenHeaders } from './headers-out.ts';
 import { structuredHeaders, sumHeaders, uploadBody } from './upload-body.ts';
+import { bytesMax, isBefore } from './version-differences.ts';
 import { writeAttributes } from './write-attributes.ts';
-
-/** 5000 MiB, since version 2019-12-12. */
-export const blobBytesMax = 5000 * 1024 * 1024;
 
 export async function putBlob(call: BlobCall): Promise<Answer> {
   const { store, headers } = call;
@@ -27,6 +25,8 @@ export async function putBlob(call: BlobCall): Promise<Answer> {
   if (type !== 'BlockBlob') throw headerError('x-ms-blob-type', type);
   const stored = contentHeaders(headers, true);
   const sealing = await writeSealing(call);
+  // Kept as the blob's, unless the client gave it one of its own.
+  const wantsMd5 = !isBefore(call.version, 'computedMd5') || headers['content-md5'] !== undefined;
   const outcome = await putEntry(store, {
     ...blobChange(call),
     onlyIfNew: call.allowed.onlyIfNew,
@@ -36,8 +36,7 @@ export async function putBlob(call: BlobCall): Promise<Answer> {
       ...writeAttributes(call),
       ...sealed(sealing),
     },
-    // Kept as the blob's, unless the client gave it one of its own.
-    body: { ...uploadBody(call, blobBytesMax, true), seal: sealing?.sealer },
+    body: { ...uploadBody(call, bytesMax('blob', call.version), wantsMd5), seal: sealing?.sealer },
   });
   if (outcome.kind !== 'ok') throw failureError(outcome);
   return {

@@ -9,7 +9,7 @@ import { sealed, writeSealing } from './encryption-headers.ts';
 import { BlobError, failureError } from './errors.ts';
 import { headerError } from './headers-in.ts';
 import { type OutHeaders, writtenHeaders } from './headers-out.ts';
-import { blockBytesMax, stageCommand } from './put-block.ts';
+import { stageCommand } from './put-block.ts';
 import { openRemote } from './remote-source.ts';
 import {
   checkSums,
@@ -23,6 +23,7 @@ import {
 } from './source.ts';
 import type { RemoteAddress } from './source-address.ts';
 import { askedSumHeaders } from './upload-body.ts';
+import { bytesMax } from './version-differences.ts';
 
 export async function putBlockFromUrl(call: BlobCall): Promise<Answer> {
   const command = stageCommand(call);
@@ -47,7 +48,7 @@ async function stageLocal(
   const range = resolveRange(sourceRange(call), entry.record.length);
   if (range.kind === 'unsatisfiable' || entry.record.length === 0) throw new BlobError('InvalidRange');
   const { start, length } = range.kind === 'part' ? range : { start: 0, length: entry.record.length };
-  if (length > blockBytesMax) throw new BlobError('RequestBodyTooLarge');
+  if (length > bytesMax('block', call.version)) throw new BlobError('RequestBodyTooLarge');
   const unsealer = sourceUnsealer(call, entry);
   const sums = sourceSums(call);
   // All blocks of a blob are sealed alike, so here a scope of the source's does not come along by itself.
@@ -90,7 +91,7 @@ async function stageRemote(
   const allowed = await mayStage(call.store, command);
   if (allowed.kind !== 'ok') throw failureError(allowed);
   return await call.hold(async (gone) => {
-    using source = await openRemote(call, address, { range, lengthMax: blockBytesMax }, gone);
+    using source = await openRemote(call, address, { range, lengthMax: bytesMax('block', call.version) }, gone);
     const { chunks, length } = source;
     if (length === 0) throw new BlobError('InvalidRange');
     const body = { chunks, length, lengthMax: length, wantMd5: false, ...sums, seal: sealing?.sealer };

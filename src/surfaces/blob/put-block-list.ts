@@ -1,5 +1,6 @@
 // Put Block List: the blob becomes the listed blocks, in their order.
 import { readXml, type XmlElement } from '../../codec/xml-read.ts';
+import type { EntryChange } from '../../namespace/entries.ts';
 import { commitBlocks, type ListedBlock } from '../../namespace/uploads.ts';
 import type { Answer } from '../http/answer.ts';
 import { blobChange } from './blob-change.ts';
@@ -8,7 +9,8 @@ import { namedEncryption } from './encryption-headers.ts';
 import { BlobError, failureError } from './errors.ts';
 import { contentHeaders, contentLength, metadata } from './headers-in.ts';
 import { versionStamp, writtenHeaders } from './headers-out.ts';
-import { checkSums, sumHeaders } from './upload-body.ts';
+import { answersMd5, checkSums, sumHeaders } from './upload-body.ts';
+import { isBefore } from './version-differences.ts';
 import { writeAttributes } from './write-attributes.ts';
 
 /** 50,000 blocks of at most 88 base64 digits, with their elements. */
@@ -21,9 +23,9 @@ export async function putBlockList(call: BlobCall): Promise<Answer> {
   contentLength(headers);
   const text = await call.body.whole(listBytesMax);
   if (text === undefined) throw new BlobError('RequestBodyTooLarge');
-  const sums = checkSums(headers, text);
+  const sums = checkSums(call.headers, text, answersMd5(call));
   const outcome = await commitBlocks(call.store, {
-    ...blobChange(call),
+    ...listChange(call),
     onlyIfNew: call.allowed.onlyIfNew,
     blocks: parseBlockList(text),
     attributes: {
@@ -43,6 +45,14 @@ export async function putBlockList(call: BlobCall): Promise<Answer> {
       ...writtenHeaders(outcome.entry.record.encryption),
     },
   };
+}
+
+/** Under older versions blocks that wait for their list are a blob that has some ETag. */
+function listChange(call: BlobCall): EntryChange {
+  const change = blobChange(call);
+  if (change.conditions.ifMatch !== '*' || !isBefore(call.version, 'anyEtagStaged')) return change;
+  const { ifMatch: _, ...conditions } = change.conditions;
+  return { ...change, conditions };
 }
 
 const kinds: Readonly<Record<string, ListedBlock['from']>> = {

@@ -9,15 +9,14 @@ import { entryTime, leaseId } from './headers-in.ts';
 import { writtenHeaders } from './headers-out.ts';
 import { checkBlobName } from './names.ts';
 import { one } from './request.ts';
-import { blockSumHeaders, uploadBody } from './upload-body.ts';
+import { answersMd5, blockSumHeaders, uploadBody } from './upload-body.ts';
+import { bytesMax } from './version-differences.ts';
 
-/** 4000 MiB, since version 2019-12-12. */
-export const blockBytesMax = 4000 * 1024 * 1024;
 const blockIdBytesMax = 64;
 
 export async function putBlock(call: BlobCall): Promise<Answer> {
   const command = stageCommand(call);
-  const body = uploadBody(call, blockBytesMax, false);
+  const body = uploadBody(call, bytesMax('block', call.version), answersMd5(call));
   if (body.length === 0) {
     throw new BlobError('InvalidHeaderValue', { HeaderName: 'Content-Length', HeaderValue: '0' });
   }

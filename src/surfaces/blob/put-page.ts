@@ -10,7 +10,7 @@ import { encryptionCheck, sealed } from './encryption-headers.ts';
 import { BlobError, failureError } from './errors.ts';
 import { headerError, refuseStructured, required, wholeNumber } from './headers-in.ts';
 import { type OutHeaders, stamp, writtenHeaders } from './headers-out.ts';
-import { blockSumHeaders, uploadBody } from './upload-body.ts';
+import { answersMd5, blockSumHeaders, uploadBody } from './upload-body.ts';
 
 export const putPageBytesMax = 4 * 1024 * 1024;
 
@@ -37,7 +37,7 @@ async function update(call: BlobCall, command: PageChange): Promise<Answer> {
   if (command.length > putPageBytesMax) {
     throw new BlobError('RequestBodyTooLarge', { MaxLimit: `${putPageBytesMax}` });
   }
-  const body = uploadBody(call, putPageBytesMax, false);
+  const body = uploadBody(call, putPageBytesMax, answersMd5(call));
   if (body.length !== command.length) {
     throw headerError('Content-Length', `${body.length}`);
   }

@@ -12,7 +12,7 @@ const bodyBytesMax = 64 * 1024;
 
 export async function getServiceProperties(call: Call): Promise<Answer> {
   const service = await stored(call);
-  return { status: 200, headers: { 'Content-Type': 'application/xml' }, body: writeBlobService(service) };
+  return { status: 200, headers: { 'Content-Type': 'application/xml' }, body: writeBlobService(service, call.version) };
 }
 
 export async function setServiceProperties(call: Call): Promise<Answer> {
@@ -20,7 +20,7 @@ export async function setServiceProperties(call: Call): Promise<Answer> {
   if (body === undefined) throw new BlobError('RequestBodyTooLarge', { MaxLimit: `${bodyBytesMax}` });
   const parsed = readXml(body, bodyBytesMax);
   if (parsed.kind !== 'ok') throw new BlobError('InvalidXmlDocument');
-  const given = readBlobService(parsed.root);
+  const given = readBlobService(parsed.root, call.version);
   const { deleteRetention, ...blobService } = { ...(await stored(call)), ...given };
   const outcome = await changeAccount(call.store, call.target.account, { blobService }, call.cause);
   if (outcome.kind !== 'ok') throw failureError(outcome);

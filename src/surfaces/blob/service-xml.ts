@@ -11,6 +11,7 @@ import type {
   Retention,
   StaticWebsite,
 } from './service-record.ts';
+import { isBefore, withoutNewElements } from './version-differences.ts';
 
 const corsRulesMax = 5;
 const originsMax = 64;
@@ -20,14 +21,19 @@ const textCharactersMax = 256;
 const retentionDaysMax = 365;
 const methods: ReadonlySet<string> = new Set(['DELETE', 'GET', 'HEAD', 'MERGE', 'OPTIONS', 'PATCH', 'POST', 'PUT']);
 
-/** What the document names; throws `BlobError` for what breaks a rule. */
-export function readBlobService(root: XmlElement): Partial<BlobService> {
+/** What the document names; throws `BlobError` for what breaks a rule of its version. */
+export function readBlobService(root: XmlElement, version: string): Partial<BlobService> {
+  const isWhole = isBefore(version, 'partialProperties');
   if (root.name !== 'StorageServiceProperties') throw new BlobError('InvalidXmlDocument');
   const found: { -readonly [K in keyof BlobService]?: BlobService[K] } = {};
   for (const child of root.children) {
     switch (child.name) {
       case 'Logging':
         found.logging = readLogging(child);
+        break;
+      case 'Metrics':
+        if (!isWhole) throw new BlobError('InvalidXmlDocument');
+        found.hourMetrics = readMetrics(child);
         break;
       case 'HourMetrics':
         found.hourMetrics = readMetrics(child);
@@ -50,6 +56,9 @@ export function readBlobService(root: XmlElement): Partial<BlobService> {
       default:
         throw new BlobError('InvalidXmlDocument');
     }
+  }
+  if (isWhole && (found.logging === undefined || found.hourMetrics === undefined)) {
+    throw new BlobError('InvalidXmlDocument');
   }
   return found;
 }
@@ -189,20 +198,22 @@ function headerList(element: XmlElement, name: string): string[] {
   return parts.toSorted((a, b) => Number(isPrefix(a)) - Number(isPrefix(b)));
 }
 
-export function writeBlobService(service: BlobService): string {
+export function writeBlobService(service: BlobService, version: string): string {
   const { logging, cors, staticWebsite: site, deleteRetention } = service;
-  return (
+  return withoutNewElements(
     `${xmlDeclaration}<StorageServiceProperties><Logging>${xmlElement('Version', logging.version)}<Read>${logging.read}</Read>` +
-    `<Write>${logging.write}</Write><Delete>${logging.delete}</Delete>${retentionXml(logging.retention)}</Logging>` +
-    metricsXml('HourMetrics', service.hourMetrics) +
-    metricsXml('MinuteMetrics', service.minuteMetrics) +
-    (cors.length === 0 ? '<Cors />' : `<Cors>${cors.map(corsXml).join('')}</Cors>`) +
-    `<DeleteRetentionPolicy>${daysXml(deleteRetention)}` +
-    `<AllowPermanentDelete>${deleteRetention.allowPermanentDelete === true}</AllowPermanentDelete></DeleteRetentionPolicy>` +
-    `<StaticWebsite><Enabled>${site.enabled}</Enabled>${optional('IndexDocument', site.indexDocument)}` +
-    `${optional('DefaultIndexDocumentPath', site.defaultIndexDocumentPath)}` +
-    `${optional('ErrorDocument404Path', site.errorDocument404Path)}</StaticWebsite>` +
-    `${optional('DefaultServiceVersion', service.defaultServiceVersion)}</StorageServiceProperties>`
+      `<Write>${logging.write}</Write><Delete>${logging.delete}</Delete>${retentionXml(logging.retention)}</Logging>` +
+      metricsXml(isBefore(version, 'partialProperties') ? 'Metrics' : 'HourMetrics', service.hourMetrics) +
+      metricsXml('MinuteMetrics', service.minuteMetrics) +
+      (cors.length === 0 ? '<Cors />' : `<Cors>${cors.map(corsXml).join('')}</Cors>`) +
+      `<DeleteRetentionPolicy>${daysXml(deleteRetention)}` +
+      `<AllowPermanentDelete>${deleteRetention.allowPermanentDelete === true}</AllowPermanentDelete></DeleteRetentionPolicy>` +
+      `<StaticWebsite><Enabled>${site.enabled}</Enabled>${optional('IndexDocument', site.indexDocument)}` +
+      `${optional('DefaultIndexDocumentPath', site.defaultIndexDocumentPath)}` +
+      `${optional('ErrorDocument404Path', site.errorDocument404Path)}</StaticWebsite>` +
+      optional('DefaultServiceVersion', service.defaultServiceVersion) +
+      '</StorageServiceProperties>',
+    version,
   );
 }
 

@@ -45,6 +45,13 @@ export function parseSource(url: string, host: string | undefined, copySourceHos
   return { kind: 'remote', address: { ...server, path } };
 }
 
+/** Of this server, without its name: `/account/container/blob`, as versions before 2012-02-12 write it. */
+export function parseSourcePath(path: string): Extract<SourceAddress, { kind: 'local' }> {
+  const [rawPath = '', search = ''] = path.split('?');
+  const query = parseQuery(search);
+  return { kind: 'local', rawPath, query, target: parseTarget(rawPath, undefined, query) };
+}
+
 /** The same host and port, or another account of the same host-style suffix. */
 function isSameServer(authority: string, host: string | undefined): boolean {
   if (host === undefined) return false;

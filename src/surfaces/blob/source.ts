@@ -11,8 +11,9 @@ import { BodyCutError } from '../http/body.ts';
 import type { BlobCall } from './call.ts';
 import { readUnsealer } from './encryption-headers.ts';
 import { BlobError, failureError } from './errors.ts';
-import { crc64, headerError, md5, readConditions, required } from './headers-in.ts';
+import { crc64, headerError, leaseId, md5, readConditions, required } from './headers-in.ts';
 import type { RemoteAddress } from './source-address.ts';
+import { isBefore } from './version-differences.ts';
 
 /** What a copy may take from its source. A record has it; of a source elsewhere it is gathered from answers. */
 export interface Copied {
@@ -46,7 +47,12 @@ export async function copySource(call: BlobCall, withOwnKey: boolean): Promise<F
   if (found.kind === 'remote') return found;
   const { account, container, blob: name, at, permit } = found;
   const given = readConditions(call.headers, 'x-ms-source-');
-  const source = { account, container, name, conditions: given, permit, ...(at && { at }) };
+  const lease = isBefore(call.version, 'sourceLease') ? leaseId(call.headers, 'x-ms-source-lease-id') : undefined;
+  const source = {
+    ...{ account, container, name, conditions: given, permit },
+    ...(at && { at }),
+    ...(lease !== undefined && { lease: { id: lease, atMs: call.nowMs } }),
+  };
   return { kind: 'local', source };
 }
 

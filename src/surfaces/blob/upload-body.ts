@@ -13,6 +13,7 @@ import { BlobError, failureError } from './errors.ts';
 import { contentLength, crc64, headerError, isStructured, md5, required, wholeNumber } from './headers-in.ts';
 import type { OutHeaders } from './headers-out.ts';
 import type { Headers } from './request.ts';
+import { isBefore } from './version-differences.ts';
 
 /** Refuses a length that is missing or beyond `bytesMax` before a byte is read. */
 export function uploadBody(call: Call, bytesMax: number, wantMd5: boolean): Body {
@@ -66,12 +67,13 @@ export function structuredHeaders({ headers }: Call): OutHeaders {
   return isStructured(headers) ? { 'x-ms-structured-body': structuredBody } : {};
 }
 
-/** Of a body that was read whole: the sums that were sent with it are checked, and come back. */
-export function checkSums(headers: Headers, body: Uint8Array): Sums {
+/** Of a body that was read whole: the sums that were sent with it are checked, and come back; with `wantsMd5` in any case. */
+export function checkSums(headers: Headers, body: Uint8Array, wantsMd5 = false): Sums {
   const expectedMd5 = md5(headers, 'content-md5');
   const expectedCrc64 = crc64(headers, 'x-ms-content-crc64');
   if (expectedMd5 !== undefined && expectedCrc64 !== undefined) throw new BlobError('BothCrc64AndMd5HeaderPresent');
-  const computed = expectedMd5 && createHash('md5').update(body).digest();
+  const isSummed = wantsMd5 || expectedMd5 !== undefined;
+  const computed = isSummed ? createHash('md5').update(body).digest() : undefined;
   if (expectedMd5 !== undefined && computed !== undefined && !computed.equals(expectedMd5)) {
     throw failureError({ kind: 'md5-mismatch', given: expectedMd5, computed });
   }
@@ -92,12 +94,14 @@ export function sumHeaders(sums: Sums): OutHeaders {
   return { 'Content-MD5': sums.md5?.toString('base64'), 'x-ms-content-crc64': crc64ToBase64(sums.crc64) };
 }
 
-/** Earlier an answer had one or the other. */
-const bothSumsSince = '2026-10-06';
+/** Whether the MD5 of a part of a blob comes back also where none was sent. */
+export function answersMd5({ version }: Call): boolean {
+  return isBefore(version, 'crcOfBlocks');
+}
 
 /** Content-MD5 comes back if one was sent, otherwise the CRC-64 ("Put Block", from 2019-02-02 on), by now in any case. */
 export function blockSumHeaders(call: Call, sums: Sums): OutHeaders {
-  const askedMd5 = call.headers['content-md5'] === undefined ? undefined : sums.md5;
+  const askedMd5 = call.headers['content-md5'] !== undefined || answersMd5(call) ? sums.md5 : undefined;
   return { ...askedSumHeaders(call, { md5: askedMd5, crc64: sums.crc64 }), ...structuredHeaders(call) };
 }
 
@@ -105,5 +109,5 @@ export function blockSumHeaders(call: Call, sums: Sums): OutHeaders {
 export function askedSumHeaders(call: Call, { md5, crc64 }: Sums): OutHeaders {
   const crc = { 'x-ms-content-crc64': crc64ToBase64(crc64) };
   if (md5 === undefined) return crc;
-  return { 'Content-MD5': md5.toString('base64'), ...(call.version >= bothSumsSince && crc) };
+  return { 'Content-MD5': md5.toString('base64'), ...(!isBefore(call.version, 'bothSums') && crc) };
 }

@@ -1,7 +1,24 @@
 // The versions of the Blob service's REST API that are spoken here, and how one is chosen.
 
-/** "Versioning for the Azure Storage services": every documented version from 2019-12-12 on, in order. */
-const versions = [
+/** "Versioning for Azure Storage" and "Previous Azure Storage versions": every documented one from 2009-09-19 on, in order. */
+export const versions = [
+  '2009-09-19',
+  '2011-08-18',
+  '2012-02-12',
+  '2013-08-15',
+  '2014-02-14',
+  '2015-02-21',
+  '2015-04-05',
+  '2015-07-08',
+  '2015-12-11',
+  '2016-05-31',
+  '2017-04-17',
+  '2017-07-29',
+  '2017-11-09',
+  '2018-03-28',
+  '2018-11-09',
+  '2019-02-02',
+  '2019-07-07',
   '2019-12-12',
   '2020-02-10',
   '2020-04-08',
@@ -38,9 +55,12 @@ export const newestVersion: string = versions.at(-1) as string;
 const oldest: string = versions[0];
 const known: ReadonlySet<string> = new Set(versions);
 
+/** Of a request that says nothing of itself and names no version ("Versioning for Azure Storage", anonymous access). */
+export const anonymousVersion: string = oldest;
+
 /** The version that is meant where no header names one: the nearest that is spoken here, for nobody asked for just that. */
-export function impliedVersion(text: string | undefined): string {
-  if (text === undefined || !/^\d{4}-\d{2}-\d{2}$/.test(text)) return newestVersion;
+export function impliedVersion(text: string | undefined, otherwise: string): string {
+  if (text === undefined || !/^\d{4}-\d{2}-\d{2}$/.test(text)) return otherwise;
   return versions.findLast((version) => version <= text) ?? oldest;
 }
 
