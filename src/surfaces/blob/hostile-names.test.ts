@@ -164,7 +164,7 @@ describe('names that are longer than any can be', () => {
     const noParameter = '400 InvalidQueryParameterValue';
     const others: Record<string, string> = {
       marker: noParameter,
-      'containers from': noParameter,
+      'containers from': '400 OutOfRangeInput',
       where: noParameter,
       'where with a container': noParameter,
       'where with a key': noParameter,
