@@ -171,7 +171,7 @@ describe('names that are longer than any can be', () => {
       snapshot: noParameter,
       version: noParameter,
       account: '403 AuthenticationFailed',
-      'copy from': '404 CannotVerifyCopySource',
+      'copy from': '404 BlobNotFound',
       scope: '400 InvalidHeaderValue',
     };
     const names = ['blob', 'blob with slashes', 'container', 'block list', 'tags', 'put', 'put block', 'block id'];
