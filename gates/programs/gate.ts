@@ -1,8 +1,9 @@
 // Runs the pages of docs/recipes as they stand there, and reads what each program wrote by another way.
 
-import { mkdir, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { delimiter, dirname, join } from 'node:path';
+import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import type { Gate, GateContext, RunningServer, ServerAccess } from '../gate.ts';
 import { pythonVenv } from '../install.ts';
 import { describeEnd, runProcess } from '../process.ts';
@@ -121,6 +122,10 @@ async function runPage(
 
 async function startNamed(context: GateContext): Promise<NamedServer> {
   const directory = join(context.workDir, 'README');
+  setDefaultCACertificates([
+    ...getCACertificates('default'),
+    await readFile(join(directory, certificate.tlsCertificate), 'utf8'),
+  ]);
   const settings = Object.entries(certificate).map(([name, file]) => `${name}=${join(directory, file)}`);
   const args = settings.flatMap((setting) => ['--set', setting]);
   const server = await context.startServer({ name: 'named', args });
