@@ -98,7 +98,7 @@ export const programs: readonly Program[] = [
     python: 'data',
     async verify(reader) {
       const paths = ['recipes/polars/one.parquet', 'recipes/polars/two.parquet'];
-      equal(await reader.parquet(paths, 'SELECT count(*), sum(id) FROM $files'), ['1010', '499545']);
+      equal(await reader.parquet(paths, countAndSum), ['1010', '499545']);
       return '2 files';
     },
   },
@@ -110,6 +110,16 @@ export const programs: readonly Program[] = [
       equal(await reader.parquet(['recipes/duckdb/one.parquet'], countAndSum), ['1000', '499500']);
       equal((await reader.text('recipes/duckdb/two.csv')).split('\n').slice(0, 3), ['id', '0', '1']);
       return '2 blobs';
+    },
+  },
+  {
+    name: 'clickhouse',
+    slow: true,
+    python: 'chdb',
+    async verify(reader) {
+      const paths = ['recipes/clickhouse/one.parquet', 'recipes/clickhouse/two.parquet'];
+      equal(await reader.parquet(paths, countAndSum), ['1010', '499545']);
+      return '2 files';
     },
   },
   {
