@@ -1,4 +1,4 @@
-// Brings what gates need, in pinned versions, into the cache directory: npm packages, Python environments, Java class paths.
+// Brings what gates need, in pinned versions, into the cache directory: npm packages, Python environments, Go programs, Java class paths.
 
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
@@ -10,6 +10,8 @@ import { runOrThrow, runProcess } from './process.ts';
 type InstallContext = Pick<GateContext, 'cacheDir' | 'log'>;
 
 const installTimeoutMs = 600_000;
+/** Some have a thousand packages. */
+const goTimeoutMs = 1_800_000;
 
 // npm hands its own settings down to what it runs; an inner npm would take them for its own and install elsewhere.
 const withoutOuterNpm: Record<string, undefined> = Object.fromEntries(
@@ -56,6 +58,23 @@ export async function pythonVenv(
     await runOrThrow(python(fresh), args, { timeoutMs: installTimeoutMs });
   });
   return python(directory);
+}
+
+/** Builds exactly these Go programs (`module/path@version`); resolves with the directory that holds them. */
+export function goPrograms(context: InstallContext, folder: string, programs: readonly string[]): Promise<string> {
+  return once(context, folder, JSON.stringify(programs), async (directory) => {
+    const options = { env: { GOBIN: directory, GOFLAGS: '-trimpath' }, timeoutMs: goTimeoutMs };
+    for (const program of programs) await runOrThrow('go', ['install', '-ldflags', '-s -w', program], options);
+  });
+}
+
+/** Builds a program of a module that this `go.mod` requires; resolves with the directory that holds it. */
+export function goBuild(context: InstallContext, folder: string, module: string, program: string): Promise<string> {
+  return once(context, folder, `${module}${program}`, async (directory) => {
+    await writeFile(join(directory, 'go.mod'), module);
+    const options = { cwd: directory, env: { GOFLAGS: '-mod=mod' }, timeoutMs: goTimeoutMs };
+    await runOrThrow('go', ['build', '-trimpath', '-ldflags', '-s -w', program], options);
+  });
 }
 
 /** Compiles the Java sources of a folder with a `pom.xml`; resolves with the class path that runs them. */

@@ -73,7 +73,8 @@ async function rcloneClient(
   };
 }
 
-async function buildRclone(context: GateContext): Promise<string> {
+/** Resolves with the path of the program. */
+export async function buildRclone(context: GateContext): Promise<string> {
   const directory = join(context.cacheDir, `rclone-${builtVersion}`);
   const program = join(directory, 'rclone');
   if (existsSync(program)) return program;

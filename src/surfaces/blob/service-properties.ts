@@ -2,6 +2,7 @@
 import { readXml } from '../../codec/xml-read.ts';
 import { changeSettings } from '../../namespace/account-settings.ts';
 import { changeAccount, getAccount } from '../../namespace/accounts.ts';
+import { createContainer } from '../../namespace/containers.ts';
 import type { Answer } from '../http/answer.ts';
 import type { Call } from './call.ts';
 import { BlobError, failureError } from './errors.ts';
@@ -25,7 +26,15 @@ export async function setServiceProperties(call: Call): Promise<Answer> {
   const outcome = await changeAccount(call.store, call.target.account, { blobService }, call.cause);
   if (outcome.kind !== 'ok') throw failureError(outcome);
   if (given.deleteRetention !== undefined) await setRetention(call, deleteRetention);
+  if (given.staticWebsite?.enabled) await makeWebsiteContainer(call);
   return { status: 202, headers: {} };
+}
+
+/** "Static website hosting": switching it on creates the container that it is read from. */
+async function makeWebsiteContainer({ store, target: { account }, cause }: Call): Promise<void> {
+  const name = { account, container: '$web' };
+  const outcome = await createContainer(store, { ...name, metadata: {}, publicAccess: 'none', cause });
+  if (outcome.kind !== 'ok' && outcome.kind !== 'container-exists') throw failureError(outcome);
 }
 
 /** How long deleted blobs are kept is a setting of the account, whoever sets it. */

@@ -15,7 +15,7 @@ async function withSite(
   const properties = `/${testAccount}?restype=service&comp=properties`;
   const body = `<StorageServiceProperties><StaticWebsite>${site}</StaticWebsite></StorageServiceProperties>`;
   assert.equal((await client.send({ method: 'PUT', url: properties, body })).status, 202);
-  await client.container('$web');
+  if (site !== on) await client.container('$web');
   for (const name of ['index.html', 'docs/index.html', 'docs/a b.html', '404.html']) {
     await client.put(at(`$web/${encodeURIComponent(name)}`), `<${name}>`, { 'x-ms-blob-content-type': 'text/html' });
   }
@@ -48,6 +48,15 @@ describe('a website', () => {
       assert.deepEqual([missing.status, missing.text], [404, '<404.html>']);
       assert.equal((await get('/index.html', { method: 'PUT', body: 'x' })).status, 405);
       assert.equal((await get('/?restype=container&comp=list')).text, '<index.html>');
+    });
+  });
+
+  test('has its container from when it is switched on, and keeps what is in it when it is once more', async () => {
+    await withSite(on, async (get, client) => {
+      const body = `<StorageServiceProperties><StaticWebsite>${on}</StaticWebsite></StorageServiceProperties>`;
+      const url = `/${testAccount}?restype=service&comp=properties`;
+      assert.equal((await client.send({ method: 'PUT', url, body })).status, 202);
+      assert.equal((await get('/')).text, '<index.html>');
     });
   });
 
