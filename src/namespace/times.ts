@@ -140,6 +140,8 @@ async function deleteCurrent(store: Store, txn: Txn, command: DeleteCommand): Pr
   const snapshots = await liveSnapshots(store, txn, spot, command.snapshots === undefined);
   if ('kind' in snapshots) return snapshots;
   if (snapshots.length > 0 && command.snapshots === undefined) return { kind: 'snapshots-present' };
+  // Recorded of the service.
+  if (snapshots.length === 0 && command.snapshots === 'only') return entryNotFound;
   let kept = purgeTime(settings, store.clock.now()) !== undefined;
   if (snapshots.length <= statesAtOnceMax) for (const snapshot of snapshots) dropPast(store, txn, spot, snapshot);
   else if (!(await sweep(store, txn, spot, 'delete'))) return { kind: 'contended' };

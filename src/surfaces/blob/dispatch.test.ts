@@ -342,6 +342,8 @@ describe('a deletion', () => {
       await refused(client, only, 404, 'BlobNotFound');
       await client.put(at('docs/a'));
       await refused(client, remove({ 'x-ms-delete-snapshots': 'all' }), 400, 'InvalidHeaderValue');
+      await refused(client, only, 404, 'BlobNotFound');
+      await client.send({ method: 'PUT', url: at('docs/a?comp=snapshot') });
       assert.equal((await client.send(only)).status, 202);
       assert.equal((await client.send({ url: at('docs/a') })).status, 200);
       const gone = await client.send(remove({ 'x-ms-delete-snapshots': 'include' }));

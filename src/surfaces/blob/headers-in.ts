@@ -266,7 +266,6 @@ export function rehydratePriority(headers: Headers): 'Standard' | 'High' {
 export function wholeNumber(headers: Headers, name: string): number | undefined {
   const value = headers[name];
   if (value === undefined || value === '') return undefined;
-  if (/^-\d+$/.test(value)) throw new BlobError('InvalidInput');
   const number = /^\d{1,16}$/.test(value) ? Number(value) : Number.NaN;
   if (!Number.isSafeInteger(number)) throw headerError(name, value);
   return number;

@@ -219,7 +219,7 @@ function blobXml(name: string, record: EntryRecord, shown: Shown, versionsOnly: 
     }
   }
   // Only the current state can be leased; of a deleted one the service tells the status alone.
-  if (record.past !== undefined) out += record.past.kind === 'base' ? '<LeaseStatus>unlocked</LeaseStatus>' : '';
+  if (record.past !== undefined) out += record.past.kind === 'base' ? '<LeaseStatus />' : '';
   else if (lease === undefined) out += '<LeaseStatus>unlocked</LeaseStatus><LeaseState>available</LeaseState>';
   else {
     const state = leaseState(lease, shown.nowMs);

@@ -10,6 +10,7 @@ import { encryptionCheck, sealed } from './encryption-headers.ts';
 import { BlobError, failureError } from './errors.ts';
 import { headerError, refuseStructured, required, wholeNumber } from './headers-in.ts';
 import { type OutHeaders, stamp, writtenHeaders } from './headers-out.ts';
+import type { Headers } from './request.ts';
 import { answersMd5, blockSumHeaders, uploadBody } from './upload-body.ts';
 
 export const putPageBytesMax = 4 * 1024 * 1024;
@@ -74,13 +75,19 @@ export function pageChange(call: BlobCall): PageChange {
   // The service calls it by this name whichever header it came in.
   if (!isWhole) throw headerError('Range', text);
   const length = (range.end as number) + 1 - range.start;
-  const atMost = wholeNumber(headers, 'x-ms-if-sequence-number-le');
-  const below = wholeNumber(headers, 'x-ms-if-sequence-number-lt');
-  const equal = wholeNumber(headers, 'x-ms-if-sequence-number-eq');
+  const atMost = sequenceNumber(headers, 'x-ms-if-sequence-number-le');
+  const below = sequenceNumber(headers, 'x-ms-if-sequence-number-lt');
+  const equal = sequenceNumber(headers, 'x-ms-if-sequence-number-eq');
   const sequence = {
     ...(atMost !== undefined && { atMost }),
     ...(below !== undefined && { below }),
     ...(equal !== undefined && { equal }),
   };
   return { ...blobChange(call), offset: range.start, length, sequence };
+}
+
+/** One below nought has a code of its own. */
+function sequenceNumber(headers: Headers, name: string): number | undefined {
+  if (/^-\d+$/.test(headers[name] ?? '')) throw new BlobError('InvalidInput');
+  return wholeNumber(headers, name);
 }

@@ -86,7 +86,8 @@ export function cannotVerifySource(
       ...(errorCode !== undefined && { CopySourceErrorCode: errorCode }),
       CopySourceErrorMessage: message,
     },
-    message,
+    // What is missing is told as such, anything else as not to be verified.
+    answer.status === 404 ? message : 'Could not verify the copy source within the specified time.',
     {
       'x-ms-copy-source-status-code': status,
       ...(errorCode !== undefined && { 'x-ms-copy-source-error-code': errorCode }),
