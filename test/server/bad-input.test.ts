@@ -401,7 +401,8 @@ describe('addresses', () => {
       const [answer] = await send(`PUT ${account}${path} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`);
       // Unsigned as it is, only its form can be what is told.
       isAzureError(answer, [status, 403].flat());
-      const anonymous = await send(`GET ${account}${path} HTTP/1.1\r\nHost: ${server.blob.host}\r\n\r\n`);
+      const version = 'x-ms-version: 2024-11-04';
+      const anonymous = await send(`GET ${account}${path} HTTP/1.1\r\nHost: ${server.blob.host}\r\n${version}\r\n\r\n`);
       isAzureError(anonymous[0], [status, 404].flat());
     });
   }
@@ -413,7 +414,7 @@ describe('addresses', () => {
     ['another protocol', `GET ${account}/box HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket`],
   ] as const) {
     test(`${what} is refused or cut`, async () => {
-      const answers = await send(`${request}\r\nHost: ${server.blob.host}\r\n\r\n`);
+      const answers = await send(`${request}\r\nHost: ${server.blob.host}\r\nx-ms-version: 2024-11-04\r\n\r\n`);
       for (const answer of answers) isAzureError(answer, [400, 401, 403, 404, 405]);
     });
   }

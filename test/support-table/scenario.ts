@@ -329,6 +329,7 @@ class Day {
     await this.#do(201, 'PUT', block1, { ...from, 'x-ms-source-content-md5': md5('a,b\n1,2\n') });
     const none = { 'x-ms-copy-source': url('box/none') };
     await this.#do(404, 'PUT', 'box/copy', none);
+    await this.#do(404, 'PUT', 'box/copy', { 'x-ms-copy-source': url('no-box/none') });
     await this.#do(404, 'PUT', 'box/copy', { ...none, 'x-ms-requires-sync': 'true' });
     await this.#do(404, 'PUT', 'box/copy', { ...none, ...block });
     await this.#do(404, 'PUT', block1, none);

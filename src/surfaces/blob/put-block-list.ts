@@ -24,7 +24,7 @@ export async function putBlockList(call: BlobCall): Promise<Answer> {
   const text = await call.body.whole(listBytesMax);
   if (text === undefined) throw new BlobError('RequestBodyTooLarge');
   const sums = checkSums(call.headers, text, answersMd5(call));
-  const outcome = await commitBlocks(call.store, {
+  const command = {
     ...listChange(call),
     onlyIfNew: call.allowed.onlyIfNew,
     blocks: parseBlockList(text),
@@ -34,7 +34,9 @@ export async function putBlockList(call: BlobCall): Promise<Answer> {
       ...writeAttributes(call),
       ...(await namedEncryption(call)),
     },
-  });
+  };
+  // A long list takes its time, in which its client has nothing to send.
+  const outcome = await call.hold(() => commitBlocks(call.store, command));
   if (outcome.kind !== 'ok') throw failureError(outcome);
   return {
     status: 201,
