@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { cpSync, mkdirSync, readdirSync, rmSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
-import { assertAll, assertRefusal, content, putAll, serve } from './lost-parts.ts';
+import { assertAll, assertRefusal, putAll, serve } from './lost-parts.ts';
 import { causeway, Server, temporaryDirectory } from './program.ts';
 
 const work = temporaryDirectory();

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { closeSync, openSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { assertAll, assertRefusal, content, free, putAll, serve } from './lost-parts.ts';
+import { assertAll, assertRefusal, content, free, putAll } from './lost-parts.ts';
 import { causeway, Server, temporaryDirectory } from './program.ts';
 
 const work = temporaryDirectory();
