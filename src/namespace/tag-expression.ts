@@ -45,11 +45,11 @@ export type ParsedTags<T> =
   | ({ readonly kind: 'ok' } & T)
   | { readonly kind: 'invalid'; readonly at: number; readonly problem: string };
 
-/** A condition on tags ("Specifying conditional headers", x-ms-if-tags): AND, OR, parentheses, six comparisons. */
+/** A condition on tags ("Specifying conditional headers", x-ms-if-tags): AND, OR, parentheses, six operators. */
 export function parseTagCondition(text: string): ParsedTags<{ readonly expression: TagExpression }> {
   return parse(text, (parser) => {
     const expression = parser.or();
-    if (parser.comparisons > 10) throw new Problem(0, 'it has more than 10 comparisons');
+    if (parser.comparisons > comparisonsMax) throw new Problem(0, `it has more than ${comparisonsMax} comparisons`);
     return { expression };
   });
 }
@@ -73,8 +73,12 @@ class Problem extends Error {
   }
 }
 
-const charactersMax = 8 * 1024;
+const charactersMax = 32 * 1024;
 const depthMax = 32;
+/** Of a condition: what a tree of them may have in depth. */
+const comparisonsMax = 1000;
+/** Of a query: as many as a blob may have. */
+const queriedTagsMax = 10;
 
 function parse<T>(text: string, read: (parser: Parser) => T): ParsedTags<T> {
   try {
@@ -172,6 +176,9 @@ class Parser {
       }
     } while (this.#takeWord('and'));
     if (comparisons.length === 0) throw this.#problem('it compares no tag');
+    if (new Set(comparisons.map(({ tag }) => tag)).size > queriedTagsMax) {
+      throw this.#problem(`it names more than ${queriedTagsMax} tags`);
+    }
     return { comparisons, container };
   }
 
