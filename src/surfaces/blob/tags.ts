@@ -95,8 +95,10 @@ export async function findBlobsByTags(call: Call): Promise<Answer> {
     throw new BlobError('MissingRequiredQueryParameter', { QueryParameterName: 'where' });
   }
   const parsed = parseTagQuery(where);
-  if (parsed.kind === 'invalid')
-    throw whereError(where, ` at or near character position ${parsed.at}: ${parsed.problem}`);
+  if (parsed.kind === 'invalid') {
+    const place = parsed.at === undefined ? '' : ` at or near character position ${parsed.at}`;
+    throw whereError(where, `${place}: ${parsed.problem}`);
+  }
   // Versions are not in the index: a search that left them out would look whole.
   includes(query, findable);
   const { limit, given } = pageLimit(query);
