@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { dayMs } from '../base/clock.ts';
 import { StoreClock } from '../base/store-clock.ts';
 import { leaseEntry } from './lease-entry.ts';
-import { leaseState } from './leases.ts';
+import { applyLeaseAction, leaseState } from './leases.ts';
 import { account, cause, TestStore } from './store.testing.ts';
 
 const startMs = Date.UTC(2026, 10, 29);
@@ -38,4 +38,15 @@ test('a lease that a wrong clock gave, which was put right since, is over', () =
   assert.equal(leaseState({ id, durationS: 60, expiresMs: wrongMs, breakMs: wrongMs }, startMs), 'broken');
   assert.equal(leaseState({ id, durationS: 60, expiresMs: startMs + 60_000 }, startMs), 'leased');
   assert.equal(leaseState({ id, durationS: -1 }, startMs), 'leased');
+});
+
+test('a break tells the whole seconds that are left', () => {
+  const lease = { id: 'a', durationS: 15, expiresMs: startMs + 15_000 };
+  const left = (periodS: number | undefined, afterMs: number, breakMs?: number): number | undefined => {
+    const action = { action: 'break', ...(periodS !== undefined && { periodS }) } as const;
+    const change = applyLeaseAction({ ...lease, ...(breakMs !== undefined && { breakMs }) }, action, startMs + afterMs);
+    return change.kind === 'ok' ? change.remainingS : undefined;
+  };
+  assert.deepEqual([left(undefined, 0), left(undefined, 1), left(5, 1), left(undefined, 14_500)], [15, 14, 5, 0]);
+  assert.deepEqual([left(5, 2100, startMs + 3000), left(5, 3000, startMs + 3000)], [0, 0]);
 });

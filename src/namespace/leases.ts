@@ -123,7 +123,8 @@ function breakLease(
   return {
     kind: 'ok',
     lease: { ...lease, breakMs: endMs },
-    remainingS: Math.max(0, Math.ceil((endMs - nowMs) / 1000)),
+    // Whole seconds that are left, as the service counts them: 14 of a lease of 15 that was just acquired.
+    remainingS: Math.max(0, Math.floor((endMs - nowMs) / 1000)),
   };
 }
 

@@ -43,13 +43,14 @@ function compares(comparison: TagComparison, order: number): boolean {
 
 export type ParsedTags<T> =
   | ({ readonly kind: 'ok' } & T)
-  | { readonly kind: 'invalid'; readonly at: number; readonly problem: string };
+  | { readonly kind: 'invalid'; readonly at: number | undefined; readonly problem: string };
 
-/** A condition on tags ("Specifying conditional headers", x-ms-if-tags): AND, OR, parentheses, six comparisons. */
+/** A condition on tags ("Specifying conditional headers", x-ms-if-tags): AND, OR, parentheses, six operators. */
 export function parseTagCondition(text: string): ParsedTags<{ readonly expression: TagExpression }> {
   return parse(text, (parser) => {
     const expression = parser.or();
-    if (parser.comparisons > 10) throw new Problem(0, 'it has more than 10 comparisons');
+    if (parser.comparisons > comparisonsMax)
+      throw new Problem(undefined, `there can be at most ${comparisonsMax} comparisons`);
     return { expression };
   });
 }
@@ -66,19 +67,23 @@ export function parseTagQuery(text: string): ParsedTags<TagQuery> {
 }
 
 class Problem extends Error {
-  readonly at: number;
-  constructor(at: number, problem: string) {
+  readonly at: number | undefined;
+  constructor(at: number | undefined, problem: string) {
     super(problem);
     this.at = at;
   }
 }
 
-const charactersMax = 8 * 1024;
+const charactersMax = 32 * 1024;
 const depthMax = 32;
+/** Of a condition: what a tree of them may have in depth. */
+const comparisonsMax = 1000;
+/** Of a query: as many as a blob may have. */
+const queriedTagsMax = 10;
 
 function parse<T>(text: string, read: (parser: Parser) => T): ParsedTags<T> {
   try {
-    if (text.length > charactersMax) throw new Problem(charactersMax, 'it is too long');
+    if (text.length > charactersMax) throw new Problem(undefined, `there can be at most ${charactersMax} characters`);
     const parser = new Parser(tokens(text), text.length);
     const found = read(parser);
     parser.end();
@@ -92,6 +97,7 @@ function parse<T>(text: string, read: (parser: Parser) => T): ParsedTags<T> {
 interface Token {
   readonly kind: 'name' | 'text' | 'word' | 'comparison' | 'mark';
   readonly text: string;
+  /** From 1 on. */
   readonly at: number;
 }
 
@@ -102,9 +108,10 @@ function tokens(text: string): Token[] {
   const end = text.trimEnd().length;
   pattern.lastIndex = 0;
   while (pattern.lastIndex < end) {
-    const at = pattern.lastIndex;
+    const from = pattern.lastIndex;
     const match = pattern.exec(text);
-    if (match === null) throw new Problem(at, 'it cannot be read here');
+    if (match === null) throw new Problem(from + 1, 'unexpected character');
+    const at = pattern.lastIndex - match[0].trimStart().length + 1;
     const [, name, value, comparison, mark, word] = match;
     if (name !== undefined) found.push({ kind: 'name', text: name, at });
     else if (value !== undefined) found.push({ kind: 'text', text: value.replaceAll("''", "'"), at });
@@ -115,7 +122,10 @@ function tokens(text: string): Token[] {
   return found;
 }
 
-const tagCharacters = /^[A-Za-z0-9 +\-./:=_]*$/;
+function allCharacters({ text, at }: Token): void {
+  const other = /[^A-Za-z0-9 +\-./:=_]/u.exec(text)?.[0];
+  if (other !== undefined) throw new Problem(at, `'${other}' not permitted in tag name or value`);
+}
 
 class Parser {
   readonly #tokens: readonly Token[];
@@ -172,6 +182,9 @@ class Parser {
       }
     } while (this.#takeWord('and'));
     if (comparisons.length === 0) throw this.#problem('it compares no tag');
+    if (new Set(comparisons.map(({ tag }) => tag)).size > queriedTagsMax) {
+      throw new Problem(undefined, `there can be at most ${queriedTagsMax} unique tags in a query`);
+    }
     return { comparisons, container };
   }
 
@@ -184,7 +197,11 @@ class Parser {
     if (token?.kind !== 'name' && token?.kind !== 'word') throw this.#problem('the name of a tag is expected');
     this.#next++;
     const tag = token.text;
-    if (tag.length < 1 || tag.length > 128 || !tagCharacters.test(tag)) throw this.#problem('no tag has such a name');
+    if (token.kind === 'word' && tag.startsWith('@')) throw new Problem(token.at, `unsupported parameter '${tag}'`);
+    if (tag.length < 1 || tag.length > 128) {
+      throw new Problem(token.at, 'tag must be between 1 and 128 characters in length');
+    }
+    allCharacters(token);
     this.comparisons++;
     return { tag, ...this.#rest() };
   }
@@ -195,7 +212,8 @@ class Parser {
     this.#next++;
     const value = this.#peek();
     if (value?.kind !== 'text') throw this.#problem('a value in single quotes is expected');
-    if (value.text.length > 256 || !tagCharacters.test(value.text)) throw this.#problem('no tag has such a value');
+    if (value.text.length > 256) throw this.#problem('tag value must be between 0 and 256 characters in length');
+    allCharacters(value);
     this.#next++;
     return { comparison: comparison.text as TagComparison, value: value.text };
   }
@@ -212,6 +230,6 @@ class Parser {
   }
 
   #problem(text: string): Problem {
-    return new Problem(this.#peek()?.at ?? this.#length, text);
+    return new Problem(this.#peek()?.at ?? this.#length + 1, text);
   }
 }

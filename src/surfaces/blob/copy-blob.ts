@@ -33,7 +33,7 @@ import {
   sourceUnsealer,
   whileThere,
 } from './source.ts';
-import type { RemoteAddress } from './source-address.ts';
+import { type RemoteAddress, toldSource } from './source-address.ts';
 import { askedSumHeaders } from './upload-body.ts';
 import { bytesMax, isBefore } from './version-differences.ts';
 import { newestVersion } from './versions.ts';
@@ -87,7 +87,7 @@ async function copyAs(
   const outcome = await copy(call, source, sums, lengthMax, (from) => {
     const { type, length } = from;
     const isSealed = type === 'append' && (flag(call.headers, 'x-ms-seal-blob') ?? from.isSealed === true);
-    const state = { id, source: withoutQuery(url), status: 'success', completedMs: call.nowMs } as const;
+    const state = { id, source: toldSource(url), status: 'success', completedMs: call.nowMs } as const;
     const copy = isPlain ? undefined : { ...state, bytes: length, total: length };
     const copied = { ...inherited(call, from), ...(copy && { copy }) };
     return isSealed ? { ...copied, isSealed } : copied;
@@ -289,9 +289,4 @@ function takesTags(call: BlobCall): boolean {
     throw new BlobError('InvalidHeaderValue', { HeaderName: 'x-ms-tags' }, undefined, {}, 409);
   }
   return option === 'COPY';
-}
-
-function withoutQuery(url: string): string {
-  const question = url.indexOf('?');
-  return question === -1 ? url : url.slice(0, question);
 }

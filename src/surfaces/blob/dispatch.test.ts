@@ -190,6 +190,19 @@ describe('a body', () => {
         await refused(client, { method: 'PUT', url, body: 'hello', headers: malformed }, 400, 'InvalidMd5');
       }
       await refused(client, { url: at('docs/b') }, 404, 'BlobNotFound');
+      // The sum that the blob keeps stands in for that of the request.
+      const ofBlob = (sum: string, ofBody: string) => ({
+        'x-ms-blob-content-md5': md5(sum),
+        'content-md5': md5(ofBody),
+      });
+      await refused(
+        client,
+        { method: 'PUT', url: at('docs/b'), body: 'hello', headers: { ...typed, ...ofBlob('other', 'hello') } },
+        400,
+        'Md5Mismatch',
+      );
+      const kept = await client.put(at('docs/kept'), 'hello', ofBlob('hello', 'other'));
+      assert.deepEqual([kept.status, kept.headers['Content-MD5']], [201, md5('hello')]);
       const block = { method: 'PUT', url: at('docs/b?comp=block&blockid=MQ%3D%3D'), body: 'hello' };
       const plain = await client.send(block);
       assert.deepEqual([plain.headers['Content-MD5'], plain.headers['x-ms-content-crc64']], [undefined, crc('hello')]);

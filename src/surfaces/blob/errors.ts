@@ -119,7 +119,6 @@ const codes = {
   InvalidOperation: [409, 'This operation is not permitted.'],
   InvalidPageRange: [416, 'The page range specified is invalid.'],
   InvalidTags: [400, 'The tags specified are invalid. It contains characters that are not permitted.'],
-  InvalidTagConditions: [400, 'The tag conditions specified are invalid. They could not be parsed.'],
   InvalidQueryParameterValue: [400, 'Value for one of the query parameters specified in the request URI is invalid.'],
   InvalidRange: [416, 'The range specified is invalid for the current size of the resource.'],
   // Sic.

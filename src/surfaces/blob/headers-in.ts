@@ -81,7 +81,7 @@ function tagCondition(headers: Headers, name: string): TagExpression | undefined
   const value = headers[name];
   if (value === undefined) return undefined;
   const parsed = parseTagCondition(value);
-  if (parsed.kind === 'invalid') throw new BlobError('InvalidTagConditions', { Reason: parsed.problem });
+  if (parsed.kind === 'invalid') throw headerError(name, value);
   return parsed.expression;
 }
 

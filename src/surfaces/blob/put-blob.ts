@@ -36,7 +36,12 @@ export async function putBlob(call: BlobCall): Promise<Answer> {
       ...writeAttributes(call),
       ...sealed(sealing),
     },
-    body: { ...uploadBody(call, bytesMax('blob', call.version), wantsMd5), seal: sealing?.sealer },
+    body: {
+      ...uploadBody(call, bytesMax('blob', call.version), wantsMd5),
+      // The blob's own sum is checked in the place of the request's: real Azure stores no other than the right one.
+      ...(stored.contentMd5 !== undefined && { md5: Buffer.from(stored.contentMd5, 'base64') }),
+      seal: sealing?.sealer,
+    },
   });
   if (outcome.kind !== 'ok') throw failureError(outcome);
   return {

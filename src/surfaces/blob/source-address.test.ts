@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { BlobError } from './errors.ts';
-import { parseSource } from './source-address.ts';
+import { parseSource, toldSource } from './source-address.ts';
 
 const own = '127.0.0.1:10000';
 const azure = ['.blob.core.windows.net'];
@@ -17,6 +17,17 @@ function kindOf(url: string, hosts: readonly string[] = azure, host = own): stri
 }
 
 describe('a copy’s source', () => {
+  test('is told with the state that was read, and without what proves a right', () => {
+    const sas = 'sv=2022-11-02&se=2030-01-01&sr=b&sp=r';
+    const url = 'https://a.example/box/b';
+    assert.equal(
+      toldSource(`${url}?snapshot=2026-01-01T00:00:00.0000000Z&${sas}&sig=s%3D`),
+      `${url}?snapshot=2026-01-01T00:00:00.0000000Z&${sas}`,
+    );
+    assert.equal(toldSource(`${url}?SIG=s&X-Amz-Signature=s&token=s?sig=s`), url);
+    assert.equal(toldSource(url), url);
+  });
+
   test('on this server is local, whatever may be copied from', () => {
     assert.equal(kindOf('http://127.0.0.1:10000/a/b/c', ['*']), 'local');
     assert.equal(kindOf('http://one.blob.here:1/b/c', ['*'], 'two.blob.here:1'), 'local');

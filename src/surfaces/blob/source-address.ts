@@ -52,6 +52,18 @@ export function parseSourcePath(path: string): Extract<SourceAddress, { kind: 'l
   return { kind: 'local', rawPath, query, target: parseTarget(rawPath, undefined, query) };
 }
 
+/** Of a query, what may be told: the state that is read, and what a signature allows, never what proves it. */
+const toldParameters = new Set(
+  'snapshot versionid sv ss srt sr st se sp spr sip si ses sdd skoid sktid skt ske sks skv saoid suoid scid'.split(' '),
+);
+
+/** As `x-ms-copy-source` of the copy tells of it later. */
+export function toldSource(url: string): string {
+  const [address = '', search = ''] = url.split('?', 2);
+  const told = search.split('&').filter((part) => toldParameters.has(part.split('=', 1)[0]?.toLowerCase() ?? ''));
+  return told.length === 0 ? address : `${address}?${told.join('&')}`;
+}
+
 /** The same host and port, or another account of the same host-style suffix. */
 function isSameServer(authority: string, host: string | undefined): boolean {
   if (host === undefined) return false;

@@ -81,6 +81,12 @@ export function readTags(body: Uint8Array): Record<string, string> {
   return tags;
 }
 
+/** The service says what is wrong with an expression in the message, and tools show nothing else. */
+function whereError(where: string, problem: string): BlobError {
+  const details = { QueryParameterName: 'where', QueryParameterValue: where };
+  return new BlobError('InvalidQueryParameterValue', details, `Error parsing query${problem}`);
+}
+
 /** Of an account, or of one container. */
 export async function findBlobsByTags(call: Call): Promise<Answer> {
   const { query, target } = call;
@@ -89,14 +95,17 @@ export async function findBlobsByTags(call: Call): Promise<Answer> {
     throw new BlobError('MissingRequiredQueryParameter', { QueryParameterName: 'where' });
   }
   const parsed = parseTagQuery(where);
-  if (parsed.kind === 'invalid') throw queryError('where', where, `At character ${parsed.at}: ${parsed.problem}.`);
+  if (parsed.kind === 'invalid') {
+    const place = parsed.at === undefined ? '' : ` at or near character position ${parsed.at}`;
+    throw whereError(where, `${place}: ${parsed.problem}`);
+  }
   // Versions are not in the index: a search that left them out would look whole.
   includes(query, findable);
   const { limit, given } = pageLimit(query);
   const marker = one(query, 'marker');
   if (marker !== undefined && !/^[\w-]*$/.test(marker)) throw queryError('marker', marker);
-  if (target.container !== undefined && parsed.container !== undefined && parsed.container !== target.container) {
-    throw queryError('where', where, '@container is another than that of the address.');
+  if (target.container !== undefined && parsed.container !== undefined) {
+    throw whereError(where, ': Cannot have container in both uri and query');
   }
   const scoped = { comparisons: parsed.comparisons, container: target.container ?? parsed.container };
   const from = marker === undefined || marker === '' ? undefined : marker;
