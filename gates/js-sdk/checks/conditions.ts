@@ -61,16 +61,25 @@ export const conditions: Checks = {
     }
   },
 
-  // Learn, Specifying conditional headers: of an ETag and a date that are both given, the ETag decides.
-  'an etag decides over a date': async (kit) => {
+  // Learn, Specifying conditional headers: `If-Match && If-Unmodified-Since && (If-None-Match || If-Modified-Since)`.
+  'conditions of a read combine, those of a write on an etag and on a date go in pairs': async (kit) => {
     const { blob, etag } = await one(kit);
-    await blob.getProperties({ conditions: { ifMatch: etag, ifUnmodifiedSince: past() } });
+    const holds = { ifMatch: etag, ifUnmodifiedSince: future(), ifNoneMatch: otherTag, ifModifiedSince: past() };
+    await blob.getProperties({ conditions: holds });
     await blob.getProperties({ conditions: { ifNoneMatch: otherTag, ifModifiedSince: future() } });
-    const stale = { ifMatch: otherTag, ifUnmodifiedSince: future() };
-    await refused(blob.getProperties({ conditions: stale }), 412, 'ConditionNotMet');
-    await refused(blob.setMetadata({}, { conditions: stale }), 412, 'ConditionNotMet');
-    const unchanged = { ifNoneMatch: etag, ifModifiedSince: past() };
+    await blob.getProperties({ conditions: { ifNoneMatch: etag, ifModifiedSince: past() } });
+    for (const stale of [
+      { ifMatch: otherTag, ifUnmodifiedSince: future() },
+      { ifMatch: etag, ifUnmodifiedSince: past() },
+    ]) {
+      await refused(blob.getProperties({ conditions: stale }), 412, 'ConditionNotMet');
+    }
+    const unchanged = { ifNoneMatch: etag, ifModifiedSince: future() };
     await refused(blob.getProperties({ conditions: unchanged }), 304, 'ConditionNotMet');
+    const stale = { ifMatch: otherTag, ifUnmodifiedSince: future() };
+    await refused(blob.setMetadata({}, { conditions: stale }), 412, 'ConditionNotMet');
+    const mixed = { ifMatch: etag, ifNoneMatch: otherTag };
+    await refused(blob.setMetadata({}, { conditions: mixed }), 400, 'MultipleConditionHeadersNotSupported');
   },
 
   'put blob with if-none-match * makes, then is BlobAlreadyExists': async (kit) => {

@@ -10,7 +10,7 @@ const inForceMsMax = 30_000;
 const rule = {
   allowedOrigins: 'https://one.example,https://two.example',
   allowedMethods: 'GET,PUT',
-  allowedHeaders: 'x-ms-meta-data*,content-type',
+  allowedHeaders: 'content-type,x-ms-meta-data*',
   exposedHeaders: 'x-ms-meta-*',
   maxAgeInSeconds: 200,
 };

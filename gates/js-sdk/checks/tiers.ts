@@ -63,8 +63,12 @@ export const tiers: Checks = {
     await blob.delete();
   },
 
-  'what is in Archive may be overwritten': async (kit) => {
+  'what is in Archive is not overwritten, but deleted and made anew': async (kit) => {
     const { blob } = await archived(kit);
+    await refused(blob.upload('new', 3), 409, 'BlobArchived');
+    await refused(blob.stageBlock('AAAA', 'new', 3), 409, 'BlobArchived');
+    await refused(blob.setMetadata({ a: '1' }), 409, 'BlobArchived');
+    await blob.delete();
     await blob.upload('new', 3);
     assert.equal(await text(blob), 'new');
     assert.equal((await blob.getProperties()).accessTier, 'Hot');

@@ -95,7 +95,7 @@ def from_url(kit):
     refused(lambda: blob.append_block_from_url(source, **wrong), 400, "Md5Mismatch")
 
 
-@check("seal_append_blob ends it; a copy can be sealed")
+@check("seal_append_blob ends it; a copy keeps the seal, unless told otherwise")
 def seal(kit):
     container = kit.container()
     blob = container.get_blob_client("a")
@@ -107,6 +107,8 @@ def seal(kit):
     equal(blob.get_blob_properties().is_append_blob_sealed, True)
     copy = container.get_blob_client("b")
     copy.start_copy_from_url(blob.url)
+    refused(lambda: copy.append_block(b"d"), 409, "BlobIsSealed")
+    copy.start_copy_from_url(blob.url, seal_destination_blob=False)
     copy.append_block(b"d")
     equal(read(copy), b"abcd")
     sealed = container.get_blob_client("c")
