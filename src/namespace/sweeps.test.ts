@@ -126,6 +126,16 @@ describe('many snapshots that are deleted', () => {
     });
   });
 
+  test('let others have a turn while a list goes over them', async () => {
+    await Many.with(0, async (many) => {
+      assert.equal((await many.delete('include')).kind, 'ok');
+      let turns = 0;
+      setImmediate(() => turns++);
+      assert.deepEqual(await many.listed(false), []);
+      assert.equal(turns, 1);
+    });
+  });
+
   test('take nothing along that comes after them', async () => {
     await Many.with(0, async (many) => {
       const { world } = many;
