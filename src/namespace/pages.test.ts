@@ -379,6 +379,19 @@ test('a blob with a snapshot is cut off in transactions of bounded size', async 
   await checkBooks(held);
 });
 
+test('a list of the pages of a long blob lets others have a turn', async () => {
+  await using held = await TestStore.open();
+  await createLong(held, 'long');
+  const at = await snapshot(held, 'long');
+  assert.equal(await put(held, 'long', 0, Buffer.alloc(pageBytes, 66)), 'ok');
+  for (const more of [{}, { since: at }]) {
+    let turns = 0;
+    setImmediate(() => turns++);
+    await list(held, 'long', more);
+    assert.equal(turns, 1);
+  }
+});
+
 test('clearing in several steps goes on in its blob, also when others write it and snapshot it in between', async () => {
   await using held = await TestStore.open();
   await createLong(held, 'long');
