@@ -67,7 +67,7 @@ function verified(
       ? createSecretKey(delegationKeyValue(Buffer.from(secret, 'base64'), account, sas.key))
       : parsed;
   return verifySas(sas, { account, ...target }, [signing], policies, {
-    nowMs: clock.now() + 1000,
+    nowMs: store.wallClock.now() + 1000,
     clientIp: '10.0.0.1',
     protocol: 'http',
   });
@@ -179,6 +179,16 @@ describe('a signature', () => {
     await changeAccount(store, account, { settings: { sharedKeyAccess: false } }, cause);
     assert.match(await refused({}), /^SettingsConflict: shared-key-access is off/);
     assert.equal(verified((await make(input)).token, { container: 'box' }).kind, 'ok');
+  });
+
+  test('holds from now on by the clock that it is verified by, also where the store is ahead of it', async () => {
+    store = { ...store, wallClock: { ...store.wallClock, now: () => clock.now() - 3 * 3_600_000 } };
+    for (const signer of [{}, { principal, tenant }]) {
+      const { token, expires } = await make({ container: 'box', ...signer });
+      secret = (await getAccount(store, account))?.delegationSecret ?? '';
+      assert.equal(verified(token, { container: 'box' }).kind, 'ok');
+      assert.equal(Date.parse(expires ?? ''), store.wallClock.now() + 3_600_000);
+    }
   });
 
   test('is refused for what could never be taken', async () => {
