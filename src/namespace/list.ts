@@ -15,6 +15,7 @@ import {
   type Past,
   type SweepRecord,
 } from './records.ts';
+import { breathe } from './references.ts';
 import type { Store } from './store.ts';
 import { readSweep, swept } from './sweeps.ts';
 
@@ -193,6 +194,8 @@ interface Level {
 }
 
 const readAheadMax = 1000;
+/** After so many rows that are not shown others have a turn. */
+const hiddenAtOnce = 500;
 
 /** Walks the tree in order: a directory's row stands where its children's full names belong. */
 async function walk(view: View, root: Buffer, query: ListQuery, from: string, limit: number): Promise<Names> {
@@ -200,16 +203,19 @@ async function walk(view: View, root: Buffer, query: ListQuery, from: string, li
   const stack = await openLevels(view, root, query, from);
   // With "/" as delimiter a directory below the prefix is a name of its own: it is not walked.
   const rollsDirectories = query.delimiter === '/';
+  let hidden = 0;
   while (names.length < limit) {
     const level = stack.at(-1);
     if (level === undefined) return { names, ended: true };
     const { current } = level;
     // Most rows were read ahead, and are not waited for: a page has thousands.
     const row = current.rows[current.next] ?? (await readAhead(view, current, limit - names.length));
-    const old = level.past && (await pastBefore(view, level.past, row, limit - names.length));
+    // Where much is hidden, more of it is read at a time.
+    const old = level.past && (await pastBefore(view, level.past, row, limit - names.length + hidden));
     if (old !== undefined) {
       const listed = await pastListed(view, level, old, query.past as PastShown);
       for (const one of listed) names.push(one);
+      if (listed.length === 0 && ++hidden % hiddenAtOnce === 0) await breathe();
       continue;
     }
     if (row === undefined) {

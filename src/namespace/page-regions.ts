@@ -1,4 +1,5 @@
 // The pages of a page blob as rows: intervals of bytes that were written, cut where newer ones lie. What has none is zeros.
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { LogPiece } from '../content/extent.ts';
 import type { View } from '../metadata/engine.ts';
 import { after, keys } from '../metadata/keys.ts';
@@ -122,7 +123,10 @@ export function isSound({ number, runs, cleared = [] }: Region): boolean {
 /** At most so many rows come at once: of a blob of small pages a row is some hundred kilobytes long. */
 const rowsAtOnce = 16;
 
-/** The regions that have any pages, from the one of `from` up to that before `to`; their runs are whole. */
+/** After so many rows others have a turn: a long blob may have millions of them. */
+const rowsATurn = 16 * rowsAtOnce;
+
+/** The regions that have a row, from the one of `from` up to that before `to`; their runs are whole. */
 export async function* regionsBetween(
   view: View,
   content: Uint8Array,
@@ -132,12 +136,13 @@ export async function* regionsBetween(
   if (from >= to) return;
   let start = keys.pages(content, regionOf(from));
   const end = keys.pages(content, regionOf(to - 1) + 1);
-  for (;;) {
+  for (let seen = rowsAtOnce; ; seen += rowsAtOnce) {
     const rows = await view.scan({ start, end }, { limit: rowsAtOnce });
     for (const { key, value } of rows) yield decodeRegion(keys.regionOf(key), value);
     const last = rows.at(-1);
     if (last === undefined || rows.length < rowsAtOnce) return;
     start = after(last.key);
+    if (seen % rowsATurn === 0) await nextTurn();
   }
 }
 

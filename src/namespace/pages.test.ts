@@ -350,6 +350,48 @@ test('clearing and cutting off in several steps leave alone what has taken the n
   await checkBooks(held);
 });
 
+test('a blob with a snapshot is cut off in transactions of bounded size', async () => {
+  await using held = await TestStore.open();
+  await create(held, 'long', 3 * regions * mebibyte);
+  for (let i = 0; i < 3 * regions; i++)
+    assert.equal(await put(held, 'long', i * mebibyte, Buffer.alloc(pageBytes, 65)), 'ok');
+  await snapshot(held, 'long');
+  assert.equal(await put(held, 'long', 0, Buffer.alloc(pageBytes, 66)), 'ok');
+  const { engine } = held;
+  const transact = engine.transact.bind(engine);
+  let most = 0;
+  engine.transact = (work) =>
+    transact(async (txn) => {
+      let rows = 0;
+      const scan = txn.scan.bind(txn);
+      txn.scan = async (range, options) => {
+        const found = await scan(range, options);
+        rows += found.length;
+        most = Math.max(most, rows);
+        return found;
+      };
+      return await work(txn);
+    });
+  const outcome = await changePages(held.store, { ...place, name: 'long' }, { length: pageBytes }, (record) => record);
+  engine.transact = transact;
+  assert.equal(outcome.kind, 'ok');
+  assert.ok(most <= 300, `${most} rows in one transaction`);
+  await checkBooks(held);
+});
+
+test('a list of the pages of a long blob lets others have a turn', async () => {
+  await using held = await TestStore.open();
+  await createLong(held, 'long');
+  const at = await snapshot(held, 'long');
+  assert.equal(await put(held, 'long', 0, Buffer.alloc(pageBytes, 66)), 'ok');
+  for (const more of [{}, { since: at }]) {
+    let turns = 0;
+    setImmediate(() => turns++);
+    await list(held, 'long', more);
+    assert.equal(turns, 1);
+  }
+});
+
 test('clearing in several steps goes on in its blob, also when others write it and snapshot it in between', async () => {
   await using held = await TestStore.open();
   await createLong(held, 'long');

@@ -127,6 +127,8 @@ export async function putPages(
 interface GoingOn {
   /** The blob as the step before saw or left it: what has taken its name since is not touched. */
   readonly before?: EntryRecord;
+  /** What is cleared will lie behind the blob's end: nothing remembers it. */
+  readonly isCutOff?: true;
 }
 
 /** Put Page without bytes. The conditions hold for the first of the transactions that a range of many pages takes. */
@@ -179,7 +181,8 @@ async function writePages(store: Store, txn: Txn, owning: Owning, command: PageW
   const contentId = await owning.contentId(txn, record);
   if (typeof contentId !== 'string') return contentId;
   const changed = changedPages(record, contentId);
-  await changeRuns(store, txn, changed, offset, offset + length, pieces);
+  const remembering = command.isCutOff === true ? { ...changed, isForked: false } : changed;
+  await changeRuns(store, txn, remembering, offset, offset + length, pieces);
   const entry: Entry = { record: touched(store, changed), inline: undefined };
   putCurrent(store, txn, spot, record, entry, 'entry-changed');
   return { kind: 'ok', entry };
@@ -299,6 +302,7 @@ async function cutOff(
     length: end - offset,
     sequence: {},
     before: record,
+    isCutOff: true,
   });
   return cleared.kind === 'ok' ? { kind: 'ok', left: cleared.entry.record } : cleared;
 }

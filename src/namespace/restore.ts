@@ -183,9 +183,9 @@ async function restoreName(
   if (then === undefined && current === undefined) return 'same';
   const nowMs = store.clock.now();
   if (current !== undefined) {
-    const act = then === undefined ? 'delete' : 'overwrite';
+    const act = then === undefined ? 'delete' : 'restore';
     const on = { container, record: current.record, keepsVersions: true, nowMs };
-    if (checkAct(act, on, then?.record.type).kind !== 'ok' || isHeld(current.record.lease, nowMs)) return 'refused';
+    if (checkAct(act, on).kind !== 'ok' || isHeld(current.record.lease, nowMs)) return 'refused';
   }
   const time = await freshTime(store, txn, place, current?.record.version);
   if (then === undefined) {

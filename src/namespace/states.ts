@@ -33,6 +33,8 @@ const acts = {
   /** As a whole, with its tier: one that is archived may be thawed on the way. */
   'copy-from': { refused: ['follower'] },
   overwrite: { type: 'same', refused: ['archived', 'follower'], touch: 'overwrite' },
+  /** To a state that the name had before, of whatever type, and whatever became of it since. */
+  restore: { refused: [], touch: 'overwrite' },
   /** An incremental copy goes on. */
   follow: { type: 'page', refused: [], touch: 'overwrite' },
   stage: { type: 'block', refused: ['archived'] },

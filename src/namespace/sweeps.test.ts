@@ -9,13 +9,14 @@ import { dueWork } from './background.ts';
 import { readContainer } from './containers.ts';
 import { shareContent } from './contents.ts';
 import { doDue } from './due.ts';
-import { getEntry } from './entries.ts';
+import { changeEntry, getEntry } from './entries.ts';
 import { putPast } from './entry-rows.ts';
 import { fsck } from './fsck.ts';
 import { listEntries } from './list.ts';
 import { findPlace, type Place } from './paths.ts';
 import { decodeEntry, type Entry } from './records.ts';
 import { readSettings } from './settings.ts';
+import type { Permit } from './states.ts';
 import { account, cause, TestStore } from './store.testing.ts';
 import { deleteEntry, snapshotEntry, undeleteEntry } from './times.ts';
 
@@ -126,6 +127,16 @@ describe('many snapshots that are deleted', () => {
     });
   });
 
+  test('let others have a turn while a list goes over them', async () => {
+    await Many.with(0, async (many) => {
+      assert.equal((await many.delete('include')).kind, 'ok');
+      let turns = 0;
+      setImmediate(() => turns++);
+      assert.deepEqual(await many.listed(false), []);
+      assert.equal(turns, 1);
+    });
+  });
+
   test('take nothing along that comes after them', async () => {
     await Many.with(0, async (many) => {
       const { world } = many;
@@ -201,4 +212,22 @@ describe('many snapshots that are deleted', () => {
       clock.advance(2 * 86_400_000);
     });
   });
+});
+
+test('an undelete is decided about by the tags of the blob that comes back', async () => {
+  await using world = await TestStore.open();
+  const { store } = world;
+  const key = Buffer.alloc(32).toString('base64');
+  await createAccount(store, account, [key, key], cause);
+  await changeSettings(store, account, { softDeleteDays: 1 }, cause);
+  await world.put('a/many', world.bytes(10));
+  const command = { ...name, conditions: {}, cause };
+  const tagged = { touches: false, act: 'note' } as const;
+  await changeEntry(store, command, (record) => ({ ...record, tags: { team: 'red' } }), tagged);
+  await world.remove('a/many');
+  const permitting = (team: string): Permit => {
+    return ({ tags, isCurrentVersion }) => (tags.team === team && isCurrentVersion ? 'allowed' : 'denied');
+  };
+  assert.equal((await undeleteEntry(store, { ...command, permit: permitting('blue') })).kind, 'not-permitted');
+  assert.equal((await undeleteEntry(store, { ...command, permit: permitting('red') })).kind, 'ok');
 });

@@ -256,9 +256,10 @@ export function undeleteEntry(store: Store, command: EntryChange): Promise<Entry
     if (current === undefined && last === undefined) return entryNotFound;
     // What came back now would be taken for what is to be deleted.
     if (under?.kind === 'delete' && last !== undefined) return { kind: 'contended' };
-    const permitted = checkPermit(command.permit, current?.record);
-    if (permitted.kind !== 'ok') return permitted;
     let base = current === undefined ? latestBase : undefined;
+    // Decided about as what it will be.
+    const permitted = checkPermit(command.permit, current?.record ?? (base && unpast(base.record)));
+    if (permitted.kind !== 'ok') return permitted;
     if (deleted.length > statesAtOnceMax) {
       if (!(await sweep(store, txn, spot, 'undelete'))) return { kind: 'contended' };
     } else {
@@ -267,8 +268,8 @@ export function undeleteEntry(store: Store, command: EntryChange): Promise<Entry
       }
     }
     if (base !== undefined) {
-      const { past, ...record } = base.record;
-      txn.delete(pastKey(place, (past as Past).time));
+      const record = unpast(base.record);
+      txn.delete(pastKey(place, (base.record.past as Past).time));
       if (settings.versioning === true && record.version === undefined) {
         const version = await freshTime(store, txn, place, undefined);
         base = { record: { ...record, version }, inline: base.inline };
@@ -281,6 +282,10 @@ export function undeleteEntry(store: Store, command: EntryChange): Promise<Entry
     if (base === undefined && last !== undefined) note(store, txn, spot, 'entry-undeleted', entry.record, undefined);
     return { kind: 'ok', entry };
   });
+}
+
+function unpast({ past: _, ...record }: EntryRecord): EntryRecord {
+  return record;
 }
 
 interface DeletedStates {

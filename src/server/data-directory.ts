@@ -91,9 +91,12 @@ function refuseRemains(paths: DataPaths): void {
   throw new SettingError('data', `${paths.metadata} is missing, and ${first} is there: put back what was removed`);
 }
 
+/** What a file system keeps at its own root, where a part of the data is a mount. */
+const ofFileSystem = 'lost+found';
+
 function namesIn(directory: string): string[] {
   try {
-    return readdirSync(directory);
+    return readdirSync(directory).filter((name) => name !== ofFileSystem);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return [];

@@ -86,4 +86,11 @@ describe('a path that is no data directory', () => {
     assert.equal(statSync(data).mode & 0o777, 0o700);
     assert.equal((await causeway('account', 'list', '--data', data)).out, 'photos\n');
   });
+
+  test('one whose content is a file system of its own is made', async () => {
+    const data = join(work, 'mounted');
+    mkdirSync(join(data, 'content', 'lost+found'), { recursive: true });
+    assert.equal((await causeway('account', 'create', 'photos', '--data', data)).code, 0);
+    assert.equal((await causeway('fsck', '--data', data)).code, 0);
+  });
 });

@@ -47,7 +47,7 @@ export const accessCheck = command({
       ...(blob !== undefined && { blob }),
       ...(prefix !== undefined && { prefix }),
     };
-    const access: Access = { ...(await getAccess(store, account)), nowMs: store.clock.now() };
+    const access: Access = { ...(await getAccess(store, account)), nowMs: store.wallClock.now() };
     const { networkRules } = record.settings ?? {};
     const question = {
       holder: { oid: input.principal.toLowerCase(), groups: input.groups.map((group) => group.toLowerCase()) },

@@ -67,7 +67,7 @@ function verified(
       ? createSecretKey(delegationKeyValue(Buffer.from(secret, 'base64'), account, sas.key))
       : parsed;
   return verifySas(sas, { account, ...target }, [signing], policies, {
-    nowMs: clock.now() + 1000,
+    nowMs: store.wallClock.now() + 1000,
     clientIp: '10.0.0.1',
     protocol: 'http',
   });
@@ -181,9 +181,21 @@ describe('a signature', () => {
     assert.equal(verified((await make(input)).token, { container: 'box' }).kind, 'ok');
   });
 
+  test('holds from now on by the clock that it is verified by, also where the store is ahead of it', async () => {
+    store = { ...store, wallClock: { ...store.wallClock, now: () => clock.now() - 3 * 3_600_000 } };
+    for (const signer of [{}, { principal, tenant }]) {
+      const { token, expires } = await make({ container: 'box', ...signer });
+      secret = (await getAccount(store, account))?.delegationSecret ?? '';
+      assert.equal(verified(token, { container: 'box' }).kind, 'ok');
+      assert.equal(Date.parse(expires ?? ''), store.wallClock.now() + 3_600_000);
+    }
+  });
+
   test('is refused for what could never be taken', async () => {
     const cases: [input: object, refusal: RegExp][] = [
       [{ blob: 'a' }, /^InvalidInput: blob: needs a container/],
+      [{ container: 'box', blob: 'a/../b' }, /^InvalidInput: blob: no address leads/],
+      [{ container: 'box', blob: 'a\\.' }, /^InvalidInput: blob: no address leads/],
       [{ container: 'nobox' }, /^ContainerNotFound: /],
       [{ account: 'nobody' }, /^AccountNotFound: /],
       [{ container: 'box', snapshot: 'x' }, /^InvalidInput: snapshot: needs a blob/],

@@ -71,6 +71,7 @@ const defaultPermissions = { account: 'rl', container: 'rl', blob: 'r' } as cons
 /** Of fields that say nothing where they are given; the first that is wrong decides. */
 const needs: readonly (readonly [field: keyof Input, isWrong: (given: Input) => boolean, what: string])[] = [
   ['blob', ({ container, blob }) => blob !== undefined && container === undefined, 'needs a container'],
+  ['blob', ({ blob = '' }) => /(?:^|[/\\])\.\.?(?:[/\\]|$)/.test(blob), 'no address leads to a part that is . or ..'],
   ['snapshot', ({ blob, snapshot }) => snapshot !== undefined && blob === undefined, 'needs a blob'],
   ['versionId', ({ blob, versionId }) => versionId !== undefined && blob === undefined, 'needs a blob'],
   ['versionId', ({ snapshot, versionId }) => versionId !== undefined && snapshot !== undefined, 'not with a snapshot'],
@@ -105,7 +106,7 @@ export const sasCreate = command({
     if (policy?.kind === 'refused') return policy;
     if (container !== undefined && policy === undefined)
       return refusalOf('container-not-found', { account, container });
-    const terms = termsOf(given, policy?.policy, context.store.clock.now());
+    const terms = termsOf(given, policy?.policy, context.store.wallClock.now());
     if (terms.kind === 'refused') return terms;
     const signing = await signingOf(context, given, record, terms);
     return signing.kind === 'refused' ? signing : answer(context, given, terms, signing);
@@ -182,7 +183,7 @@ async function signingOf(
     if (parsed === undefined) throw new Error('a key of an account is no base64');
     return { kind: 'signing', by: 'account key', key: parsed, fields: {} };
   }
-  const nowMs = store.clock.now();
+  const nowMs = store.wallClock.now();
   if (expiryMs > nowMs + delegationKeyMsMax)
     return refuse('InvalidInput', 'expiry: a signature of a principal lasts for seven days at the most');
   // Without who delegates: his groups are those of his own token, and a command has none.

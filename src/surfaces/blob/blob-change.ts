@@ -12,8 +12,8 @@ export function refusePast(at: EntryTime | undefined): void {
   throw new BlobError('UnsupportedQueryParameter', { QueryParameterName: parameter });
 }
 
-/** `withTime`: the operation may be of a snapshot or a version. */
-export function blobChange(call: BlobCall, withTime = false): EntryChange {
+/** `withTime`: the operation may be of a snapshot or a version; `conditionsOf`: which conditions it takes. */
+export function blobChange(call: BlobCall, withTime = false, conditionsOf = conditions): EntryChange {
   const { target, headers } = call;
   checkBlobName(target.blob);
   const lease = leaseId(headers);
@@ -23,7 +23,7 @@ export function blobChange(call: BlobCall, withTime = false): EntryChange {
     account: target.account,
     container: target.container,
     name: target.blob,
-    conditions: conditions(headers),
+    conditions: conditionsOf(headers),
     permit: call.allowed.permit,
     ...(lease !== undefined && { leaseId: lease }),
     ...(at && { at }),

@@ -11,7 +11,7 @@ import type { Answer } from '../http/answer.ts';
 import { blobChange } from './blob-change.ts';
 import type { BlobCall } from './call.ts';
 import { BlobError, failureError, notModified } from './errors.ts';
-import { headerError } from './headers-in.ts';
+import { headerError, readConditions } from './headers-in.ts';
 import { stamp } from './headers-out.ts';
 import { queryError } from './list-parameters.ts';
 import { one, parseQuery } from './request.ts';
@@ -20,7 +20,7 @@ const rangesMax = 10_000;
 
 export async function getPageRanges(call: BlobCall): Promise<Answer> {
   const { query, headers } = call;
-  const access = blobChange(call, true);
+  const access = blobChange(call, true, readConditions);
   const since = previousSnapshot(call);
   if (since !== undefined && access.at?.kind === 'snapshot' && access.at.time < since.time) {
     throw new BlobError('PreviousSnapshotCannotBeNewer');

@@ -1,5 +1,4 @@
 // Put Block From URL: a block that is a range of another blob, shared with it, or brought from another server.
-import { type HttpRange, parseRange, resolveRange } from '../../codec/http-range.ts';
 import { type CopySource, stageRange } from '../../namespace/copy.ts';
 import { isSameEncryption, type Sealing } from '../../namespace/scopes.ts';
 import { mayStage, type StageBlock, stageBlock } from '../../namespace/uploads.ts';
@@ -7,21 +6,12 @@ import type { Answer } from '../http/answer.ts';
 import type { BlobCall } from './call.ts';
 import { sealed, writeSealing } from './encryption-headers.ts';
 import { BlobError, failureError } from './errors.ts';
-import { headerError } from './headers-in.ts';
 import { type OutHeaders, writtenHeaders } from './headers-out.ts';
 import { stageCommand } from './put-block.ts';
 import { openRemote } from './remote-source.ts';
-import {
-  checkSums,
-  copySource,
-  sharesSeal,
-  sourceBody,
-  sourceError,
-  sourceOf,
-  sourceSums,
-  sourceUnsealer,
-} from './source.ts';
+import { checkSums, copySource, sharesSeal, sourceBody, sourceError, sourceSums } from './source.ts';
 import type { RemoteAddress } from './source-address.ts';
+import { localRange, sourceRange } from './source-range.ts';
 import { askedSumHeaders } from './upload-body.ts';
 import { bytesMax } from './version-differences.ts';
 
@@ -43,13 +33,13 @@ async function stageLocal(
   wanted: CopySource,
   sealing: Sealing | undefined,
 ): Promise<OutHeaders> {
-  const entry = await sourceOf(call, wanted, 'read');
+  const {
+    entry,
+    offset: start,
+    length,
+    unsealer,
+  } = await localRange(call, wanted, { lengthMax: bytesMax('block', call.version) });
   const source: CopySource = { ...wanted, conditions: { ifMatch: entry.record.etag } };
-  const range = resolveRange(sourceRange(call), entry.record.length);
-  if (range.kind === 'unsatisfiable' || entry.record.length === 0) throw new BlobError('InvalidRange');
-  const { start, length } = range.kind === 'part' ? range : { start: 0, length: entry.record.length };
-  if (length > bytesMax('block', call.version)) throw new BlobError('RequestBodyTooLarge');
-  const unsealer = sourceUnsealer(call, entry);
   const sums = sourceSums(call);
   // All blocks of a blob are sealed alike, so here a scope of the source's does not come along by itself.
   if (
@@ -99,12 +89,4 @@ async function stageRemote(
     if (staged.kind !== 'ok') throw failureError(staged);
     return askedSumHeaders(call, { md5: sums.md5, crc64: staged.crc64 });
   });
-}
-
-/** Of what is copied, unlike of what is read, a range that cannot be understood must not be taken for all of it. */
-function sourceRange(call: BlobCall): HttpRange {
-  const text = call.headers['x-ms-source-range'];
-  const range = parseRange(text);
-  if (range.kind === 'none' && text !== undefined && text !== '') throw headerError('x-ms-source-range', text);
-  return range;
 }

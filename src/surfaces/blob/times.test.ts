@@ -329,7 +329,8 @@ describe('a restore', () => {
     await withStore({ versioning: true, restoreDays: 3 }, async (store) => {
       const { client, surface } = store;
       const put = (name: string, text: string) => client.put(at(`docs/${name}`), text);
-      for (const name of ['kept', 'changed', 'deleted', 'dir/deep']) await put(name, `${name} then`);
+      for (const name of ['kept', 'changed', 'deleted', 'dir/deep', 'archived', 'other'])
+        await put(name, `${name} then`);
       surface.clock.advance(60_000);
       const toMs = surface.clock.now();
       surface.clock.advance(60_000);
@@ -337,6 +338,15 @@ describe('a restore', () => {
       await put('dir/deep', 'later');
       await put('new', 'later');
       await client.send({ method: 'DELETE', url: at('docs/deleted') });
+      const tier = { 'x-ms-access-tier': 'Archive' };
+      await put('archived', 'later');
+      assert.equal(
+        (await client.send({ method: 'PUT', url: at('docs/archived?comp=tier'), headers: tier })).status,
+        200,
+      );
+      await client.send({ method: 'DELETE', url: at('docs/other') });
+      const append = { 'x-ms-blob-type': 'AppendBlob' };
+      assert.equal((await client.send({ method: 'PUT', url: at('docs/other'), headers: append })).status, 201);
       const name = { account: testAccount, container: 'docs' };
       const started = await startRestore(surface.store, { ...name, toMs, cause });
       assert.equal(started.kind, 'ok');
@@ -349,10 +359,10 @@ describe('a restore', () => {
       }
       const { text } = await client.send({ url: at('docs?restype=container&comp=list') });
       const names = [...text.matchAll(/<Name>(.*?)<\/Name>/g)].map(([, found = '']) => found);
-      assert.deepEqual(names, ['changed', 'deleted', 'dir/deep', 'kept']);
+      assert.deepEqual(names, ['archived', 'changed', 'deleted', 'dir/deep', 'kept', 'other']);
       for (const one of names) assert.equal((await client.send({ url: at(`docs/${one}`) })).text, `${one} then`);
       const { restored, deleted, refused } = (await getRestore(surface.store, name)) ?? {};
-      assert.deepEqual([restored, deleted, refused], [3, 1, 0]);
+      assert.deepEqual([restored, deleted, refused], [5, 1, 0]);
       const early = { ...name, toMs: toMs - 9 * dayMs, cause };
       assert.equal((await startRestore(surface.store, early)).kind, 'restore-time');
     });
