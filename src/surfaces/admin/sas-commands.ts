@@ -2,13 +2,16 @@
 import { createSecretKey } from 'node:crypto';
 import { z } from 'zod';
 import { parseIsoTime } from '../../codec/http-date.ts';
+import { parseTicks } from '../../codec/ticks.ts';
 import { type AccountKey, parseAccountKey } from '../../identity/account-key.ts';
 import { delegationKeyMsMax, delegationKeyValue, delegationTime } from '../../identity/delegation-key.ts';
+import { parseIpRange } from '../../identity/ip-range.ts';
 import { madeSasVersion, makeSas } from '../../identity/make-sas.ts';
 import { formatPermissions, parsePermissions } from '../../identity/permissions.ts';
 import type { SasParameter } from '../../identity/sas.ts';
 import type { SasTarget } from '../../identity/verify-sas.ts';
 import { getAccount } from '../../namespace/accounts.ts';
+import { resolveBlobName } from '../../namespace/blob-name.ts';
 import { getContainer } from '../../namespace/containers.ts';
 import { openDelegation } from '../../namespace/delegation.ts';
 import type { AccountRecord, StoredPolicy } from '../../namespace/records.ts';
@@ -27,6 +30,7 @@ import {
 } from './command.ts';
 import { resourceUrl } from './endpoints.ts';
 
+const ipExpected = 'an IPv4 address, or a range such as 10.0.0.1-10.0.0.9';
 const timeExpected = 'must be a time such as 2026-01-31T12:00:00Z, or how long from now: 30m, 12h, 7d';
 const durationForm = /^(\d{1,6})([smhdw])$/;
 const unitMs = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 7 * 86_400_000 } as const;
@@ -34,14 +38,22 @@ const timeField = z
   .string(timeExpected)
   .refine((text) => durationForm.test(text) || parseIsoTime(text) !== undefined, timeExpected)
   .optional();
+const stateField = (what: string) =>
+  z
+    .string(`must be ${what}`)
+    .refine((text) => parseTicks(text) !== undefined, `must be ${what}, such as 2026-01-31T12:00:00.1234567Z`)
+    .optional();
 const text = (what: string, max: number) => z.string(`must be ${what}`).min(1).max(max).optional();
 
 const input = z.strictObject({
   account: accountField,
   container: containerField.optional(),
-  blob: text('the name of a blob', 1024),
-  snapshot: text('the time of a snapshot', 40),
-  versionId: text('the id of a version', 40),
+  blob: text('the name of a blob', 1024).refine(
+    (name) => name === undefined || resolveBlobName(name) !== undefined,
+    'names nothing in the container',
+  ),
+  snapshot: stateField('the time of a snapshot'),
+  versionId: stateField('the id of a version'),
   permissions: z
     .string('must be letters')
     .refine(
@@ -51,7 +63,10 @@ const input = z.strictObject({
     .optional(),
   expiry: timeField,
   start: timeField,
-  ip: text('an IPv4 address, or a range such as 10.0.0.1-10.0.0.9', 40),
+  ip: text(ipExpected, 40).refine(
+    (range) => range === undefined || parseIpRange(range) !== undefined,
+    `must be ${ipExpected}`,
+  ),
   httpsOnly: z.boolean('must be true or false').default(false),
   policy: text('the id of a stored access policy', 64),
   resourceTypes: z
@@ -222,7 +237,7 @@ async function signingOf(
 function answer(context: CommandContext, given: Input, terms: Terms, signing: Signing): CommandOutcome {
   const { account, container, snapshot, versionId } = given;
   // As a request's address is read.
-  const blob = given.blob?.replaceAll('\\', '/');
+  const blob = given.blob === undefined ? undefined : resolveBlobName(given.blob);
   const { permissions, startMs, expiryMs } = terms;
   const target: SasTarget = {
     account,

@@ -1,4 +1,5 @@
 // A request of the Blob API, taken apart once: account, container, blob, query, headers, version.
+import { resolveBlobName } from '../../namespace/blob-name.ts';
 import type { RequestBody } from '../http/body.ts';
 import { BlobError } from './errors.ts';
 
@@ -60,32 +61,11 @@ export function parseTarget(rawPath: string, host: string | undefined, query: Qu
   return { account, container: decode(rest.slice(0, slash)), blob };
 }
 
-/**
- * The service takes a backslash in a blob's name for a slash, and SDKs sign for the name with the slash. It resolves `.`
- * and `..` as in any address, escaped ones too (docs/decisions/2026-11-29-dots-in-names.md).
- */
+/** Escaped dots and backslashes count as the plain ones do. */
 function blobName(part: string): string {
-  const name = decode(part).replaceAll('\\', '/');
-  return dotSegment.test(name) ? withoutDots(name) : name;
-}
-
-const dotSegment = /(?:^|\/)\.\.?(?:\/|$)/;
-
-/** Throws for what would lead out of the container, or names nothing in it. */
-function withoutDots(name: string): string {
-  const segments = name.split('/');
-  const kept: string[] = [];
-  for (const [i, segment] of segments.entries()) {
-    const isLast = i === segments.length - 1;
-    if (segment !== '.' && segment !== '..') kept.push(segment);
-    else {
-      if (segment === '..' && kept.pop() === undefined) throw new BlobError('InvalidUri');
-      if (isLast) kept.push('');
-    }
-  }
-  const resolved = kept.join('/');
-  if (resolved === '') throw new BlobError('InvalidUri');
-  return resolved;
+  const name = resolveBlobName(decode(part));
+  if (name === undefined) throw new BlobError('InvalidUri');
+  return name;
 }
 
 function decode(part: string): string {

@@ -72,3 +72,9 @@ test('a client that does not wait is not asked', async () => {
   const said = await exchange(handle, `${head('')}hello`, /hello/);
   assert.match(said, /^HTTP\/1\.1 200 OK/);
 });
+
+test('a HEAD that is refused before anybody handles it tells of no body', async () => {
+  const said = await exchange(echo, 'HEAD / HTTP/1.1\r\n\r\n', /\r\n\r\n/);
+  assert.match(said, /^HTTP\/1\.1 400 Bad Request\r\n/);
+  assert.doesNotMatch(said, /content-/i);
+});

@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { send } from './answer.ts';
 import { ConnectionCounts } from './connections.ts';
 import type { CertificatePair } from './tls.ts';
 
@@ -79,9 +80,8 @@ export function createHttpListener(
       handle(request, response);
       return;
     }
-    const { status, headers, body } = refusal(fault);
     response.shouldKeepAlive = false;
-    response.writeHead(status, { ...headers, 'Content-Length': Buffer.byteLength(body) }).end(body);
+    void send(response, refusal(fault), request.method !== 'HEAD');
   };
   const serve = (request: IncomingMessage, response: ServerResponse): void => {
     // Surfaces say the date that they stamp their answers with.
