@@ -231,3 +231,27 @@ test('an undelete is decided about by the tags of the blob that comes back', asy
   assert.equal((await undeleteEntry(store, { ...command, permit: permitting('blue') })).kind, 'not-permitted');
   assert.equal((await undeleteEntry(store, { ...command, permit: permitting('red') })).kind, 'ok');
 });
+
+test('an undelete reads no more states than go at once, where the blob itself is there', async () => {
+  await Many.with(1, async (many) => {
+    const { world } = many;
+    assert.equal((await many.delete('only')).kind, 'ok');
+    while (await many.step()) world.clock.advance(1);
+    let rows = 0;
+    const { engine } = world;
+    const transact = engine.transact.bind(engine);
+    engine.transact = (work) =>
+      transact((txn) => {
+        const scan = txn.scan.bind(txn);
+        txn.scan = async (range, options) => {
+          const found = await scan(range, options);
+          rows += found.length;
+          return found;
+        };
+        return work(txn);
+      });
+    assert.equal((await undeleteEntry(world.store, { ...name, conditions: {}, cause })).kind, 'ok');
+    engine.transact = transact;
+    assert.ok(rows < 600, `${rows} rows`);
+  });
+});

@@ -252,7 +252,7 @@ export function undeleteEntry(store: Store, command: EntryChange): Promise<Entry
     const found = await txn.get(keys.entry(place.parent, place.leaf));
     let current = found && decodeEntry(found);
     const under = await readSweep(txn, place);
-    const { deleted, last, latestBase } = await deletedStates(txn, place, under);
+    const { deleted, last, latestBase } = await deletedStates(txn, place, under, current === undefined);
     if (current === undefined && last === undefined) return entryNotFound;
     // What came back now would be taken for what is to be deleted.
     if (under?.kind === 'delete' && last !== undefined) return { kind: 'contended' };
@@ -292,10 +292,16 @@ interface DeletedStates {
   /** All of them, from the latest on, or, where they are more than come back at once, more than that. */
   readonly deleted: readonly Entry[];
   readonly last: Entry | undefined;
+  /** Looked for as far as it is wanted. */
   readonly latestBase: Entry | undefined;
 }
 
-async function deletedStates(txn: Txn, place: Place, before: SweepRecord | undefined): Promise<DeletedStates> {
+async function deletedStates(
+  txn: Txn,
+  place: Place,
+  before: SweepRecord | undefined,
+  wantsBase: boolean,
+): Promise<DeletedStates> {
   const deleted: Entry[] = [];
   let latestBase: Entry | undefined;
   for await (const page of pastPages(txn, place, { before: undefined })) {
@@ -305,7 +311,7 @@ async function deletedStates(txn: Txn, place: Place, before: SweepRecord | undef
       if (deleted.length <= statesAtOnceMax) deleted.push(entry);
       if (entry.record.past.kind === 'base') latestBase ??= entry;
     }
-    if (deleted.length > statesAtOnceMax && latestBase !== undefined) break;
+    if (deleted.length > statesAtOnceMax && (!wantsBase || latestBase !== undefined)) break;
   }
   return { deleted, last: deleted[0], latestBase };
 }
