@@ -12,8 +12,9 @@ export const sas = managementCommand({
 Entra ID, allows no more than that user's roles do, and lasts for seven days at the most.
 LETTERS: r read, a add, c create, w write, d delete, x delete versions, y delete for good, l list, t tags,
 f find by tags, m move, e execute, o owner, p permissions, i immutability.
-TIME is 2026-01-31T12:00:00Z, or how long from now, for --expiry from --start: 30m, 12h, 7d. It ends no sooner than --expiry, unless its key is
-replaced, or the policy or the role behind it goes: nothing keeps a signature that could be taken back by itself.`,
+TIME is 2026-01-31T12:00:00Z, or how long from now, and of --expiry from --start: 30m, 12h, 7d. It ends no sooner than
+--expiry, unless its key is replaced, or the policy or the role behind it goes: nothing keeps a signature that could be
+taken back by itself.`,
   example: `  causeway sas create photos 2026 --permissions rcwl --expiry 7d --data /srv/causeway
   curl "$(causeway sas create photos 2026 a.jpg --only url --data /srv/causeway)"`,
   flags: {

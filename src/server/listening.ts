@@ -8,7 +8,7 @@ type PortSetting = 'blobPort' | 'adminPort';
 export function listen(server: Server, setting: PortSetting, config: Config): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', (error) => {
-      const found = listenProblem(error, setting);
+      const found = listenProblem(error, setting, config);
       reject(new SettingError(found.setting, found.problem, { cause: error }));
     });
     server.listen(config[setting], config.host, () => resolve((server.address() as { port: number }).port));
@@ -26,16 +26,17 @@ export async function tryListening(setting: PortSetting, config: Config): Promis
 export function listenProblem(
   error: NodeJS.ErrnoException,
   setting: PortSetting,
+  config: Config,
 ): { readonly setting: PortSetting | 'host'; readonly problem: string } {
   switch (error.code) {
     case 'EADDRINUSE':
-      return { setting, problem: 'the port is in use' };
+      return { setting, problem: `port ${config[setting]} is in use` };
     case 'EACCES':
-      return { setting, problem: 'no right to listen on this port' };
+      return { setting, problem: `no right to listen on port ${config[setting]}` };
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
-      return { setting: 'host', problem: 'not an address of this machine' };
+      return { setting: 'host', problem: `${config.host} is not an address of this machine` };
     default:
       return { setting, problem: error.message };
   }

@@ -76,7 +76,7 @@ process.on('message', (message: ToWorker) => {
 });
 
 listener.server.on('error', (error: NodeJS.ErrnoException) => {
-  const { setting, problem } = listenProblem(error, 'blobPort');
+  const { setting, problem } = listenProblem(error, 'blobPort', config);
   tell({ kind: 'failed', setting, message: problem });
 });
 listener.server.listen({ port: config.blobPort, host: config.host, backlog: 1024 }, () => {

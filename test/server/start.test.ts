@@ -76,8 +76,8 @@ test('a port in use is named by its setting', async () => {
   const port = `${(taken.address() as { port: number }).port}`;
   try {
     const data = ['--dev', '--data', join(work, 'port'), '--workers', '2'];
-    await refused(/blobPort: .*in use/, ...data, '--blob-port', port, '--admin-port', '0');
-    await refused(/adminPort: .*in use/, ...data, '--blob-port', '0', '--admin-port', port);
+    await refused(new RegExp(`blobPort: port ${port} is in use`), ...data, '--blob-port', port, '--admin-port', '0');
+    await refused(new RegExp(`adminPort: port ${port} is in use`), ...data, '--blob-port', '0', '--admin-port', port);
   } finally {
     taken.close();
   }

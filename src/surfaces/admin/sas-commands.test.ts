@@ -195,8 +195,6 @@ describe('a signature', () => {
   test('is refused for what could never be taken', async () => {
     const cases: [input: object, refusal: RegExp][] = [
       [{ blob: 'a' }, /^InvalidInput: blob: needs a container/],
-      [{ container: 'box', blob: 'a/../b' }, /^InvalidInput: blob: no address leads/],
-      [{ container: 'box', blob: 'a\\.' }, /^InvalidInput: blob: no address leads/],
       [{ container: 'nobox' }, /^ContainerNotFound: /],
       [{ account: 'nobody' }, /^AccountNotFound: /],
       [{ container: 'box', snapshot: '2026-01-01T00:00:00Z' }, /^InvalidInput: snapshot: needs a blob/],

@@ -86,7 +86,6 @@ const defaultPermissions = { account: 'rl', container: 'rl', blob: 'r' } as cons
 /** Of fields that say nothing where they are given; the first that is wrong decides. */
 const needs: readonly (readonly [field: keyof Input, isWrong: (given: Input) => boolean, what: string])[] = [
   ['blob', ({ container, blob }) => blob !== undefined && container === undefined, 'needs a container'],
-  ['blob', ({ blob = '' }) => /(?:^|[/\\])\.\.?(?:[/\\]|$)/.test(blob), 'no address leads to a part that is . or ..'],
   ['snapshot', ({ blob, snapshot }) => snapshot !== undefined && blob === undefined, 'needs a blob'],
   ['versionId', ({ blob, versionId }) => versionId !== undefined && blob === undefined, 'needs a blob'],
   ['versionId', ({ snapshot, versionId }) => versionId !== undefined && snapshot !== undefined, 'not with a snapshot'],
