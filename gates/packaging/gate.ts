@@ -124,7 +124,7 @@ async function runImage(image: string): Promise<void> {
     let out = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (out += chunk.toString()));
     for (let tries = 0; !out.includes('causeway ready') && tries < 300; tries++) await sleep(100);
-    const port = /"admin":"http:\/\/0\.0\.0\.0:(\d+)"/.exec(out)?.[1];
+    const port = /"admin":"http:\/\/127\.0\.0\.1:(\d+)"/.exec(out)?.[1];
     if (port === undefined) throw new Error(`it is not ready: ${out}`);
     const first = Number(await readFile(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8'));
     const status = await readFile(`/proc/${first}/status`, 'utf8');
