@@ -147,10 +147,11 @@ export function readUnsealer(
 
 /**
  * Of an operation that changes a blob: the key, or the scope, that the request names must be the blob's. A scope that new
- * blobs get there by themselves need not be named. For the edit of `changeEntry`.
+ * blobs get there by themselves need not be named, nor any if not `mustNameScope`. For the edit of `changeEntry`.
  */
 export function encryptionCheck(
   call: Call,
+  mustNameScope = true,
 ): (
   record: { readonly encryption?: EntryEncryption },
   container: Pick<ContainerRecord, 'encryptionScope'>,
@@ -163,7 +164,7 @@ export function encryptionCheck(
   return ({ encryption }, container) => {
     if (isSameEncryption(encryption, given)) return undefined;
     const byItself = [container.encryptionScope, call.accountSettings.encryptionScope];
-    const isImplied = encryption?.scope !== undefined && byItself.includes(encryption.scope);
+    const isImplied = encryption?.scope !== undefined && (!mustNameScope || byItself.includes(encryption.scope));
     return namesNone && isImplied ? undefined : encryptionMismatch(encryption, given);
   };
 }

@@ -87,6 +87,14 @@ describe('an encryption scope', () => {
         assert.equal(headers['Content-MD5'], createHash('md5').update(text.slice(5, 21)).digest('base64'));
         const properties = await client.send({ method: 'HEAD', url: at(`docs/${name}`) });
         assert.equal(properties.headers['x-ms-encryption-scope'], 'one');
+        // Clients have no way to name the scope with properties; where they can, they must.
+        const change = (comp: string, headers = {}) =>
+          client.send({ method: 'PUT', url: at(`docs/${name}?comp=${comp}`), headers });
+        assert.equal((await change('properties', { 'x-ms-blob-cache-control': 'no-cache' })).status, 200);
+        const other = await change('properties', { 'x-ms-encryption-scope': 'two' });
+        assert.equal(other.headers['x-ms-error-code'], 'BlobCustomerSpecifiedEncryptionMismatch');
+        const unnamed = await change('metadata');
+        assert.equal(unnamed.headers['x-ms-error-code'], 'BlobUsesCustomerSpecifiedEncryption');
       }
       const listed = await client.send({ url: at('docs?restype=container&comp=list') });
       assert.match(listed.text, /<ServerEncrypted>true<\/ServerEncrypted><EncryptionScope>one<\/EncryptionScope>/);

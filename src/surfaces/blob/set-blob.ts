@@ -19,12 +19,15 @@ function newContentHeaders(headers: Headers): ContentHeaders {
   return { contentType: '', ...contentHeaders(headers, false) };
 }
 
-/** If any content header is given, all are set: those that are missing are cleared. */
+/**
+ * If any content header is given, all are set: those that are missing are cleared. The blob's encryption scope need not
+ * be named: Microsoft's description of the operation (Blob_SetHTTPHeaders) has no header for it, so clients name none.
+ */
 export async function setBlobProperties(call: BlobCall): Promise<Answer> {
   const pages = pageProperties(call.headers);
   if (pages !== undefined) return await setPageProperties(call, pages);
   const headers = newContentHeaders(call.headers);
-  const mismatch = encryptionCheck(call);
+  const mismatch = encryptionCheck(call, false);
   const edit: Edit = (record, container) => mismatch(record, container) ?? { ...record, headers };
   const outcome = await changeEntry(call.store, blobChange(call), edit, { act: 'set-headers' });
   if (outcome.kind !== 'ok') throw failureError(outcome);
@@ -35,7 +38,7 @@ export async function setBlobProperties(call: BlobCall): Promise<Answer> {
 /** Length and sequence number alone leave the other properties as they are ("Set Blob Properties", Remarks). */
 async function setPageProperties(call: BlobCall, pages: PageProperties): Promise<Answer> {
   const headers = setsContentHeaders(call.headers) ? newContentHeaders(call.headers) : undefined;
-  const mismatch = encryptionCheck(call);
+  const mismatch = encryptionCheck(call, false);
   const outcome = await changePages(call.store, blobChange(call), pages, (record, container) => {
     return mismatch(record, container) ?? (headers === undefined ? record : { ...record, headers });
   });
