@@ -1,6 +1,10 @@
 // Listening where the settings say, and what it means when that cannot be.
 import { createServer, type Server } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Config, SettingError } from '../base/config.ts';
+
+const releaseTries = 20;
+const releasePauseMs = 100;
 
 type PortSetting = 'blobPort' | 'adminPort';
 
@@ -15,11 +19,23 @@ export function listen(server: Server, setting: PortSetting, config: Config): Pr
   });
 }
 
-/** Throws `SettingError` if nobody could listen there now. */
+/**
+ * Throws `SettingError` if nobody could listen there now, nor soon: workers hold the port for the moment that they need to
+ * end after a primary that was killed.
+ */
 export async function tryListening(setting: PortSetting, config: Config): Promise<void> {
-  const server = createServer();
-  await listen(server, setting, config);
-  await new Promise((resolve) => server.close(resolve));
+  for (let tries = 0; ; tries++) {
+    const server = createServer();
+    try {
+      await listen(server, setting, config);
+      await new Promise((resolve) => server.close(resolve));
+      return;
+    } catch (error) {
+      const { code } = (error as SettingError).cause as NodeJS.ErrnoException;
+      if (code !== 'EADDRINUSE' || tries === releaseTries) throw error;
+      await sleep(releasePauseMs);
+    }
+  }
 }
 
 /** Which setting is to blame for what an attempt to listen said. */

@@ -14,16 +14,28 @@ export interface WorkerSetup {
   readonly time: StoreTime;
 }
 
+/** A worker that answers none of so many rounds hangs. */
+export const heartbeatRounds = 10;
+
+/** Time between two heartbeats; nothing where there are none. */
+export function heartbeatMs({ workerHangMs }: Pick<Config, 'workerHangMs'>): number | undefined {
+  return workerHangMs === 0 ? undefined : Math.ceil(workerHangMs / heartbeatRounds);
+}
+
 /** The descriptor of the stream to the committer. */
 export const commitDescriptor = 4;
 
 export type ToWorker =
   | { readonly kind: 'alive?' }
   | { readonly kind: 'drain' }
+  /** Together with the socket that listens. */
+  | { readonly kind: 'standby' }
   | { readonly kind: 'metrics'; readonly id: number };
 
 export type FromWorker =
   | { readonly kind: 'alive' }
+  /** The listening socket is wanted. */
+  | { readonly kind: 'standby?' }
   | { readonly kind: 'ready'; readonly blobPort: number }
   | { readonly kind: 'failed'; readonly setting: keyof Config | undefined; readonly message: string }
   | { readonly kind: 'metrics'; readonly id: number; readonly snapshot: MetricsSnapshot };

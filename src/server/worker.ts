@@ -15,9 +15,11 @@ import { dataPaths } from './data-directory.ts';
 import { openStore } from './engine-room.ts';
 import { runFollowers } from './followers.ts';
 import { listenProblem } from './listening.ts';
+import { type ListeningHandle, Standby } from './standby.ts';
 import {
   commitDescriptor,
   type FromWorker,
+  heartbeatMs,
   type ToWorker,
   type WorkerSetup,
   workerVariable,
@@ -69,8 +71,21 @@ const background = runBackground(
 );
 const followers = runFollowers(opened.store, config, metrics, logger, stopping.signal);
 
-process.on('message', (message: ToWorker) => {
+const standby = new Standby({
+  server: listener.server,
+  ask: () => tell({ kind: 'standby?' }),
+  onChange: (takes) => {
+    if (takes) logger.error({}, 'the primary is silent: this worker takes new connections itself');
+    else logger.info({}, 'the primary is heard again, and takes the new connections');
+  },
+});
+const roundMs = heartbeatMs(config);
+if (roundMs !== undefined) setInterval(() => standby.round(), roundMs).unref();
+
+process.on('message', (message: ToWorker, handle?: unknown) => {
+  standby.heard();
   if (message.kind === 'alive?') tell({ kind: 'alive' });
+  else if (message.kind === 'standby') standby.give(handle as ListeningHandle | undefined);
   else if (message.kind === 'drain') void drain();
   else void metrics.snapshot().then((snapshot) => tell({ kind: 'metrics', id: message.id, snapshot }));
 });
@@ -86,6 +101,7 @@ listener.server.listen({ port: config.blobPort, host: config.host, backlog: 1024
 
 async function drain(): Promise<void> {
   stopping.abort();
+  standby.end();
   await Promise.all([listener.drain(config.drainTimeoutMs), background, followers]);
   await audit.close();
   await opened[Symbol.asyncDispose]();

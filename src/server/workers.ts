@@ -1,4 +1,5 @@
 // The primary's side of its workers: starting, replacing, draining, asking for their metrics.
+import type { SendHandle } from 'node:child_process';
 import cluster, { type Worker } from 'node:cluster';
 import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
@@ -9,9 +10,12 @@ import type { Committer } from '../metadata/commit.ts';
 import { serveCommits } from '../metadata/commit-channel.ts';
 import { watchHandover } from './handover.ts';
 import { Heartbeats } from './heartbeats.ts';
+import { listeningOn, watchListening } from './standby.ts';
 import {
   commitDescriptor,
   type FromWorker,
+  heartbeatMs,
+  heartbeatRounds,
   type ToWorker,
   type WorkerSetup,
   workerVariable,
@@ -20,9 +24,8 @@ import {
 const metricsTimeoutMs = 2000;
 const replaceDelayMs = 200;
 const replaceDelayMaxMs = 10_000;
-/** A worker that answers none of so many rounds hangs; one that starts has more of them. */
-const rounds = 10;
-const startRounds = 3 * rounds;
+/** One that starts has more of them. */
+const startRounds = 3 * heartbeatRounds;
 /** Beyond `drainTimeoutMs`, for stores to close. */
 const closeTimeoutMs = 30_000;
 
@@ -51,8 +54,8 @@ export class Workers {
     this.#committer = committer;
     this.#logger = logger;
     this.#heartbeats = new Heartbeats<Worker>({
-      intervalMs: Math.ceil(this.#config.workerHangMs / rounds),
-      roundsMax: rounds,
+      intervalMs: heartbeatMs(config) ?? 0,
+      roundsMax: heartbeatRounds,
       nowMs: () => performance.now(),
       ask: (worker) => this.#tell(worker, { kind: 'alive?' }),
       onHung: (worker) => {
@@ -60,6 +63,7 @@ export class Workers {
         worker.process.kill('SIGKILL');
       },
     });
+    watchListening();
     cluster.setupPrimary({
       exec: fileURLToPath(new URL('./worker.ts', import.meta.url)),
       execArgv: process.execArgv,
@@ -125,7 +129,10 @@ export class Workers {
         this.#heartbeats.heard(worker);
         if (message.kind === 'ready' && (this.#port === 0 || message.blobPort === this.#port)) {
           this.#ready.add(worker);
+          this.#giveListening(worker, message.blobPort);
           resolve(message.blobPort);
+        } else if (message.kind === 'standby?') {
+          this.#giveListening(worker, this.#port);
         } else if (message.kind === 'ready') {
           worker.process.kill('SIGKILL');
           reject(new Error(`a worker listens on port ${message.blobPort} and not on ${this.#port}`));
@@ -193,6 +200,12 @@ export class Workers {
       worker.on('message', listen);
       this.#tell(worker, { kind: 'metrics', id });
     });
+  }
+
+  #giveListening(worker: Worker, port: number): void {
+    const handle = listeningOn(port);
+    if (handle === undefined || !worker.isConnected()) return;
+    worker.send({ kind: 'standby' } satisfies ToWorker, handle as unknown as SendHandle);
   }
 
   #tell(worker: Worker, message: ToWorker): void {

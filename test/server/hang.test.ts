@@ -128,6 +128,11 @@ describe('a primary that is stopped', () => {
           assert.match(body.toString(), /<Code>OperationTimedOut<\/Code><Message>The operation could not be completed/);
         }
         assert.ok(performance.now() - started < 30_000);
+        // Over new connections as well, which the worker takes itself after a while.
+        const late = server.call({ method: 'PUT', path: '/box/late', query: 'timeout=1', headers: blob });
+        const [fresh, refusedLate] = await Promise.all([server.call({ path: '/box/before' }), late]);
+        assert.equal(fresh.body.toString(), 'before');
+        assert.deepEqual([refusedLate.status, refusedLate.headers['x-ms-error-code']], [500, 'OperationTimedOut']);
         // Longer than it takes to be taken for one that hangs.
         await sleep(3000);
         assert.equal((await send('GET', '/box/before')).status, 200);
@@ -144,6 +149,11 @@ describe('a primary that is stopped', () => {
         assert.ok(status === 404 || (status === 200 && body.toString() === name), `${name}: ${status}`);
       }
       assert.ok(server.logLines().some((line) => line.includes('the committer does not answer')));
+      // A second time as well: the worker has got the socket anew.
+      await whileStopped([server.program.child.pid as number], async () => {
+        assert.equal((await server.call({ path: '/box/before' })).body.toString(), 'before');
+      });
+      assert.equal((await server.put('/box/end', Buffer.from('end'))).status, 201);
     } finally {
       agent.destroy();
       assert.equal(await server.stop(), 0);

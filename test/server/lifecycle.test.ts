@@ -61,6 +61,20 @@ test('what takes longer than drainTimeoutMs is cut, leaves no entry, and the exi
   }
 });
 
+test('a primary that is killed leaves its port to the next server at once', async () => {
+  const data = join(work, 'port');
+  let server = await Server.start({ data });
+  for (let round = 0; round < 3; round++) {
+    const { port } = server.blob;
+    server.program.child.kill('SIGKILL');
+    await server.program.ended();
+    server = await Server.start({ data, words: ['--blob-port', port] });
+    assert.equal(server.blob.port, port);
+    await server.createContainer(`box${round}`);
+  }
+  assert.equal(await server.stop(), 0);
+});
+
 test('workers that are killed under load are replaced, and nothing that was acknowledged is lost', async () => {
   const data = join(work, 'killed');
   const server = await Server.start({ data, workers: 2 });
