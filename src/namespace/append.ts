@@ -56,7 +56,7 @@ export async function appendBlock(
   const ingested = await ingest(store, command.body, true);
   if (ingested.kind !== 'ok') return ingested;
   const { content } = ingested;
-  const outcome = await changeOwned(store, (txn, owning) =>
+  const outcome = await changeOwned(store, command.held, (txn, owning) =>
     append(store, txn, owning, command, content.pieces, content.length),
   );
   if (outcome.kind !== 'ok') {
@@ -78,7 +78,7 @@ export async function appendRange(
 > {
   const { source, sourceOffset, length } = command;
   type Outcome = Awaited<ReturnType<typeof appendRange>>;
-  return await changeOwned<Exclude<Outcome, Failure> | Failure>(store, async (txn, owning) => {
+  return await changeOwned<Exclude<Outcome, Failure> | Failure>(store, command.held, async (txn, owning) => {
     const found = await readSource(txn, source, 'read');
     if (found.kind !== 'ok') return { kind: 'source-failed', failure: found };
     const { entry } = found;

@@ -17,6 +17,7 @@ import {
   type Spot,
 } from './entry-rows.ts';
 import type { Failure } from './failure.ts';
+import type { Held } from './fork.ts';
 import { type Body, discard, ingest } from './ingest.ts';
 import type { Cause, JournalOperation } from './journal.ts';
 import { checkLeaseForRead, checkLeaseForWrite, isHeld } from './leases.ts';
@@ -64,6 +65,8 @@ export interface EntryAccess extends EntryName {
 
 export interface EntryChange extends EntryAccess {
   readonly cause: Cause;
+  /** For what takes long; absent: somebody waits for ever. */
+  readonly held?: Held;
 }
 
 /** What a write sets, but for the bytes. */

@@ -59,6 +59,8 @@ export type Failure =
   | { readonly kind: 'incremental-earlier' }
   | { readonly kind: 'incremental-source' }
   | { readonly kind: 'encryption-mismatch'; readonly reason?: 'key-missing' | 'key-not-used' }
-  | { readonly kind: 'contended' };
+  | { readonly kind: 'contended' }
+  /** Nobody waits for it any more; nothing has changed. */
+  | { readonly kind: 'given-up' };
 
 export type FailureKind = Failure['kind'];

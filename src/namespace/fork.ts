@@ -68,9 +68,16 @@ export class Owning {
   }
 }
 
-/** A transaction that changes rows of a content in place: run again with a copy where the content turns out to be shared. */
+/** Runs work that takes longer than a client may be silent; the signal aborts when nobody waits for it any more. */
+export type Held = <T>(work: (gone: AbortSignal) => Promise<T>) => Promise<T>;
+
+/**
+ * A transaction that changes rows of a content in place: run again with a copy where the content turns out to be shared.
+ * `given-up`, and nothing has changed, when nobody waits for the copy any more.
+ */
 export async function changeOwned<T extends { readonly kind: string }>(
   store: Store,
+  held: Held | undefined,
   work: (txn: Txn, owning: Owning) => Promise<T | Shared>,
 ): Promise<T | Failure> {
   let fork: Fork | undefined;
@@ -83,7 +90,8 @@ export async function changeOwned<T extends { readonly kind: string }>(
     }
     if (outcome.kind !== 'content-shared') return outcome as T | Failure;
     if (forks === forksMax) return { kind: 'contended' };
-    const copied = await copyRows(store, outcome as Shared);
+    const shared = outcome as Shared;
+    const copied = await (held === undefined ? copyRows(store, shared) : held((gone) => copyRows(store, shared, gone)));
     if (copied.kind !== 'ok') return copied;
     fork = copied.fork;
   }
@@ -106,6 +114,7 @@ async function abandon(store: Store, fork: Fork): Promise<void> {
 async function copyRows(
   store: Store,
   { contentId, mark }: Shared,
+  gone?: AbortSignal,
 ): Promise<{ readonly kind: 'ok'; readonly fork: Fork } | Failure> {
   const from = Buffer.from(contentId, 'hex');
   const to = store.ids.next();
@@ -122,6 +131,7 @@ async function copyRows(
     if (guarded.kind !== 'ok') return guarded;
     for (const copy of [copyPieces, copyPages]) {
       for (let begin: Uint8Array | undefined, done = false; !done; ) {
+        if (gone?.aborted === true) return { kind: 'given-up' };
         const start = begin;
         const step = await change<CopyStep | Failure>(store, async (txn) => {
           const last = (await txn.get(guard)) === undefined ? undefined : await copy(txn, from, to, start);

@@ -454,3 +454,46 @@ test('whoever sets metadata all the time does not keep a write from its copy of 
   assert.equal((await read(held, 'long', undefined, 0, 1))[0], 66);
   await checkBooks(held);
 });
+
+test('a copy of rows for a change that nobody waits for any more ends, and leaves nothing', async () => {
+  await using held = await TestStore.open();
+  await create(held, 'shared', 200 * mebibyte);
+  for (let region = 0; region < 200; region++) {
+    assert.equal(await put(held, 'shared', region * mebibyte, Buffer.alloc(512, region)), 'ok');
+  }
+  await snapshot(held, 'shared');
+  const leaving = new AbortController();
+  let commits = 0;
+  let heldOnce = 0;
+  const watched = held.another();
+  const { engine } = watched;
+  const counting = Object.assign(Object.create(engine) as typeof engine, {
+    transact: ((...given: Parameters<typeof engine.transact>) => {
+      if (++commits === 5) leaving.abort();
+      return engine.transact(...given);
+    }) as typeof engine.transact,
+  });
+  const store = { ...watched, engine: counting };
+  const command = {
+    ...place,
+    name: 'shared',
+    offset: 0,
+    length: 512,
+    sequence: {},
+    body: bodyOf(Buffer.alloc(512, 1)),
+  };
+  const given = await putPages(store, {
+    ...command,
+    held: (work) => {
+      heldOnce++;
+      return work(leaving.signal);
+    },
+  });
+  assert.deepEqual([given.kind, heldOnce], ['given-up', 1]);
+  assert.ok(commits < 12, `${commits} transactions`);
+  assert.deepEqual(await read(held, 'shared', undefined, 0, 512), Buffer.alloc(512, 0));
+  await checkBooks(held);
+  assert.equal(await put(held, 'shared', 0, Buffer.alloc(512, 1)), 'ok');
+  assert.deepEqual(await read(held, 'shared', undefined, 0, 512), Buffer.alloc(512, 1));
+  await checkBooks(held);
+});

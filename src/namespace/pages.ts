@@ -113,7 +113,7 @@ export async function putPages(
   const ingested = await ingest(store, command.body, true);
   if (ingested.kind !== 'ok') return ingested;
   const { content } = ingested;
-  const outcome = await changeOwned(store, (txn, owning) =>
+  const outcome = await changeOwned(store, command.held, (txn, owning) =>
     writePages(store, txn, owning, { ...command, pieces: content.pieces }),
   );
   if (outcome.kind !== 'ok') {
@@ -143,7 +143,7 @@ export async function clearPages(store: Store, command: PageChange & GoingOn): P
       from === command.offset
         ? { ...command, length, within: end }
         : { ...command, conditions: {}, sequence: {}, offset: from, length, ...(before && { before }) };
-    const outcome = await changeOwned(store, (txn, owning) => writePages(store, txn, owning, step));
+    const outcome = await changeOwned(store, command.held, (txn, owning) => writePages(store, txn, owning, step));
     if (outcome.kind !== 'ok' || to === end) return outcome;
     before = outcome.entry.record;
     from = to;
@@ -249,7 +249,7 @@ export async function changePages(
     if (cut.left !== undefined) conditions = {};
     before = cut.left;
   }
-  return await changeOwned(store, async (txn, owning): Promise<EntryOutcome | Shared> => {
+  return await changeOwned(store, command.held, async (txn, owning): Promise<EntryOutcome | Shared> => {
     const target = await openForChange(store, txn, { ...command, conditions }, 'change-pages');
     if (target.kind !== 'ok') return target;
     const { existing, spot, container } = target;

@@ -28,5 +28,6 @@ export function blobChange(call: BlobCall, withTime = false, conditionsOf = cond
     ...(lease !== undefined && { leaseId: lease }),
     ...(at && { at }),
     cause: call.cause,
+    held: call.hold,
   };
 }

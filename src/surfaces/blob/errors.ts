@@ -304,6 +304,7 @@ const codeOf: CodeOf = {
   'incremental-earlier': 'IncrementalCopyOfEarlierVersionSnapshotNotAllowed',
   'incremental-source': 'IncrementalCopySourceMustBeSnapshot',
   contended: 'ServerBusy',
+  'given-up': 'OperationTimedOut',
   'encryption-mismatch': ({ reason }) =>
     reason === 'key-missing'
       ? 'BlobUsesCustomerSpecifiedEncryption'
