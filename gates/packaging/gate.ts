@@ -126,7 +126,7 @@ async function runImage(image: string): Promise<void> {
     for (let tries = 0; !out.includes('causeway ready') && tries < 300; tries++) await sleep(100);
     const port = /"admin":"http:\/\/127\.0\.0\.1:(\d+)"/.exec(out)?.[1];
     if (port === undefined) throw new Error(`it is not ready: ${out}`);
-    const first = Number(await readFile(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8'));
+    const [first = 0] = await childrenOf(child.pid as number);
     const status = await readFile(`/proc/${first}/status`, 'utf8');
     if (!/^NSpid:\t\d+\t1$/m.test(status)) throw new Error('the server is not process 1');
     if (!/^Uid:\t10000\t10000\t10000\t10000$/m.test(status)) throw new Error('the server is not user 10000');
@@ -138,8 +138,15 @@ async function runImage(image: string): Promise<void> {
     const code = await Promise.race([ended, sleep(20_000, 'no end', { ref: false })]);
     if (code !== 0) throw new Error(`it ended with ${code}: ${out}`);
   } finally {
+    // What changes its user outlives its parent: the first process of the namespace is ended by itself.
+    for (const pid of await childrenOf(child.pid as number)) process.kill(pid, 'SIGKILL');
     child.kill('SIGKILL');
   }
+}
+
+async function childrenOf(pid: number): Promise<number[]> {
+  const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '');
+  return children.split(' ').filter(Boolean).map(Number);
 }
 
 async function expectPrivate(directory: string): Promise<void> {
