@@ -1,8 +1,8 @@
 // What an address names: dots and backslashes in names, whole addresses in the request line, and what a listing may show.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { openTestSurface, testAccount } from './call.testing.ts';
-import { sasFor, TestClient, type WholeRequest } from './dispatch.testing.ts';
+import { testAccount } from './call.testing.ts';
+import { sasFor, type TestClient, type WholeRequest, withClient } from './dispatch.testing.ts';
 
 const at = (name: string): string => `/${testAccount}/docs/${name}`;
 const put = (name: string): WholeRequest => ({
@@ -11,13 +11,6 @@ const put = (name: string): WholeRequest => ({
   headers: { 'x-ms-blob-type': 'BlockBlob' },
   body: name,
 });
-
-async function withClient(work: (client: TestClient) => Promise<void>): Promise<void> {
-  await using surface = await openTestSurface();
-  const client = new TestClient(surface);
-  await client.container('docs');
-  await work(client);
-}
 
 async function names(client: TestClient): Promise<string[]> {
   const { text } = await client.send({ url: `/${testAccount}/docs?restype=container&comp=list` });

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { crc64, crc64ToBase64 } from '../../codec/crc64.ts';
 import { openTestSurface, testAccount } from './call.testing.ts';
-import { type Answered, otherKey, sasFor, TestClient, type WholeRequest } from './dispatch.testing.ts';
+import { otherKey, refused, sasFor, TestClient, type WholeRequest } from './dispatch.testing.ts';
 import { newestVersion } from './versions.ts';
 
 const at = (path: string): string => `/${testAccount}/${path}`;
@@ -43,12 +43,6 @@ const fromUrl: Readonly<Record<string, (source: string, headers?: Readonly<Recor
     'put block from url': (source, headers = {}) =>
       put(at('docs/target?comp=block&blockid=MQ%3D%3D'), { 'x-ms-copy-source': source, ...headers }),
   };
-
-async function refused(client: TestClient, request: WholeRequest, status: number, code: string): Promise<Answered> {
-  const answered = await client.send(request);
-  assert.deepEqual([answered.status, answered.code], [status, code], answered.text);
-  return answered;
-}
 
 /** As the source would have answered: by status, headers and body (which a 304 leaves out only when it is sent). */
 async function unreadable(client: TestClient, request: WholeRequest, status: number, code: string): Promise<void> {

@@ -3,26 +3,13 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { crc64, crc64ToBase64 } from '../../codec/crc64.ts';
-import { openTestSurface, type TestSurface, testAccount } from './call.testing.ts';
-import { type Answered, sasFor, TestClient, type WholeRequest } from './dispatch.testing.ts';
+import { testAccount } from './call.testing.ts';
+import { type Answered, refused, sasFor, TestClient, type WholeRequest, withClient } from './dispatch.testing.ts';
 import { newestVersion, versions } from './versions.ts';
 
 const at = (path: string): string => `/${testAccount}/${path}`;
 const md5 = (text: string): string => createHash('md5').update(text).digest('base64');
 const crc = (text: string): string => crc64ToBase64(crc64(Buffer.from(text)));
-
-async function withClient(work: (client: TestClient, surface: TestSurface) => Promise<void>): Promise<void> {
-  await using surface = await openTestSurface();
-  const client = new TestClient(surface);
-  await client.container('docs');
-  await work(client, surface);
-}
-
-async function refused(client: TestClient, request: WholeRequest, status: number, code: string): Promise<Answered> {
-  const answered = await client.send(request);
-  assert.deepEqual([answered.status, answered.code], [status, code], answered.text);
-  return answered;
-}
 
 describe('the version', () => {
   const asked = (version: string): WholeRequest => ({ url: at('docs/a'), headers: { 'x-ms-version': version } });

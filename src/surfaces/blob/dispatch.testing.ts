@@ -1,4 +1,5 @@
 // Whole requests through the dispatcher over a store in memory: signed, by a SAS, or by nobody, and what they are answered.
+import assert from 'node:assert/strict';
 import { createLogger } from '../../base/log.ts';
 import { type AccountKey, parseAccountKey, sign } from '../../identity/account-key.ts';
 import { parseSas } from '../../identity/sas.ts';
@@ -6,7 +7,7 @@ import { sharedKeyStringToSign } from '../../identity/shared-key.ts';
 import { sasStringToSign } from '../../identity/verify-sas.ts';
 import type { Answer } from '../http/answer.ts';
 import { type Hold, holdNobody } from '../http/hold.ts';
-import { serviceCall, type TestSurface, testAccount, testSettings } from './call.testing.ts';
+import { openTestSurface, serviceCall, type TestSurface, testAccount, testSettings } from './call.testing.ts';
 import type { BlobSettings, Peer } from './call.ts';
 import { BlobDispatcher } from './dispatch.ts';
 import { parseQuery, parseTarget } from './request.ts';
@@ -118,6 +119,27 @@ async function textOf(body: Answer['body']): Promise<string> {
     release();
   }
   return Buffer.concat(chunks).toString();
+}
+
+/** With a store of its own, where the container `docs` is. */
+export async function withClient(work: (client: TestClient, surface: TestSurface) => Promise<void>): Promise<void> {
+  await using surface = await openTestSurface();
+  const client = new TestClient(surface);
+  await client.container('docs');
+  await work(client, surface);
+}
+
+/** Sends what must be refused with this status and code. */
+export async function refused(
+  client: TestClient,
+  request: WholeRequest,
+  status: number,
+  code: string,
+): Promise<Answered> {
+  const answered = await client.send(request);
+  const what = `${request.method} ${request.url}: ${answered.text}`;
+  assert.deepEqual([answered.status, answered.code], [status, code], what);
+  return answered;
 }
 
 /** A query that is signed for the path's container and blob; `fields` as they stand in it, but for `sig`. */

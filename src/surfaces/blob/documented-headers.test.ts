@@ -3,24 +3,11 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import { crc64, crc64ToBase64 } from '../../codec/crc64.ts';
-import { openTestSurface, testAccount } from './call.testing.ts';
-import { type Answered, TestClient, type WholeRequest } from './dispatch.testing.ts';
+import { testAccount } from './call.testing.ts';
+import { refused, type WholeRequest, withClient } from './dispatch.testing.ts';
 
 const at = (path: string): string => `/${testAccount}/docs/${path}`;
 const md5 = (text: string): string => createHash('md5').update(text).digest('base64');
-
-async function withClient(work: (client: TestClient) => Promise<void>): Promise<void> {
-  await using surface = await openTestSurface();
-  const client = new TestClient(surface);
-  await client.container('docs');
-  await work(client);
-}
-
-async function refused(client: TestClient, request: WholeRequest, status: number, code: string): Promise<Answered> {
-  const answered = await client.send(request);
-  assert.deepEqual([answered.status, answered.code], [status, code], answered.text);
-  return answered;
-}
 
 function keyHeaders(fill: number): Record<string, string> {
   const key = Buffer.alloc(32, fill);

@@ -9,7 +9,7 @@ import { changePolicies, type PolicyChanges } from '../../namespace/container-po
 import { KeyError, Keyring } from '../../namespace/keyring.ts';
 import { changeScope, createScope } from '../../namespace/scopes.ts';
 import { openTestSurface, type TestSurface, testAccount } from './call.testing.ts';
-import { type Answered, sasFor, TestClient, type WholeRequest } from './dispatch.testing.ts';
+import { type Answered, refused, sasFor, TestClient, type WholeRequest } from './dispatch.testing.ts';
 
 const at = (path: string): string => `/${testAccount}/${path}`;
 const cause = { by: 'test', requestId: 'none' };
@@ -59,12 +59,6 @@ function keyHeaders(fill: number, prefix = 'x-ms-'): Record<string, string> {
   };
 }
 const sha256 = (fill: number): string => keyHeaders(fill)['x-ms-encryption-key-sha256'] as string;
-
-async function refused(client: TestClient, request: WholeRequest, status: number, code: string): Promise<Answered> {
-  const answered = await client.send(request);
-  assert.deepEqual([answered.status, answered.code], [status, code], answered.text);
-  return answered;
-}
 
 describe('an encryption scope', () => {
   test('is named by a request, and by the answers of what it sealed', async () => {

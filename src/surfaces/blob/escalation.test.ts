@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { assignRole, putRole } from '../../namespace/access.ts';
 import { changeAccount } from '../../namespace/accounts.ts';
-import { openTestSurface, testAccount } from './call.testing.ts';
-import { type Answered, sasFor, TestClient, type WholeRequest } from './dispatch.testing.ts';
+import { testAccount } from './call.testing.ts';
+import { type Answered, sasFor, type TestClient, type WholeRequest, withClient } from './dispatch.testing.ts';
 import { blobs, cause, contributor, oid, owner, reader, withTokens } from './entra.testing.ts';
 import { operations } from './operations.ts';
 
@@ -17,13 +17,6 @@ const source = (path: string): Record<string, string> => ({ 'x-ms-copy-source': 
 const tagBody = (...names: readonly string[]): string =>
   `<Tags><TagSet>${names.map((name) => `<Tag><Key>${name}</Key><Value>x</Value></Tag>`).join('')}</TagSet></Tags>`;
 const sync = { 'x-ms-requires-sync': 'true' };
-
-async function withClient(work: (client: TestClient) => Promise<void>): Promise<void> {
-  await using surface = await openTestSurface();
-  const client = new TestClient(surface);
-  await client.container('docs');
-  await work(client);
-}
 
 describe('a right on a prefix or a directory', () => {
   const rows = operations.filter(({ level }) => level === 'container');

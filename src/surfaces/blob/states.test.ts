@@ -2,24 +2,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { changeSettings } from '../../namespace/account-settings.ts';
-import { openTestSurface, testAccount } from './call.testing.ts';
-import { type Answered, sasFor, TestClient, type WholeRequest } from './dispatch.testing.ts';
+import { testAccount } from './call.testing.ts';
+import { type Answered, refused, sasFor, type TestClient, type WholeRequest, withClient } from './dispatch.testing.ts';
 
 const at = (name: string): string => `/${testAccount}/docs/${name}`;
 const cause = { by: 'test', requestId: 'none' };
-
-async function withClient(work: (client: TestClient) => Promise<void>): Promise<void> {
-  await using surface = await openTestSurface();
-  const client = new TestClient(surface);
-  await client.container('docs');
-  await work(client);
-}
-
-async function refused(client: TestClient, request: WholeRequest, status: number, code: string): Promise<Answered> {
-  const answered = await client.send(request);
-  assert.deepEqual([answered.status, answered.code], [status, code], `${request.method} ${request.url}`);
-  return answered;
-}
 
 async function done(client: TestClient, request: WholeRequest): Promise<Answered> {
   const answered = await client.send(request);
