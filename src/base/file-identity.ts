@@ -1,11 +1,9 @@
 // Whether names still lead to the files that were opened: a name that was removed, or given to another file, leaves its
 // process with a handle on what nobody will find again.
-import { statSync } from 'node:fs';
+import { type Stats, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 
-interface Identity {
-  readonly dev: number;
-  readonly ino: number;
-}
+type Identity = Pick<Stats, 'dev' | 'ino' | 'ctimeMs'>;
 
 export class FileIdentities {
   readonly #files: readonly { readonly path: string; readonly opened: Identity | undefined }[];
@@ -18,11 +16,47 @@ export class FileIdentities {
   /** The first path that leads elsewhere by now, or nowhere. */
   lost(): string | undefined {
     for (const { path, opened } of this.#files) {
-      const now = identityOf(path);
-      if (now === undefined || now.ino !== opened?.ino || now.dev !== opened.dev) return path;
+      if (!isSame(identityOf(path), opened)) return path;
     }
     return undefined;
   }
+}
+
+/** Two changes of a directory within this time may leave it with one and the same time. */
+const coarseMs = 100;
+/** However old the directory's time looks, the names are looked at this often. */
+const trustedMs = 500;
+
+/** The same for files of one directory, asked many times a second: most times its own time tells that no name changed. */
+export class SiblingIdentities {
+  readonly #directory: string;
+  readonly #files: FileIdentities;
+  #settled: Identity | undefined;
+  #settledMs = 0;
+
+  /** As the files are now; all of them are there. */
+  constructor(paths: readonly [string, ...string[]]) {
+    this.#directory = dirname(paths[0]);
+    this.#files = new FileIdentities(paths);
+  }
+
+  /** The first path that leads elsewhere by now, or nowhere. */
+  lost(): string | undefined {
+    const now = identityOf(this.#directory);
+    const settled = this.#settled;
+    const nowMs = performance.now();
+    const isSettled = isSame(now, settled) && now?.ctimeMs === settled?.ctimeMs;
+    if (isSettled && nowMs - this.#settledMs < trustedMs) return undefined;
+    const lost = this.#files.lost();
+    const isOld = now !== undefined && Math.abs(Date.now() - now.ctimeMs) > coarseMs;
+    this.#settled = lost === undefined && isOld ? now : undefined;
+    this.#settledMs = nowMs;
+    return lost;
+  }
+}
+
+function isSame(one: Identity | undefined, other: Identity | undefined): boolean {
+  return one !== undefined && one.ino === other?.ino && one.dev === other.dev;
 }
 
 const quietly = { throwIfNoEntry: false } as const;

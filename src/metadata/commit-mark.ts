@@ -33,8 +33,7 @@ function markPath(dbPath: string): string {
   return `${dbPath}.mark`;
 }
 
-function encode({ id, isOpen, seq, timeMs }: Mark): Buffer {
-  const bytes = Buffer.alloc(markBytes);
+function encode({ id, isOpen, seq, timeMs }: Mark, bytes = Buffer.alloc(markBytes)): Buffer {
   magic.copy(bytes);
   bytes.write(id, idAt, 'hex');
   bytes.writeUInt32BE(isOpen ? 1 : 0, openAt);
@@ -80,6 +79,7 @@ export function makeMark(dbPath: string, mark: Mark): void {
 /** The mark of a store that is in use. */
 export class CommitMark {
   readonly #file: number;
+  readonly #bytes = Buffer.alloc(markBytes);
   #mark: Mark;
 
   constructor(dbPath: string, mark: Mark) {
@@ -95,7 +95,7 @@ export class CommitMark {
   note(seq: number, timeMs: number): void {
     this.#mark = { ...this.#mark, seq, timeMs };
     try {
-      writeSync(this.#file, encode(this.#mark), 0, markBytes, 0);
+      writeSync(this.#file, encode(this.#mark, this.#bytes), 0, markBytes, 0);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code !== 'ENOSPC' && code !== 'EDQUOT') throw error;
@@ -104,7 +104,7 @@ export class CommitMark {
 
   sync(change: Partial<Mark> = {}): void {
     this.#mark = { ...this.#mark, ...change };
-    writeSync(this.#file, encode(this.#mark), 0, markBytes, 0);
+    writeSync(this.#file, encode(this.#mark, this.#bytes), 0, markBytes, 0);
     fsyncSync(this.#file);
   }
 

@@ -75,6 +75,19 @@ const tags = {
   uploadBytes: 0x76,
 } as const;
 
+const steadyTags: ReadonlySet<number> = new Set([tags.account, tags.container, tags.access, tags.scope]);
+
+/** Whether what stands under a key is read by most requests and written by few: readers remember it from picture to picture. */
+export function isSteady(key: Key): boolean {
+  return steadyTags.has(key[0] as number);
+}
+
+/** Whether any key of a range is steady. */
+export function hasSteady({ start, end }: Range): boolean {
+  for (const tag of steadyTags) if (tag >= (start[0] ?? 0) && tag <= (end[0] as number)) return true;
+  return false;
+}
+
 function key(tag: number, ...parts: readonly (Uint8Array | string)[]): Buffer {
   let length = 1;
   for (const part of parts) length += typeof part === 'string' ? Buffer.byteLength(part) : part.length;

@@ -2,6 +2,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { CommitOutcome, CommitRequest, Committer } from './commit.ts';
 import { CounterLimitError, encodeCounter, type Key, type Range, type Value } from './engine.ts';
+import { hasSteady, isSteady } from './keys.ts';
 import { addToCounter, type Op, stampKey } from './read-set.ts';
 import { RecentWrites } from './recent-writes.ts';
 import { damageOf, openWriter, seal, unseal } from './sqlite-file.ts';
@@ -44,6 +45,8 @@ export class SqliteCommitter implements Committer {
   readonly #deleteRange: StatementSync;
   readonly #setSeq: StatementSync;
   #seq: number;
+  /** The last commit of this process that wrote a steady key. */
+  #steady = 0;
   #queue: Waiting[] = [];
   #queueBytes = 0;
   #scheduled = false;
@@ -57,7 +60,7 @@ export class SqliteCommitter implements Committer {
     this.#put = this.db.prepare('INSERT OR REPLACE INTO kv (k, v) VALUES (?, ?)');
     this.#delete = this.db.prepare('DELETE FROM kv WHERE k = ?');
     this.#deleteRange = this.db.prepare('DELETE FROM kv WHERE k >= ? AND k < ?');
-    this.#setSeq = this.db.prepare('UPDATE state SET seq = ? WHERE id = 1');
+    this.#setSeq = this.db.prepare('UPDATE state SET seq = ?, steady = max(steady, ?) WHERE id = 1');
     this.#seq = (this.db.prepare('SELECT seq FROM state WHERE id = 1').get() as { seq: number }).seq;
     this.#recent = new RecentWrites({ after: this.#seq });
   }
@@ -113,7 +116,7 @@ export class SqliteCommitter implements Committer {
       const counters = new GroupCounters(this.#get);
       for (const { request } of group) outcomes.push(this.#apply(request, counters));
       for (const [key, value] of counters.changed()) this.#put.run(key, seal(key, value));
-      if (this.#seq !== before) this.#setSeq.run(this.#seq);
+      if (this.#seq !== before) this.#setSeq.run(this.#seq, this.#steady);
       committing = true;
       this.db.exec('COMMIT');
     } catch (error) {
@@ -147,6 +150,8 @@ export class SqliteCommitter implements Committer {
   ): void {
     if (this.db.isTransaction) this.db.exec('ROLLBACK');
     this.#seq = before;
+    // Its number is given again, and must then be a new one.
+    this.#steady = Math.min(this.#steady, before);
     this.#recent = new RecentWrites({ after: before });
     // A full disk is found while pages are written; after any other failed commit they may or may not be on the disk.
     if (outcomes !== undefined && error.code !== 'ENOSPC') {
@@ -181,6 +186,7 @@ export class SqliteCommitter implements Committer {
     if (refused !== undefined) return refused;
     this.#seq++;
     for (const op of request.ops) this.#write(op, counters);
+    if (request.ops.some(writesSteady)) this.#steady = this.#seq;
     this.#recent.note(this.#seq, request.ops);
     return { kind: 'committed', seq: this.#seq };
   }
@@ -278,6 +284,11 @@ class GroupCounters {
     }
     return counter;
   }
+}
+
+function writesSteady(op: Op): boolean {
+  if (op.kind === 'deleteRange') return hasSteady(op.range);
+  return isSteady(op.kind === 'putStamped' ? op.prefix : op.key);
 }
 
 function contains(range: Range, key: Key): boolean {

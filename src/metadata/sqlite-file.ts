@@ -3,10 +3,11 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { crc32 } from 'node:zlib';
 import { DamageError, type Item, type Key, type Range, type ScanOptions, type Value, type View } from './engine.ts';
+import { isSteady } from './keys.ts';
 
 /*
   kv     every record: `v` is the value followed by the CRC-32 of key and value
-  state  one row: the number of the last commit, and the version of this form
+  state  one row: the number of the last commit, of the last one that wrote a steady key, and the version of this form
   identity  one row: which store it is, as other parts of it say too
 */
 const schema = `
@@ -15,6 +16,8 @@ const schema = `
   INSERT OR IGNORE INTO state (id, seq, form) VALUES (1, 0, 1);
   CREATE TABLE IF NOT EXISTS identity (one INTEGER PRIMARY KEY CHECK (one = 1), id TEXT NOT NULL) STRICT;
 `;
+/** Not in files of an earlier time, where it is added: nobody remembers steady keys yet. */
+const steadyColumn = 'ALTER TABLE state ADD COLUMN steady INTEGER NOT NULL DEFAULT 0';
 const formVersion = 1;
 /** Small enough that a commit writes little, large enough that records of a few hundred bytes pack well. */
 export const pageBytes = 4096;
@@ -56,8 +59,9 @@ export function openWriter(path: string, cacheBytes: number): DatabaseSync {
     db.exec(`PRAGMA cache_size = ${-Math.ceil(cacheBytes / 1024)}`);
     db.exec('PRAGMA cell_size_check = ON');
     db.exec(schema);
-    const state = db.prepare('SELECT form FROM state WHERE id = 1').get() as { form: number } | undefined;
+    const state = db.prepare('SELECT * FROM state WHERE id = 1').get() as { form: number } | undefined;
     if (state?.form !== formVersion) throw new DamageError(`metadata of an unknown form (${state?.form})`);
+    if (!('steady' in state)) db.exec(steadyColumn);
     return db;
   } catch (error) {
     closeAsItIs(path, db);
@@ -131,7 +135,7 @@ const indexHeaderBytes = 48;
 
 type Row = [Uint8Array, Uint8Array];
 
-/** What was got lately from one picture: every request asks for the same few records of accounts and containers. */
+/** What was got lately: every request asks for the same few records of accounts and containers. */
 const keptPlaces = 256;
 const keptKeyBytesMax = 256;
 const keptValueBytesMax = 8 * 1024;
@@ -144,7 +148,8 @@ function keptPlace(key: Key): number {
 }
 
 interface Kept {
-  readonly picture: number;
+  /** For how long it stands: `#picture`, or of a steady key `#steady`. */
+  readonly stamp: number;
   readonly key: Key;
   readonly value: Value | undefined;
 }
@@ -163,12 +168,15 @@ export class SqliteReader implements View {
   readonly #header = Buffer.alloc(indexHeaderBytes);
   readonly #pictureHeader = Buffer.alloc(indexHeaderBytes);
   #seqRead = 0;
-  /** Whether the picture was renewed in this turn of the event loop. */
+  /** Whether the picture was renewed in this turn. */
   #isNewest = false;
   readonly #ageing = (): void => {
     this.#isNewest = false;
   };
+  readonly #afterThisTurn = (): void => process.nextTick(this.#ageing);
   #picture = 0;
+  /** The last commit that wrote a steady key, as a number that is none of a picture. */
+  #steady = -1;
   readonly #kept: (Kept | undefined)[] = new Array(keptPlaces).fill(undefined);
 
   constructor(path: string, cacheBytes: number) {
@@ -178,9 +186,10 @@ export class SqliteReader implements View {
     this.#db.exec('PRAGMA query_only = ON');
     this.#db.exec('PRAGMA cell_size_check = ON');
     this.#get = this.#db.prepare('SELECT v FROM kv WHERE k = ?');
-    this.#scan = this.#db.prepare('SELECT k, v FROM kv WHERE k >= ? AND k < ? ORDER BY k LIMIT ?');
-    this.#scanBack = this.#db.prepare('SELECT k, v FROM kv WHERE k >= ? AND k < ? ORDER BY k DESC LIMIT ?');
-    this.#seq = this.#db.prepare('SELECT seq FROM state WHERE id = 1');
+    // A limit that is a parameter and nothing else is planned by: SQLite prepares the statement anew for each value.
+    this.#scan = this.#db.prepare('SELECT k, v FROM kv WHERE k >= ? AND k < ? ORDER BY k LIMIT +?');
+    this.#scanBack = this.#db.prepare('SELECT k, v FROM kv WHERE k >= ? AND k < ? ORDER BY k DESC LIMIT +?');
+    this.#seq = this.#db.prepare('SELECT seq, steady FROM state WHERE id = 1');
     this.#begin = this.#db.prepare('BEGIN');
     this.#end = this.#db.prepare('ROLLBACK');
     for (const statement of [this.#get, this.#scan, this.#scanBack, this.#seq]) statement.setReturnArrays(true);
@@ -190,14 +199,14 @@ export class SqliteReader implements View {
    * Takes the newest picture. The last one is it, if nothing was committed since: that is told by the header of SQLite's
    * index of the log, which a commit changes when it is durable and before it is acknowledged (sqlite.org/walformat.html,
    * 2.1). Reading these few bytes costs a fifth of ending one picture and beginning another. Once a turn of the event
-   * loop is enough: what this process hears of, a request or the outcome of a commit, it hears in another turn. The tick
-   * queue is emptied at the end of a callback, before what waited for its outcome goes on.
+   * loop is enough: what this process hears of, a request or the outcome of a commit, it hears in another turn. A turn is a
+   * callback and what goes on by promises alone after it: a tick that is asked for meanwhile comes at their end.
    */
   begin(): void {
     if (this.#isNewest) return;
     this.#renew();
     this.#isNewest = true;
-    process.nextTick(this.#ageing);
+    queueMicrotask(this.#afterThisTurn);
   }
 
   #renew(): void {
@@ -210,7 +219,9 @@ export class SqliteReader implements View {
     this.#begin.run();
     this.#picture++;
     // The first read is what fixes the picture: it is not older than the header, which was read before.
-    this.#seqRead = (this.#seq.get() as unknown as [number])[0];
+    const [seq, steady] = this.#seq.get() as unknown as [number, number];
+    this.#seqRead = seq;
+    this.#steady = -1 - steady;
     this.#header.copy(this.#pictureHeader);
   }
 
@@ -234,10 +245,11 @@ export class SqliteReader implements View {
   get(key: Key): Value | undefined {
     const place = keptPlace(key);
     const kept = this.#kept[place];
-    if (kept !== undefined && kept.picture === this.#picture && Buffer.compare(kept.key, key) === 0) return kept.value;
+    const stamp = isSteady(key) ? this.#steady : this.#picture;
+    if (kept !== undefined && kept.stamp === stamp && Buffer.compare(kept.key, key) === 0) return kept.value;
     const value = this.#read(key);
     if (key.length <= keptKeyBytesMax && (value === undefined || value.length <= keptValueBytesMax)) {
-      this.#kept[place] = { picture: this.#picture, key, value };
+      this.#kept[place] = { stamp, key, value };
     }
     return value;
   }

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, openSync, readSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
-import { FileIdentities } from '../base/file-identity.ts';
+import { SiblingIdentities } from '../base/file-identity.ts';
 import { syncDirectory } from '../base/sync-directory.ts';
 import { CommitMark, type Mark, makeMark, readMark } from './commit-mark.ts';
 import { DamageError } from './engine.ts';
@@ -32,7 +32,7 @@ export class SqliteStore {
   readonly #options: SqliteStoreOptions;
   readonly #sums: PageSums;
   readonly #mark: CommitMark;
-  readonly #files: FileIdentities;
+  readonly #files: SiblingIdentities;
   #index: number | undefined;
   #checkpointAtFrames: number;
   #makeRoomFromMs = 0;
@@ -72,7 +72,7 @@ export class SqliteStore {
       closeAsItIs(path, this.committer.db);
       throw damageOf(error);
     }
-    this.#files = new FileIdentities([path, walPath(path), `${path}-shm`]);
+    this.#files = new SiblingIdentities([path, walPath(path), `${path}-shm`]);
   }
 
   get id(): string {

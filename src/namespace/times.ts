@@ -169,9 +169,11 @@ async function liveSnapshots(store: Store, txn: Txn, spot: Spot, oneIsEnough: bo
   const { container } = spot;
   // Only there may one be held that others are not.
   const looksAtAll = container.immutability !== undefined || container.versionImmutability === true;
-  const before = await readSweep(txn, spot.place);
+  let before: SweepRecord | undefined;
   const found: Entry[] = [];
   for await (const page of pastPages(txn, spot.place)) {
+    // Most names have no past: what becomes of it need not be asked then.
+    if (page.length > 0) before ??= await readSweep(txn, spot.place);
     for (const row of page) {
       const entry = swept(row, before);
       const past = entry?.record.past;
