@@ -78,6 +78,7 @@ export async function listBlobs(call: ContainerCall): Promise<Answer> {
     legalHold: include.has('legalhold'),
     encodedNames: !isBefore(version, 'encodedNames'),
     version,
+    orMetadata: withoutNewElements('<OrMetadata />', version),
     ...(isByUrl && { base: `${endpoint}${container}/` }),
   };
   if (isBefore(version, 'listsAppendBlobs') && page.items.some(isAppendBlob)) {
@@ -138,6 +139,7 @@ interface Shown {
   readonly legalHold: boolean;
   readonly encodedNames: boolean;
   readonly version: string;
+  readonly orMetadata: string;
   /** Of each row's address, where rows have one. */
   readonly base?: string;
 }
@@ -184,11 +186,10 @@ function blobXml(name: string, record: EntryRecord, shown: Shown, versionsOnly: 
   const url = shown.base === undefined ? '' : urlXml(shown.base, name, record);
   let out = `<Blob>${nameXml(name, shown)}${timeXml(record, versionsOnly)}${url}<Properties><Creation-Time>${created}</Creation-Time><Last-Modified>${
     record.modifiedMs === record.createdMs ? created : formatHttpDate(record.modifiedMs)
-  }</Last-Modified><Etag>${record.etag}</Etag><Content-Length>${record.length}</Content-Length>${
-    headers.contentType === undefined
-      ? '<Content-Type>application/octet-stream</Content-Type>'
-      : xmlElement('Content-Type', headers.contentType)
-  }`;
+  }</Last-Modified><Etag>${record.etag}</Etag><Content-Length>${record.length}</Content-Length>`;
+  // Only an empty one has another form, and most are the same few.
+  if (headers.contentType === '') out += '<Content-Type />';
+  else out += `<Content-Type>${text(headers.contentType ?? 'application/octet-stream')}</Content-Type>`;
   out +=
     headers.contentEncoding === undefined
       ? '<Content-Encoding />'
@@ -244,7 +245,7 @@ function blobXml(name: string, record: EntryRecord, shown: Shown, versionsOnly: 
   out = `${withoutNewElements(out, shown.version)}</Properties>`;
   if (shown.metadata) out += metadataXml(record.metadata);
   if (shown.tags && tags !== undefined) out += tagsXml(tags);
-  return `${out}${withoutNewElements('<OrMetadata />', shown.version)}</Blob>`;
+  return `${out}${shown.orMetadata}</Blob>`;
 }
 
 function urlXml(base: string, name: string, { past }: EntryRecord): string {
