@@ -1,4 +1,5 @@
 // The append-only log of one worker: slots and gathered small extents go to the end of its own segment, synced in groups.
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import { assert } from '../base/unreachable.ts';
@@ -183,7 +184,7 @@ export class SegmentLog {
 
   // One gathered write and one sync at a time; what arrives meanwhile makes up the next.
   async #flush(): Promise<void> {
-    await new Promise<void>((resolve) => setImmediate(resolve));
+    await nextTurn();
     for (;;) {
       let gather = this.#sealedGathers.shift();
       if (gather === undefined && this.#gather !== undefined && this.#gather.waiting.length > 0) {

@@ -1,4 +1,5 @@
 // Runs a follower of the journal: one worker of all at a time, from where it stands, as far as there are records.
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { GaugeFamily, Metrics } from '../base/metrics.ts';
 import {
   commitsBehind,
@@ -10,7 +11,6 @@ import {
 } from '../namespace/followers.ts';
 import type { JournalRecord } from '../namespace/journal.ts';
 import { decodeRecord } from '../namespace/records.ts';
-import { breathe } from '../namespace/references.ts';
 import type { Store } from '../namespace/store.ts';
 import { holdTask } from '../namespace/tasks.ts';
 
@@ -138,7 +138,7 @@ async function follow(store: Store, follower: Follower, options: FollowOptions, 
       await store.clock.sleep(options.pauseMs, signal);
     } else {
       await noteLag(store, options, name, last);
-      await breathe();
+      await nextTurn();
     }
   }
 }

@@ -287,6 +287,9 @@ export const keys = {
   sweepsBelow: (parent: Uint8Array): Range => prefixRange(key(tags.sweep, parent)),
   sweepNameOf: (found: Key): string => utf8(found.subarray(0, found.length - 1), 17),
   pastNameOf: (found: Key): string => utf8(found.subarray(0, found.length - 9), 17),
+  /** The time of a state of the past. */
+  ticksOf: (found: Key): bigint =>
+    Buffer.from(found.buffer, found.byteOffset, found.byteLength).readBigUInt64BE(found.length - 8),
   /** The id that follows the tag. */
   idOf: (found: Key): Buffer => Buffer.from(found.subarray(1, 17)),
 } as const;

@@ -1,4 +1,5 @@
 // Everything that a store does behind its requests: each task in a loop of its own, done by one worker at a time.
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { dayMs } from '../base/clock.ts';
 import { unreachable } from '../base/unreachable.ts';
 import { purgeContainer } from './containers.ts';
@@ -9,7 +10,6 @@ import { processGarbage } from './garbage.ts';
 import { pruneOnce } from './prune.ts';
 import { type ReclaimCounts, reclaimOnce } from './reclaim.ts';
 import { type RecoverCounts, recoverSegments } from './recover.ts';
-import { breathe } from './references.ts';
 import { restoreStep } from './restore.ts';
 import type { Store } from './store.ts';
 import { sweepPast } from './sweeps.ts';
@@ -157,7 +157,7 @@ async function loop(
         let again = true;
         while (again && !signal.aborted) {
           again = await task.step();
-          await breathe();
+          await nextTurn();
         }
       });
       if (held !== undefined) failures = 0;

@@ -1,5 +1,5 @@
 // The rows of a name: its current state and its past, and what goes with every change of them: index tags, usage, journal.
-
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { formatTicks, parseTicks, ticksAMs } from '../codec/ticks.ts';
 import type { Txn, View } from '../metadata/engine.ts';
 import { after, keys } from '../metadata/keys.ts';
@@ -107,7 +107,7 @@ export function notePrune(txn: Txn, { container, place, name }: Pick<Spot, 'cont
 export async function freshTime(store: Store, view: View, place: Place, current: string | undefined): Promise<string> {
   let ticks = BigInt(store.clock.now()) * ticksAMs + BigInt(store.random.below(Number(ticksAMs)));
   const [last] = await view.scan(keys.pastOf(place.parent, place.leaf), { limit: 1, reverse: true });
-  if (last !== undefined) ticks = later(ticks, Buffer.from(last.key).readBigUInt64BE(last.key.length - 8));
+  if (last !== undefined) ticks = later(ticks, keys.ticksOf(last.key));
   // What has just been swept away was there too.
   const swept = await view.get(keys.sweep(place.parent, place.leaf));
   if (swept !== undefined) ticks = later(ticks, parseTicks(decodeRecord<SweepRecord>(swept).until) as bigint);
@@ -189,6 +189,6 @@ export async function* pastPages(
     if (last === undefined || rows.length < pastPage) return;
     if (reverse) end = last.key;
     else start = after(last.key);
-    await new Promise((resolve) => setImmediate(resolve));
+    await nextTurn();
   }
 }

@@ -1,10 +1,10 @@
 // What time takes away: uploads that nobody went on with, and the journal's oldest records.
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Key } from '../metadata/engine.ts';
 import { after, keys } from '../metadata/keys.ts';
 import { listFollowers, noteLost } from './followers.ts';
 import { type JournalRecord, journalIdOf } from './journal.ts';
 import { decodeRecord, type UploadRecord } from './records.ts';
-import { breathe } from './references.ts';
 import { dropUploadLater } from './staged.ts';
 import type { Store } from './store.ts';
 import { stagedResolutionMs } from './uploads.ts';
@@ -28,7 +28,7 @@ export async function expireUploads(store: Store, options: { readonly ageMs: num
     const last = rows.at(-1);
     if (last === undefined || rows.length < pageRows) return { uploads };
     start = after(last.key);
-    await breathe();
+    await nextTurn();
   }
 }
 

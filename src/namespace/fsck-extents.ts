@@ -1,4 +1,5 @@
 // The second half of fsck: the books of extents and segments, and the bytes themselves.
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { isNotFound } from '../content/disk.ts';
 import { extentFootprint, type Place, segmentOfFileName, storeIdFileName } from '../content/extent.ts';
 import { type FoundExtent, SegmentScan } from '../content/scan.ts';
@@ -7,7 +8,7 @@ import { keys } from '../metadata/keys.ts';
 import type { ExtentNames, Findings } from './fsck-findings.ts';
 import { placesNow } from './garbage.ts';
 import { decodeRecord, type SegmentRecord } from './records.ts';
-import { breathe, rowsOf } from './references.ts';
+import { rowsOf } from './references.ts';
 import { isCut } from './segment-files.ts';
 import { decodeMoved, nextSegmentIn, readSegment } from './segments.ts';
 import type { Store } from './store.ts';
@@ -149,7 +150,7 @@ async function checkSegment(scan: SegmentScan, record: SegmentRecord, view: View
       findings.orphans.bytes += length;
     }
     batch = [];
-    await breathe();
+    await nextTurn();
   };
   for await (const found of scan.extents()) {
     batch.push(found);
@@ -179,7 +180,7 @@ async function inBatches<T>(items: Iterable<T>, work: (batch: readonly T[]) => P
     if (batch.length < batchSize) continue;
     await work(batch);
     batch = [];
-    await breathe();
+    await nextTurn();
   }
   if (batch.length > 0) await work(batch);
 }

@@ -4,9 +4,10 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { createIds } from '../base/ids.ts';
 import { seededRandom } from '../base/random.ts';
+import { formatTicks } from '../codec/ticks.ts';
 import { keys } from '../metadata/keys.ts';
 import { MemoryEngine } from '../metadata/memory-engine.ts';
-import { createContainer } from './containers.ts';
+import { createContainer, readContainer } from './containers.ts';
 import { type Listed, type ListQuery, listEntries } from './list.ts';
 import { makePlace } from './paths.ts';
 import { type EntryRecord, encodeRecord, type UploadRecord } from './records.ts';
@@ -45,6 +46,19 @@ async function storeWith(names: Names): Promise<Store> {
     for (const name of names.staged) txn.put(keys.upload(root, name), encodeRecord({ id: '00' } as UploadRecord));
   });
   return store;
+}
+
+async function putSnapshots(store: Store, past: readonly { name: string; isDeleted: boolean }[]): Promise<void> {
+  const container = await store.engine.snapshot((view) => readContainer(view, place));
+  await change(store, async (txn) => {
+    for (const [i, { name, isDeleted }] of past.entries()) {
+      const { parent, leaf } = await makePlace(store, txn, Buffer.from(container?.id ?? '', 'hex'), name);
+      const ticks = 1_000_000_000_000n + BigInt(i);
+      const deleted = isDeleted && { deletedMs: 1, purgeMs: 2 };
+      const record = { etag: `of ${name}`, past: { kind: 'snapshot', time: formatTicks(ticks), ...deleted } };
+      txn.put(keys.past(parent, leaf, ticks), encodeRecord(record as EntryRecord));
+    }
+  });
 }
 
 type Row = { readonly kind: Listed['kind']; readonly name: string };
@@ -169,6 +183,45 @@ describe('listing', () => {
             from = next;
           }
         }
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  test('ends a page early where much is hidden, and the pages are together what one is', async () => {
+    const hiding = fc.record({
+      names: fc.record({
+        committed: fc.uniqueArray(name, { maxLength: 8 }),
+        staged: fc.uniqueArray(name, { maxLength: 6 }),
+        emptied: fc.constant([]),
+      }),
+      past: fc.array(fc.record({ name, isDeleted: fc.boolean() }), { maxLength: 40 }),
+      shown: fc.record({ snapshots: fc.boolean(), deleted: fc.boolean(), alone: fc.boolean() }),
+      query: fc.record({ delimiter, uncommitted: fc.boolean() }),
+      hiddenMax: fc.integer({ min: 1, max: 5 }),
+      limit: fc.integer({ min: 1, max: 6 }),
+    });
+    await fc.assert(
+      fc.asyncProperty(hiding, async ({ names, past, shown, query, hiddenMax, limit }) => {
+        const store = await storeWith(names);
+        await putSnapshots(store, past);
+        const all = { ...place, ...query, prefix: '', past: { ...shown, versions: false, versionsOnly: false } };
+        const whole = await page(store, { ...all, from: '', limit: 5000 });
+        const found: Row[] = [];
+        let pages = 0;
+        for (let from: string | undefined = ''; from !== undefined; pages++) {
+          assert.ok(pages <= names.committed.length + names.staged.length + past.length + 1, 'goes on for ever');
+          const { rows, next }: Awaited<ReturnType<typeof page>> = await page(store, {
+            ...all,
+            from,
+            limit,
+            hiddenMax,
+          });
+          assert.ok(rows.length <= limit);
+          found.push(...rows);
+          from = next;
+        }
+        assert.deepEqual(found, whole.rows);
       }),
       { numRuns: 400 },
     );

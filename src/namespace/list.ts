@@ -1,4 +1,5 @@
 // Listing in the byte order of full names, flat or by a delimiter, at a cost that follows the page and not the container.
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { formatTicks, parseTicks } from '../codec/ticks.ts';
 import type { Item, Range, View } from '../metadata/engine.ts';
 import { after, keys } from '../metadata/keys.ts';
@@ -15,7 +16,6 @@ import {
   type Past,
   type SweepRecord,
 } from './records.ts';
-import { breathe } from './references.ts';
 import type { Store } from './store.ts';
 import { readSweep, swept } from './sweeps.ts';
 
@@ -30,6 +30,8 @@ export interface ListQuery extends ContainerName {
   readonly uncommitted: boolean;
   /** What is listed beside current states. */
   readonly past?: PastShown;
+  /** A page ends, with whatever is on it, where so many states were passed that are not shown. Absent: nowhere. */
+  readonly hiddenMax?: number;
 }
 
 export interface PastShown {
@@ -51,7 +53,7 @@ export interface ListPage {
   readonly kind: 'ok';
   readonly container: ContainerRecord;
   readonly items: readonly Listed[];
-  /** The `from` of the next page; undefined at the end. */
+  /** The `from` of the next page; undefined at the end. A page may have fewer items than its limit, or none, and a next. */
   readonly next: string | undefined;
 }
 
@@ -71,12 +73,18 @@ export async function listWithin(view: View, query: ListQuery): Promise<ListPage
   let ahead = flat ? Number.POSITIVE_INFINITY : aheadMin;
   // One more than the page is looked at, to know whether another follows.
   while (items.length <= query.limit) {
-    const { names, ended } = await nextNames(view, root, query, from, Math.min(query.limit + 1 - items.length, ahead));
+    const wanted = Math.min(query.limit + 1 - items.length, ahead);
+    const { names, ended, stoppedAt } = await nextNames(view, root, query, from, wanted);
     let rolled: string | undefined;
     for (const listed of names) {
       rolled = flat ? undefined : rollUp(listed.name, query);
       if (rolled === undefined) items.push(listed);
       else if (!isPrefix(items.at(-1), rolled)) items.push({ kind: 'prefix', name: rolled });
+    }
+    if (stoppedAt !== undefined && items.length <= query.limit) {
+      const within = items.at(-1);
+      const isWithin = within?.kind === 'prefix' && stoppedAt.startsWith(within.name);
+      return { kind: 'ok', container, items, next: isWithin ? behindPrefix(within.name) : stoppedAt };
     }
     const last = names.at(-1);
     if (ended || last === undefined) break;
@@ -109,8 +117,16 @@ function cursorOf(listed: Listed, withPast: boolean): string {
 function behindListed(listed: Listed): string {
   const past = listed.kind === 'entry' && listed.versionsOnly !== true ? listed.entry.record.past : undefined;
   if (past === undefined) return `${listed.name}${lowestCharacter}`;
-  const behind = formatTicks((parseTicks(past.time) as bigint) + 1n);
-  return `${listed.name}${timeMark}${behind}`;
+  return behindTime(listed.name, parseTicks(past.time) as bigint);
+}
+
+/** Behind a state whose row is `row`, whether it is shown or not. */
+function behindState(level: Level, { key }: Item): string {
+  return behindTime(level.path + keys.pastNameOf(key), keys.ticksOf(key));
+}
+
+function behindTime(name: string, ticks: bigint): string {
+  return `${name}${timeMark}${formatTicks(ticks + 1n)}`;
 }
 
 function splitCursor(from: string): { readonly name: string; readonly time: string | undefined } {
@@ -148,6 +164,13 @@ function compareNames(a: string, b: string): number {
 interface Names {
   readonly names: Listed[];
   readonly ended: boolean;
+  /** Where it goes on, of a walk that passed so much that is not shown that the rest is left to the next page. */
+  readonly stoppedAt?: string;
+}
+
+interface Walked extends Names {
+  /** How many states were passed that are not shown. */
+  readonly hidden: number;
 }
 
 /** The next names from `from` on: committed ones and, if asked, those with only staged blocks, merged. */
@@ -156,16 +179,28 @@ async function nextNames(view: View, root: Buffer, query: ListQuery, from: strin
   if (!query.uncommitted) return committed;
   const rows = await view.scan(keys.uploadsFrom(root, query.prefix, splitCursor(from).name), { limit });
   const known = new Set(committed.names.filter(isCurrent).map(({ name }) => name));
+  const { stoppedAt } = committed;
+  const until = stoppedAt === undefined ? undefined : splitCursor(stoppedAt).name;
   // Of the last name more may follow: what is staged stands where the current state would, behind its past.
-  if (!committed.ended) known.add((committed.names.at(-1) as Listed).name);
+  const open = until ?? (committed.ended ? undefined : (committed.names.at(-1) as Listed).name);
+  if (open !== undefined) known.add(open);
   const names = [...committed.names];
   for (const { key } of rows) {
     const name = keys.uploadNameOf(key);
+    if (name !== until && isFrom(name, until)) break;
     if (!known.has(name)) names.push({ kind: 'uncommitted', name });
   }
   // A stable sort: states of one name stay in their order.
   names.sort((a, b) => compareNames(a.name, b.name));
+  const lastRow = rows.at(-1);
+  const isMoreStaged = lastRow !== undefined && rows.length === limit && !isFrom(keys.uploadNameOf(lastRow.key), until);
+  if (stoppedAt !== undefined && names.length <= limit && !isMoreStaged) return { names, ended: false, stoppedAt };
   return { names: names.slice(0, limit), ended: committed.ended && rows.length < limit && names.length <= limit };
+}
+
+/** Whether a name is this one or behind it; behind none is nothing. */
+function isFrom(name: string, until: string | undefined): boolean {
+  return until !== undefined && compareNames(name, until) >= 0;
 }
 
 function isCurrent(listed: Listed): boolean {
@@ -198,15 +233,17 @@ const readAheadMax = 1000;
 const hiddenAtOnce = 500;
 
 /** Walks the tree in order: a directory's row stands where its children's full names belong. */
-async function walk(view: View, root: Buffer, query: ListQuery, from: string, limit: number): Promise<Names> {
+async function walk(view: View, root: Buffer, query: ListQuery, from: string, limit: number): Promise<Walked> {
   const names: Listed[] = [];
   const stack = await openLevels(view, root, query, from);
   // With "/" as delimiter a directory below the prefix is a name of its own: it is not walked.
   const rollsDirectories = query.delimiter === '/';
+  const { hiddenMax = Number.POSITIVE_INFINITY } = query;
   let hidden = 0;
+  const stop = (stoppedAt: string): Walked => ({ names, ended: false, stoppedAt, hidden });
   while (names.length < limit) {
     const level = stack.at(-1);
-    if (level === undefined) return { names, ended: true };
+    if (level === undefined) return { names, ended: true, hidden };
     const { current } = level;
     // Most rows were read ahead, and are not waited for: a page has thousands.
     const row = current.rows[current.next] ?? (await readAhead(view, current, limit - names.length));
@@ -215,7 +252,9 @@ async function walk(view: View, root: Buffer, query: ListQuery, from: string, li
     if (old !== undefined) {
       const listed = await pastListed(view, level, old, query.past as PastShown);
       for (const one of listed) names.push(one);
-      if (listed.length === 0 && ++hidden % hiddenAtOnce === 0) await breathe();
+      if (listed.length > 0) continue;
+      if (++hidden >= hiddenMax) return stop(behindState(level, old));
+      if (hidden % hiddenAtOnce === 0) await nextTurn();
       continue;
     }
     if (row === undefined) {
@@ -225,16 +264,29 @@ async function walk(view: View, root: Buffer, query: ListQuery, from: string, li
     current.next++;
     const name = keys.entryNameOf(row.key);
     if (!name.endsWith('/')) {
-      if (query.past?.alone === true) continue;
+      if (query.past?.alone === true) {
+        const passed = level.path + name;
+        if (++hidden >= hiddenMax) return stop(`${passed}${lowestCharacter}`);
+        if (hidden % hiddenAtOnce === 0) await nextTurn();
+        continue;
+      }
       names.push({ kind: 'entry', name: level.path + name, entry: decodeEntry(row.value) });
       continue;
     }
     const directory = Buffer.from(decodeRecord<DirectoryRecord>(row.value).id, 'hex');
     const path = level.path + name;
     if (!rollsDirectories || path.length <= query.prefix.length) stack.push(levelOf(directory, path, query));
-    else if (await holdsEntry(view, directory, query.past !== undefined)) names.push({ kind: 'prefix', name: path });
+    else if (query.past === undefined) {
+      if (await holdsEntry(view, directory, false)) names.push({ kind: 'prefix', name: path });
+    } else {
+      const whole = { ...query, prefix: '', delimiter: undefined, hiddenMax: hiddenMax - hidden };
+      const below = await walk(view, directory, whole, '', 1);
+      hidden += below.hidden;
+      if (below.names.length > 0) names.push({ kind: 'prefix', name: path });
+      else if (below.stoppedAt !== undefined) return stop(path + below.stoppedAt);
+    }
   }
-  return { names: names.length > limit ? names.slice(0, limit) : names, ended: false };
+  return { names: names.length > limit ? names.slice(0, limit) : names, ended: false, hidden };
 }
 
 /** The next state of the past, if its turn is before the current state `row`: they stand before that of their name. */

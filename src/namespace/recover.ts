@@ -1,4 +1,5 @@
 // After an unclean stop: segments that an earlier run left open get their true end, and their orphans a tombstone.
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { alignUp, directAlignment } from '../content/disk.ts';
 import { extentFootprint, type LogPiece, type Place, segmentFileName, segmentHeaderBytes } from '../content/extent.ts';
 import { SegmentScan } from '../content/scan.ts';
@@ -6,7 +7,7 @@ import type { View } from '../metadata/engine.ts';
 import { keys } from '../metadata/keys.ts';
 import { Tombstones } from './garbage.ts';
 import { decodeRecord, encodeRecord, type SegmentRecord } from './records.ts';
-import { breathe, namedPieces, rowsOf } from './references.ts';
+import { namedPieces, rowsOf } from './references.ts';
 import { decodeMoved, readSegment } from './segments.ts';
 import type { Store } from './store.ts';
 
@@ -74,7 +75,7 @@ async function look(store: Store, segment: number, record: SegmentRecord): Promi
       const { logical, length } = header;
       const isFirst = logical.segment === segment && logical.offset === place.offset;
       extents.push({ offset: place.offset, logical, length, named: false, current: isFirst });
-      if (extents.length % 1000 === 0) await breathe();
+      if (extents.length % 1000 === 0) await nextTurn();
     }
     return { segment, record, sizeBytes: scan.sizeBytes, extents, lost: new Map() };
   } finally {

@@ -1,4 +1,5 @@
 // Writes one chain: seals records, appends them to its files, and moves its anchor behind them.
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../../base/clock.ts';
 import type { Engine } from '../../metadata/engine.ts';
 import { finishFile, moveAnchor, openAnchor } from './anchors.ts';
@@ -99,7 +100,7 @@ export class ChainWriter {
         at = sealer.seal(bytes, from, end, lines, at);
         from = end;
         sealed++;
-        if (sealed % sealedInRow === 0) await new Promise((resolve) => setImmediate(resolve));
+        if (sealed % sealedInRow === 0) await nextTurn();
       }
     }
     return { bytes: lines.subarray(0, at), head: sealer.head };

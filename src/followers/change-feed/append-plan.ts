@@ -1,8 +1,8 @@
 // What a batch of events adds to an account's feed: blocks for the file that is written, and files that begin.
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Random } from '../../base/random.ts';
 import { AvroFileWriter } from '../../codec/avro-file.ts';
 import type { JournalRecord } from '../../namespace/journal.ts';
-import { breathe } from '../../namespace/references.ts';
 import { eventOf } from './events.ts';
 import { type FeedState, type OpenSegment, segmentFor } from './feed-state.ts';
 import { segmentOf } from './layout.ts';
@@ -67,7 +67,7 @@ export class AppendPlan {
       );
       this.#addBlock(beginMs, block);
       i += own.length;
-      await breathe();
+      await nextTurn();
     }
     this.#flush();
   }

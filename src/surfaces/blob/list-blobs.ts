@@ -56,6 +56,7 @@ export async function listBlobs(call: ContainerCall): Promise<Answer> {
     limit,
     uncommitted: include.has('uncommittedblobs'),
     ...(past && { past }),
+    hiddenMax,
   });
   if (page.kind !== 'ok') throw containerError(page);
   const container = encodeURIComponent(name.container);
@@ -104,6 +105,9 @@ function before({ items, next }: ListPage, name: string): Pick<ListPage, 'items'
   if (first !== -1) return { items: items.slice(0, first), next: undefined };
   return { items, next: next !== undefined && isBefore(next) ? next : undefined };
 }
+
+/** About a second's work. "The service may return fewer results than specified by maxresults" ("List Blobs", Remarks). */
+const hiddenMax = 20_000;
 
 /** Most blobs' elements are shorter; the bytes grow for those that are not. */
 const bytesOfMost = 768;
