@@ -107,7 +107,11 @@ export async function serve(
   const admin = createHttpListener(config, adminHandler(sources));
   // A signal may come twice, from a terminal or a supervisor and from npm: the second must not cut the end short.
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stopped.resolve(0));
-  const control = await startControl(paths.root, (request) => runForControl(local.store, logger, request, blob()));
+  const control = await startControl(
+    paths.root,
+    (request) => runForControl(local.store, logger, request, blob()),
+    () => logger.warn({}, 'the socket for commands was removed: it is made anew'),
+  );
   try {
     if (config.dev) await addDevelopmentAccount(local.store);
     // What the settings make impossible is found here, before there are workers to find it each for itself.

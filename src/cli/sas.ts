@@ -14,7 +14,8 @@ LETTERS: r read, a add, c create, w write, d delete, x delete versions, y delete
 f find by tags, m move, e execute, o owner, p permissions, i immutability.
 TIME is 2026-01-31T12:00:00Z, or how long from now, and of --expiry from --start: 30m, 12h, 7d. It ends no sooner than
 --expiry, unless its key is replaced, or the policy or the role behind it goes: nothing keeps a signature that could be
-taken back by itself.`,
+taken back by itself. The address of a blob opens as it is; to that of a container add "&restype=container&comp=list" to
+list it, to that of an account "&comp=list".`,
   example: `  causeway sas create photos 2026 --permissions rcwl --expiry 7d --data /srv/causeway
   curl "$(causeway sas create photos 2026 a.jpg --only url --data /srv/causeway)"`,
   flags: {

@@ -90,7 +90,7 @@ export function listAccounts(
   });
 }
 
-/** Containers that the server keeps for itself; what stands in them is no reason to keep an account. */
+/** Containers that the server writes, and everybody else only reads; what stands in them is no reason to keep an account. */
 const systemContainers: ReadonlySet<string> = new Set(['$blobchangefeed', '$logs']);
 
 export function isSystemContainer(container: string): boolean {

@@ -2,6 +2,7 @@
 import { existsSync, unlinkSync } from 'node:fs';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { FileIdentities } from '../base/file-identity.ts';
 
 /** A management command, by its name in the table of surfaces/admin. */
 export interface ControlRequest {
@@ -15,8 +16,59 @@ const answerBytesMax = 16 * 1024 * 1024;
 /** A command may wait for a key vault. */
 const timeoutMs = 60_000;
 
-/** One request a connection: a line of JSON in, a line of JSON out. The caller holds the directory's lock. */
-export async function startControl(root: string, run: (request: ControlRequest) => Promise<object>): Promise<Server> {
+const watchMs = 500;
+
+export interface Control {
+  close(): void;
+}
+
+/**
+ * One request a connection: a line of JSON in, a line of JSON out. The caller holds the directory's lock. A socket that
+ * was removed comes back within a second; `onLost` is told.
+ */
+export async function startControl(
+  root: string,
+  run: (request: ControlRequest) => Promise<object>,
+  onLost: () => void,
+): Promise<Control> {
+  let server: Server | undefined = await listen(root, run);
+  let files = new FileIdentities([join(root, socketName)]);
+  let isEnding = false;
+  const leave = async (): Promise<void> => {
+    const left = server;
+    server = undefined;
+    // It takes the name away that it was given, which is one of this directory.
+    await inDirectory(root, async () => left?.close()).catch(() => left?.close());
+  };
+  const look = async (): Promise<void> => {
+    if (server !== undefined) {
+      if (files.lost() === undefined) return;
+      onLost();
+      await leave();
+    }
+    const again = await listen(root, run);
+    server = again;
+    files = new FileIdentities([join(root, socketName)]);
+    if (isEnding) await leave();
+  };
+  let isBusy = false;
+  const timer = setInterval(async () => {
+    if (isBusy) return;
+    isBusy = true;
+    // What fails is tried again: where the directory itself is gone, whoever watches that ends the server.
+    await look().catch(() => undefined);
+    isBusy = false;
+  }, watchMs).unref();
+  return {
+    close: () => {
+      isEnding = true;
+      clearInterval(timer);
+      void leave();
+    },
+  };
+}
+
+async function listen(root: string, run: (request: ControlRequest) => Promise<object>): Promise<Server> {
   if (existsSync(join(root, socketName))) unlinkSync(join(root, socketName));
   const server = createServer((socket) => {
     socket.setTimeout(timeoutMs, () => socket.destroy());

@@ -1,5 +1,6 @@
 // Management of a running server: by commands over its control socket, and by the admin API, with effect on every worker.
 import assert from 'node:assert/strict';
+import { existsSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -182,4 +183,19 @@ test('the control socket answers what it does not know, and goes on', async () =
   } finally {
     assert.equal(await server.stop(), 0);
   }
+});
+
+test('the control socket comes back where it was removed, and goes with its server', async () => {
+  const data = join(work, 'lost-socket');
+  const server = await Server.start({ data, dev: false });
+  const socket = join(data, 'control.sock');
+  try {
+    rmSync(socket);
+    for (let i = 0; i < 100 && !existsSync(socket); i++) await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.match(await done('account', 'create', 'photos', '--data', data), /photos/);
+    assert.match(server.program.err, /the socket for commands was removed/);
+  } finally {
+    assert.equal(await server.stop(), 0);
+  }
+  assert.ok(!existsSync(socket));
 });

@@ -2,6 +2,7 @@
 import { dayMs } from '../../base/clock.ts';
 import { formatHttpDate } from '../../codec/http-date.ts';
 import { escapeXml, xmlDeclaration, xmlElement } from '../../codec/xml-write.ts';
+import { isSystemContainer } from '../../namespace/accounts.ts';
 import { listContainers as list } from '../../namespace/containers.ts';
 import { leaseState } from '../../namespace/leases.ts';
 import type { ContainerRecord } from '../../namespace/records.ts';
@@ -16,8 +17,6 @@ import { serviceEndpoint } from './service-endpoint.ts';
 import { isBefore, withoutNewElements } from './version-differences.ts';
 
 const includable: ReadonlySet<string> = new Set(['metadata', 'deleted', 'system']);
-/** Shown only to those who ask for them. */
-const systemContainers: ReadonlySet<string> = new Set(['$logs', '$blobchangefeed']);
 
 export async function listContainers(call: Call): Promise<Answer> {
   const { query, target, version } = call;
@@ -38,7 +37,8 @@ export async function listContainers(call: Call): Promise<Answer> {
   if (given !== undefined) out += `<MaxResults>${given}</MaxResults>`;
   let rows = '';
   for (const { name, record } of page.containers) {
-    if (systemContainers.has(name) && !include.has('system')) continue;
+    // Shown only to those who ask for them.
+    if (isSystemContainer(name) && !include.has('system')) continue;
     const url = isByUrl ? `<Url>${endpoint}${encodeURIComponent(name)}</Url>` : '';
     rows += `<Container><Name>${escapeXml(name)}</Name>${url}${containerXml(record, call)}`;
     if (include.has('metadata')) rows += metadataXml(record.metadata);

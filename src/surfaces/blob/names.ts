@@ -1,5 +1,6 @@
 // Names of containers and blobs (Azure: "Naming and Referencing Containers, Blobs, and Metadata").
 import type { Action } from '../../identity/authorize.ts';
+import { isSystemContainer } from '../../namespace/accounts.ts';
 import { BlobError } from './errors.ts';
 
 const containerName = /^[a-z0-9](?:-?[a-z0-9])*$/;
@@ -7,8 +8,6 @@ const specialContainers: ReadonlySet<string> = new Set(['$root', '$web', '$logs'
 const blobNameCharactersMax = 1024;
 const segmentsMax = 254;
 
-/** Containers that the server writes, and everybody else only reads. */
-const readOnlyContainers: ReadonlySet<string> = new Set(['$blobchangefeed', '$logs']);
 const readingActions: ReadonlySet<Action> = new Set([
   'service/info',
   // Each part of a batch is looked at by itself.
@@ -23,7 +22,7 @@ const readingActions: ReadonlySet<Action> = new Set([
 
 /** Refuses what would change a container that is the server's own, whoever asks. */
 export function checkMayChange(container: string | undefined, action: Action): void {
-  if (container === undefined || !readOnlyContainers.has(container) || readingActions.has(action)) return;
+  if (container === undefined || !isSystemContainer(container) || readingActions.has(action)) return;
   // Logs may be deleted before their time, as in Azure; nobody else writes any.
   if (container === '$logs' && action === 'blob/delete') return;
   throw new BlobError('InsufficientAccountPermissions');
