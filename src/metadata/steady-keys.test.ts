@@ -60,15 +60,13 @@ test('every engine reads the last acknowledged value, also after groups that fai
         // A group that the disk does not take: its numbers are given again.
         const { page_count: pages } = committer.db.prepare('PRAGMA page_count').get() as { page_count: number };
         committer.db.exec(`PRAGMA max_page_count = ${pages}`);
+        const never = Buffer.from('never');
         const writes = [
-          engine.transact((txn) => txn.put(key, Buffer.from('never'))),
+          ...steady.map((asked) => engine.transact((txn) => txn.put(asked, never))),
           engine.transact((txn) => txn.put(keys.entry(Buffer.alloc(16), value), Buffer.alloc(1 << 20))),
         ];
         const outcomes = await Promise.allSettled(writes);
-        assert.deepEqual(
-          outcomes.map(({ status }) => status),
-          ['rejected', 'rejected'],
-        );
+        assert.ok(outcomes.every(({ status }) => status === 'rejected'));
         failed++;
         committer.db.exec('PRAGMA max_page_count = 1073741823');
         break;
