@@ -46,6 +46,9 @@ interface OpenSegment {
   /** After a failed write or sync nothing of the segment that is not yet acknowledged can be trusted. */
   failed: Error | undefined;
   writing: number;
+  /** How many writes have ended, and how many of these are on the disk to stay. */
+  ended: number;
+  synced: number;
   syncing: Promise<void> | undefined;
   nextSync: Promise<void> | undefined;
 }
@@ -56,6 +59,8 @@ export interface Written {
   /** Where it lies; the piece names where it was first written. */
   readonly place: Place;
   readonly segment: OpenSegment;
+  /** As which of the segment's writes its own ended, from 1 on. */
+  readonly endedAs: number;
   /** CRC-64 of each block of its payload. */
   readonly sums: readonly bigint[];
   /** Of a small extent, if it was asked for. */
@@ -138,8 +143,8 @@ export class SegmentLog {
       slot.bytes.fill(0, end, bytes);
       const { segment, position } = await this.#reserve(bytes);
       const piece = this.#seal(segment, slot.bytes, position, length, blockSums, logical);
-      await this.#write(segment, slot.bytes.subarray(0, bytes), position);
-      return { piece, place: { segment: segment.number, offset: position }, segment, sums: blockSums };
+      const endedAs = await this.#write(segment, slot.bytes.subarray(0, bytes), position);
+      return { piece, place: { segment: segment.number, offset: position }, segment, endedAs, sums: blockSums };
     } finally {
       pool.give(slot);
     }
@@ -159,7 +164,7 @@ export class SegmentLog {
   /** Resolves when all of these are on the disk to stay; rejects when one may not be. */
   async durable(written: Iterable<Written>): Promise<void> {
     const segments = new Set<OpenSegment>();
-    for (const one of written) segments.add(one.segment);
+    for (const { segment, endedAs } of written) if (endedAs > segment.synced) segments.add(segment);
     await Promise.all([...segments].map((segment) => this.#sync(segment)));
   }
 
@@ -203,7 +208,7 @@ export class SegmentLog {
       const bytes = alignUp(gather.used, directAlignment);
       slot.bytes.fill(0, gather.used, bytes);
       const { segment, position } = await this.#reserve(bytes);
-      const written = waiting.map((one): Written => {
+      const sealed = waiting.map((one) => {
         const extent = slot.bytes.subarray(one.at, one.at + headerBytes(one.length) + one.length);
         const offset = position + one.at;
         const sums = this.#blockSums(slot, one.at, one.length);
@@ -213,11 +218,11 @@ export class SegmentLog {
       const write = this.#write(segment, slot.bytes.subarray(0, bytes), position);
       // While the disk is at it.
       const sums = this.#md5Sums(slot, waiting);
-      await write;
+      const endedAs = await write;
       await this.#sync(segment);
       for (const [i, one] of waiting.entries()) {
         const md5 = sums.get(one);
-        one.resolve({ ...(written[i] as Written), ...(md5 && { md5 }) });
+        one.resolve({ ...(sealed[i] as Omit<Written, 'endedAs'>), endedAs, ...(md5 && { md5 }) });
       }
     } catch (error) {
       for (const one of waiting) one.reject(error as Error);
@@ -319,6 +324,8 @@ export class SegmentLog {
       closed: false,
       failed: undefined,
       writing: 0,
+      ended: 0,
+      synced: 0,
       syncing: undefined,
       nextSync: undefined,
     };
@@ -327,7 +334,8 @@ export class SegmentLog {
     return segment;
   }
 
-  async #write(segment: OpenSegment, bytes: Buffer, position: number): Promise<void> {
+  /** Answers as which of the segment's writes it ended. */
+  async #write(segment: OpenSegment, bytes: Buffer, position: number): Promise<number> {
     try {
       await segment.file.write(bytes, position);
     } catch (error) {
@@ -337,6 +345,7 @@ export class SegmentLog {
       segment.writing--;
     }
     if (segment.failed !== undefined) throw segment.failed;
+    return ++segment.ended;
   }
 
   // A sync that starts after a write ended covers it: callers that come while one runs share the next.
@@ -349,8 +358,10 @@ export class SegmentLog {
       segment.nextSync = undefined;
       try {
         if (segment.failed !== undefined) throw segment.failed;
+        const covered = segment.ended;
         await segment.file.sync();
         if (segment.failed !== undefined) throw segment.failed;
+        segment.synced = covered;
       } catch (error) {
         this.#fail(segment, error as Error);
         throw error;
