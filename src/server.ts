@@ -83,7 +83,7 @@ export async function serve(
     logger.warn({ err: error }, 'background work of an earlier run waits for its leases to run out');
   });
   await settleAudit(local.store.engine, config, logger);
-  const setup = (): WorkerSetup => ({ config, recoverBelow, time: clock.time() });
+  const setup = (): WorkerSetup => ({ config, recoverBelow, time: clock.time(), notesSteady: true });
   const workers = new Workers(config, setup, metadata.committer, logger);
   const metrics = createMetrics({ process: false });
   const stopping = new AbortController();

@@ -31,11 +31,13 @@ const trustedMs = 500;
 export class SiblingIdentities {
   readonly #directory: string;
   readonly #files: FileIdentities;
+  readonly #nowMs: () => number;
   #settled: Identity | undefined;
   #settledMs = 0;
 
-  /** As the files are now; all of them are there. */
-  constructor(paths: readonly [string, ...string[]]) {
+  /** As the files are now; all of them are there. The clock is that of the file system. */
+  constructor(paths: readonly [string, ...string[]], nowMs: () => number = Date.now) {
+    this.#nowMs = nowMs;
     this.#directory = dirname(paths[0]);
     this.#files = new FileIdentities(paths);
   }
@@ -44,11 +46,11 @@ export class SiblingIdentities {
   lost(): string | undefined {
     const now = identityOf(this.#directory);
     const settled = this.#settled;
-    const nowMs = performance.now();
+    const nowMs = this.#nowMs();
     const isSettled = isSame(now, settled) && now?.ctimeMs === settled?.ctimeMs;
-    if (isSettled && nowMs - this.#settledMs < trustedMs) return undefined;
+    if (isSettled && Math.abs(nowMs - this.#settledMs) < trustedMs) return undefined;
     const lost = this.#files.lost();
-    const isOld = now !== undefined && Math.abs(Date.now() - now.ctimeMs) > coarseMs;
+    const isOld = now !== undefined && Math.abs(nowMs - now.ctimeMs) > coarseMs;
     this.#settled = lost === undefined && isOld ? now : undefined;
     this.#settledMs = nowMs;
     return lost;

@@ -10,6 +10,8 @@ export interface RemoteCommitterOptions {
   /** A transaction beyond this many bytes that wait for their outcome is refused at once. */
   readonly waitingBytesMax?: number;
   readonly nowMs?: () => number;
+  /** Of the committer at the other end. */
+  readonly notesSteady?: boolean;
 }
 
 interface Waiting {
@@ -19,6 +21,7 @@ interface Waiting {
 
 /** A committer at the other end of a stream. When the stream ends, whether what waits committed is unknown. */
 export class RemoteCommitter implements Committer {
+  readonly notesSteady: boolean;
   readonly #send: Sender;
   readonly #waitingBytesMax: number;
   readonly #nowMs: () => number;
@@ -30,6 +33,7 @@ export class RemoteCommitter implements Committer {
   #isLost = false;
 
   constructor(stream: Duplex, options: RemoteCommitterOptions = {}) {
+    this.notesSteady = options.notesSteady === true;
     this.#send = new Sender(stream);
     this.#waitingBytesMax = options.waitingBytesMax ?? waitingBytesMaxDefault;
     this.#nowMs = options.nowMs ?? (() => performance.now());

@@ -20,5 +20,7 @@ export type CommitOutcome =
 
 /** Resolves when the transaction is durable, surely not written, or nobody can tell any more. */
 export interface Committer {
+  /** Whether it notes in the store which commit wrote a steady key last (`keys.ts`); else readers remember none. */
+  readonly notesSteady?: boolean;
   commit(request: CommitRequest): Promise<CommitOutcome>;
 }

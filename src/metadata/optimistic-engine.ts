@@ -118,7 +118,8 @@ export class OptimisticEngine implements Engine {
     if (this.#open < this.#options.readersMax) {
       this.#open++;
       try {
-        return new SqliteReader(this.#options.path, this.#options.cacheBytes);
+        const { path, cacheBytes, committer } = this.#options;
+        return new SqliteReader(path, cacheBytes, committer.notesSteady === true);
       } catch (error) {
         this.#open--;
         this.#busy--;

@@ -36,6 +36,7 @@ const groupBytesMax = 32 * 1024 * 1024;
 const conflict = { kind: 'conflict' } as const;
 
 export class SqliteCommitter implements Committer {
+  readonly notesSteady = true;
   readonly db: DatabaseSync;
   readonly #options: SqliteCommitterOptions;
   #recent: RecentWrites;

@@ -157,6 +157,7 @@ interface Kept {
 /** One reading connection: its transaction is one picture of the store. */
 export class SqliteReader implements View {
   readonly #db: DatabaseSync;
+  readonly #remembersSteady: boolean;
   readonly #get: StatementSync;
   readonly #scan: StatementSync;
   readonly #scanBack: StatementSync;
@@ -179,7 +180,9 @@ export class SqliteReader implements View {
   #steady = -1;
   readonly #kept: (Kept | undefined)[] = new Array(keptPlaces).fill(undefined);
 
-  constructor(path: string, cacheBytes: number) {
+  /** `remembersSteady`: whoever commits to the file notes it, which nobody did in earlier times. */
+  constructor(path: string, cacheBytes: number, remembersSteady: boolean) {
+    this.#remembersSteady = remembersSteady;
     this.#indexPath = `${path}-shm`;
     this.#db = new DatabaseSync(path, { readOnly: true });
     this.#db.exec(`PRAGMA cache_size = ${-Math.ceil(cacheBytes / 1024)}`);
@@ -189,7 +192,7 @@ export class SqliteReader implements View {
     // A limit that is a parameter and nothing else is planned by: SQLite prepares the statement anew for each value.
     this.#scan = this.#db.prepare('SELECT k, v FROM kv WHERE k >= ? AND k < ? ORDER BY k LIMIT +?');
     this.#scanBack = this.#db.prepare('SELECT k, v FROM kv WHERE k >= ? AND k < ? ORDER BY k DESC LIMIT +?');
-    this.#seq = this.#db.prepare('SELECT seq, steady FROM state WHERE id = 1');
+    this.#seq = this.#db.prepare(`SELECT seq, ${remembersSteady ? 'steady' : '0'} FROM state WHERE id = 1`);
     this.#begin = this.#db.prepare('BEGIN');
     this.#end = this.#db.prepare('ROLLBACK');
     for (const statement of [this.#get, this.#scan, this.#scanBack, this.#seq]) statement.setReturnArrays(true);
@@ -216,6 +219,8 @@ export class SqliteReader implements View {
       if (read === indexHeaderBytes && this.#header.equals(this.#pictureHeader)) return;
       this.#end.run();
     }
+    // Until all of it is read there is none.
+    this.#pictureHeader.fill(0);
     this.#begin.run();
     this.#picture++;
     // The first read is what fixes the picture: it is not older than the header, which was read before.
@@ -245,7 +250,7 @@ export class SqliteReader implements View {
   get(key: Key): Value | undefined {
     const place = keptPlace(key);
     const kept = this.#kept[place];
-    const stamp = isSteady(key) ? this.#steady : this.#picture;
+    const stamp = this.#remembersSteady && isSteady(key) ? this.#steady : this.#picture;
     if (kept !== undefined && kept.stamp === stamp && Buffer.compare(kept.key, key) === 0) return kept.value;
     const value = this.#read(key);
     if (key.length <= keptKeyBytesMax && (value === undefined || value.length <= keptValueBytesMax)) {

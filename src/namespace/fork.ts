@@ -23,6 +23,16 @@ interface Fork {
   readonly guard: Buffer;
 }
 
+/** How far a copy is: which kind of rows, and the last one that it has. */
+interface Progress {
+  readonly fork: Fork;
+  kind: number;
+  last: Uint8Array | undefined;
+}
+
+/** Of this process. What is never gone on with is garbage when its guard's time comes, as after a crash. */
+const halfDone = new WeakMap<Store, Map<string, Progress>>();
+
 /** What a change says that finds its content shared; it is run again with a copy. */
 export interface Shared {
   readonly kind: 'content-shared';
@@ -40,6 +50,8 @@ function markOf({ contentId, generation, pageChanges, appendedBlocks, length }: 
 
 /** If the process dies while it copies, the copy goes after this time; and no copying goes on for longer. */
 const guardMs = 3_600_000;
+/** Copies that nobody waits for any more, each as far as it came, for whoever asks for the same again. */
+const halfDoneMax = 64;
 const forksMax = 16;
 const piecesAStep = 512;
 const rowsAStep = 16;
@@ -73,7 +85,7 @@ export type Held = <T>(work: (gone: AbortSignal) => Promise<T>) => Promise<T>;
 
 /**
  * A transaction that changes rows of a content in place: run again with a copy where the content turns out to be shared.
- * `given-up`, and nothing has changed, when nobody waits for the copy any more.
+ * `given-up`, and nothing has changed, when nobody waits for the copy any more; the next who does goes on with it.
  */
 export async function changeOwned<T extends { readonly kind: string }>(
   store: Store,
@@ -117,37 +129,65 @@ async function copyRows(
   gone?: AbortSignal,
 ): Promise<{ readonly kind: 'ok'; readonly fork: Fork } | Failure> {
   const from = Buffer.from(contentId, 'hex');
-  const to = store.ids.next();
-  const guardId = Buffer.from(store.ids.next());
-  guardId.writeUIntBE(store.clock.now() + guardMs, 0, 6);
-  const guard = keys.garbage(guardId);
-  const fork: Fork = { mark, id: to.toString('hex'), guard };
-  let isWhole = false;
+  const progress = goOnWith(store, mark) ?? (await beginCopy(store, mark));
+  if ('reason' in progress) return progress.reason;
+  const { fork } = progress;
+  const to = Buffer.from(fork.id, 'hex');
+  let isNeeded = false;
   try {
-    const guarded = await change<{ readonly kind: 'ok' } | Failure>(store, (txn) => {
-      txn.put(guard, encodeRecord({ contentId: fork.id } satisfies GarbageRecord));
-      return { kind: 'ok' };
-    });
-    if (guarded.kind !== 'ok') return guarded;
-    for (const copy of [copyPieces, copyPages]) {
-      for (let begin: Uint8Array | undefined, done = false; !done; ) {
-        if (gone?.aborted === true) return { kind: 'given-up' };
-        const start = begin;
-        const step = await change<CopyStep | Failure>(store, async (txn) => {
-          const last = (await txn.get(guard)) === undefined ? undefined : await copy(txn, from, to, start);
-          return { kind: 'ok', last };
-        });
-        if (step.kind !== 'ok') return step;
-        begin = step.last;
-        done = begin === undefined;
+    while (progress.kind < copies.length) {
+      if (gone?.aborted === true) {
+        isNeeded = true;
+        keepForLater(store, progress);
+        return { kind: 'given-up' };
       }
+      const copy = copies[progress.kind] as CopyRows;
+      const step = await change<CopyStep | Failure>(store, async (txn) => {
+        const isGuarded = (await txn.get(fork.guard)) !== undefined;
+        return { kind: 'ok', last: isGuarded ? await copy(txn, from, to, progress.last) : undefined };
+      });
+      if (step.kind !== 'ok') return step;
+      progress.last = step.last;
+      if (step.last === undefined) progress.kind++;
     }
-    isWhole = true;
+    isNeeded = true;
     return { kind: 'ok', fork };
   } finally {
-    if (!isWhole) await abandon(store, fork);
+    if (!isNeeded) await abandon(store, fork);
   }
 }
+
+async function beginCopy(store: Store, mark: string): Promise<Progress | { readonly reason: Failure }> {
+  const id = store.ids.next().toString('hex');
+  const guardId = Buffer.from(store.ids.next());
+  guardId.writeUIntBE(store.clock.now() + guardMs, 0, 6);
+  const fork: Fork = { mark, id, guard: keys.garbage(guardId) };
+  const guarded = await change<{ readonly kind: 'ok' } | Failure>(store, (txn) => {
+    txn.put(fork.guard, encodeRecord({ contentId: id } satisfies GarbageRecord));
+    return { kind: 'ok' };
+  });
+  return guarded.kind === 'ok' ? { fork, kind: 0, last: undefined } : { reason: guarded };
+}
+
+/** Whoever comes again, and leaves again, must come to an end all the same. */
+function keepForLater(store: Store, progress: Progress): void {
+  const kept = halfDone.get(store) ?? new Map<string, Progress>();
+  halfDone.set(store, kept);
+  const [oldest] = kept.keys();
+  if (kept.size >= halfDoneMax && oldest !== undefined) kept.delete(oldest);
+  kept.set(progress.fork.mark, progress);
+}
+
+function goOnWith(store: Store, mark: string): Progress | undefined {
+  const kept = halfDone.get(store);
+  const progress = kept?.get(mark);
+  kept?.delete(mark);
+  return progress;
+}
+
+type CopyRows = (txn: Txn, from: Buffer, to: Buffer, begin: Uint8Array | undefined) => Promise<Uint8Array | undefined>;
+
+const copies: readonly CopyRows[] = [copyPieces, copyPages];
 
 interface CopyStep {
   readonly kind: 'ok';

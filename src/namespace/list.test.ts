@@ -227,6 +227,30 @@ describe('listing', () => {
     );
   });
 
+  test('bounds what a page passes with a delimiter too, over however many walks', async () => {
+    const groups = Array.from({ length: 60 }, (_, group) => `g${String(group).padStart(2, '0')},`);
+    const each = 30;
+    const hiddenMax = 1000;
+    const committed = groups.flatMap((group) => Array.from({ length: each }, (_, i) => `${group}a${i}`));
+    const store = await storeWith({ committed, staged: [], emptied: [] });
+    // The one that is shown of a group comes behind all that are not.
+    await putSnapshots(
+      store,
+      groups.map((group) => ({ name: `${group}b`, isDeleted: true })),
+    );
+    const past = { snapshots: true, versions: false, deleted: true, versionsOnly: false, alone: true };
+    const query = { ...place, prefix: '', delimiter: ',', uncommitted: false, past, limit: 5000 };
+    const found: string[] = [];
+    let pages = 0;
+    for (let from: string | undefined = ''; from !== undefined; pages++) {
+      const { rows, next }: Awaited<ReturnType<typeof page>> = await page(store, { ...query, from, hiddenMax });
+      found.push(...rows.map((row) => row.name));
+      from = next;
+    }
+    assert.deepEqual(found, groups);
+    assert.ok(pages >= (groups.length * each) / hiddenMax, `${pages} pages`);
+  });
+
   test('of an unknown container says so', async () => {
     const store = newStore();
     const query = { ...place, prefix: '', delimiter: undefined, from: '', limit: 10, uncommitted: false };

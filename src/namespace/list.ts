@@ -71,10 +71,11 @@ export async function listWithin(view: View, query: ListQuery): Promise<ListPage
   if (!from.startsWith(query.prefix)) return { kind: 'ok', container, items, next: undefined };
   const flat = query.delimiter === undefined || query.delimiter === '';
   let ahead = flat ? Number.POSITIVE_INFINITY : aheadMin;
+  const passed: Passed = { hidden: 0, max: query.hiddenMax ?? Number.POSITIVE_INFINITY };
   // One more than the page is looked at, to know whether another follows.
   while (items.length <= query.limit) {
     const wanted = Math.min(query.limit + 1 - items.length, ahead);
-    const { names, ended, stoppedAt } = await nextNames(view, root, query, from, wanted);
+    const { names, ended, stoppedAt } = await nextNames(view, root, query, from, wanted, passed);
     let rolled: string | undefined;
     for (const listed of names) {
       rolled = flat ? undefined : rollUp(listed.name, query);
@@ -168,14 +169,22 @@ interface Names {
   readonly stoppedAt?: string;
 }
 
-interface Walked extends Names {
-  /** How many states were passed that are not shown. */
-  readonly hidden: number;
+/** How many states one page has passed that are not shown, and how many it may. */
+interface Passed {
+  hidden: number;
+  readonly max: number;
 }
 
 /** The next names from `from` on: committed ones and, if asked, those with only staged blocks, merged. */
-async function nextNames(view: View, root: Buffer, query: ListQuery, from: string, limit: number): Promise<Names> {
-  const committed = await walk(view, root, query, from, limit);
+async function nextNames(
+  view: View,
+  root: Buffer,
+  query: ListQuery,
+  from: string,
+  limit: number,
+  passed: Passed,
+): Promise<Names> {
+  const committed = await walk(view, root, query, from, limit, passed);
   if (!query.uncommitted) return committed;
   const rows = await view.scan(keys.uploadsFrom(root, query.prefix, splitCursor(from).name), { limit });
   const known = new Set(committed.names.filter(isCurrent).map(({ name }) => name));
@@ -233,28 +242,33 @@ const readAheadMax = 1000;
 const hiddenAtOnce = 500;
 
 /** Walks the tree in order: a directory's row stands where its children's full names belong. */
-async function walk(view: View, root: Buffer, query: ListQuery, from: string, limit: number): Promise<Walked> {
+async function walk(
+  view: View,
+  root: Buffer,
+  query: ListQuery,
+  from: string,
+  limit: number,
+  passed: Passed,
+): Promise<Names> {
   const names: Listed[] = [];
   const stack = await openLevels(view, root, query, from);
   // With "/" as delimiter a directory below the prefix is a name of its own: it is not walked.
   const rollsDirectories = query.delimiter === '/';
-  const { hiddenMax = Number.POSITIVE_INFINITY } = query;
-  let hidden = 0;
-  const stop = (stoppedAt: string): Walked => ({ names, ended: false, stoppedAt, hidden });
+  const stop = (stoppedAt: string): Names => ({ names, ended: false, stoppedAt });
   while (names.length < limit) {
     const level = stack.at(-1);
-    if (level === undefined) return { names, ended: true, hidden };
+    if (level === undefined) return { names, ended: true };
     const { current } = level;
     // Most rows were read ahead, and are not waited for: a page has thousands.
     const row = current.rows[current.next] ?? (await readAhead(view, current, limit - names.length));
     // Where much is hidden, more of it is read at a time.
-    const old = level.past && (await pastBefore(view, level.past, row, limit - names.length + hidden));
+    const old = level.past && (await pastBefore(view, level.past, row, limit - names.length + passed.hidden));
     if (old !== undefined) {
       const listed = await pastListed(view, level, old, query.past as PastShown);
       for (const one of listed) names.push(one);
       if (listed.length > 0) continue;
-      if (++hidden >= hiddenMax) return stop(behindState(level, old));
-      if (hidden % hiddenAtOnce === 0) await nextTurn();
+      if (++passed.hidden >= passed.max) return stop(behindState(level, old));
+      if (passed.hidden % hiddenAtOnce === 0) await nextTurn();
       continue;
     }
     if (row === undefined) {
@@ -265,9 +279,8 @@ async function walk(view: View, root: Buffer, query: ListQuery, from: string, li
     const name = keys.entryNameOf(row.key);
     if (!name.endsWith('/')) {
       if (query.past?.alone === true) {
-        const passed = level.path + name;
-        if (++hidden >= hiddenMax) return stop(`${passed}${lowestCharacter}`);
-        if (hidden % hiddenAtOnce === 0) await nextTurn();
+        if (++passed.hidden >= passed.max) return stop(`${level.path}${name}${lowestCharacter}`);
+        if (passed.hidden % hiddenAtOnce === 0) await nextTurn();
         continue;
       }
       names.push({ kind: 'entry', name: level.path + name, entry: decodeEntry(row.value) });
@@ -279,14 +292,12 @@ async function walk(view: View, root: Buffer, query: ListQuery, from: string, li
     else if (query.past === undefined) {
       if (await holdsEntry(view, directory, false)) names.push({ kind: 'prefix', name: path });
     } else {
-      const whole = { ...query, prefix: '', delimiter: undefined, hiddenMax: hiddenMax - hidden };
-      const below = await walk(view, directory, whole, '', 1);
-      hidden += below.hidden;
+      const below = await walk(view, directory, { ...query, prefix: '', delimiter: undefined }, '', 1, passed);
       if (below.names.length > 0) names.push({ kind: 'prefix', name: path });
       else if (below.stoppedAt !== undefined) return stop(path + below.stoppedAt);
     }
   }
-  return { names: names.length > limit ? names.slice(0, limit) : names, ended: false, hidden };
+  return { names: names.length > limit ? names.slice(0, limit) : names, ended: false };
 }
 
 /** The next state of the past, if its turn is before the current state `row`: they stand before that of their name. */

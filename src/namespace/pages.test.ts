@@ -7,60 +7,12 @@ import { copyEntry } from './copy.ts';
 import { changeEntry, type EntryTime, getEntry } from './entries.ts';
 import { fsck } from './fsck.ts';
 import { processGarbage } from './garbage.ts';
-import { listPages, type PageList } from './page-list.ts';
+import type { PageList } from './page-list.ts';
 import { pageBytes, subtractSpans } from './page-regions.ts';
-import { changePages, clearPages, createPages, putPages } from './pages.ts';
-import { readContent } from './read.ts';
-import { account, cause, TestStore } from './store.testing.ts';
-import { deleteEntry, snapshotEntry } from './times.ts';
-
-const place = { account, container: 'box', conditions: {}, cause };
-const mebibyte = 1024 * 1024;
-
-function bodyOf(bytes: Buffer) {
-  const chunks = (async function* () {
-    yield bytes;
-  })();
-  return { chunks, length: bytes.length, lengthMax: bytes.length, wantMd5: false };
-}
-
-async function create(held: TestStore, name: string, length: number): Promise<void> {
-  const attributes = { headers: {}, metadata: {} };
-  assert.equal((await createPages(held.store, { ...place, name, length, attributes })).kind, 'ok');
-}
-
-async function put(held: TestStore, name: string, offset: number, bytes: Buffer): Promise<string> {
-  const command = { ...place, name, offset, length: bytes.length, sequence: {}, body: bodyOf(bytes) };
-  return (await putPages(held.store, command)).kind;
-}
-
-async function read(held: TestStore, name: string, at?: EntryTime, from = 0, to?: number): Promise<Buffer> {
-  const found = await getEntry(held.store, { ...place, name, ...(at && { at }) });
-  assert.ok(found.kind === 'ok', found.kind);
-  const chunks: Buffer[] = [];
-  for await (const chunk of readContent(held.store, found.entry, from, (to ?? found.entry.record.length) - from)) {
-    chunks.push(Buffer.from(chunk.bytes));
-    chunk.release();
-  }
-  return Buffer.concat(chunks);
-}
-
-async function snapshot(held: TestStore, name: string): Promise<EntryTime> {
-  const outcome = await snapshotEntry(held.store, { ...place, name });
-  assert.ok(outcome.kind === 'ok');
-  return { kind: 'snapshot', time: outcome.entry.record.past?.time as string };
-}
-
-async function list(held: TestStore, name: string, more: object = {}): Promise<PageList> {
-  const found = await listPages(held.store, { ...place, name, offset: 0, length: undefined, limit: 10_000, ...more });
-  assert.ok(found.kind === 'ok', found.kind);
-  return found;
-}
-
-async function checkBooks(held: TestStore): Promise<void> {
-  const lines: string[] = [];
-  assert.equal((await fsck(held.store, (line) => lines.push(line))).damage, 0, lines.join('\n'));
-}
+import { bodyOf, checkBooks, create, list, mebibyte, place, put, read, snapshot } from './pages.testing.ts';
+import { changePages, clearPages, putPages } from './pages.ts';
+import { TestStore } from './store.testing.ts';
+import { deleteEntry } from './times.ts';
 
 async function collectGarbage(held: TestStore): Promise<void> {
   held.clock.advance(120_000);
@@ -452,48 +404,5 @@ test('whoever sets metadata all the time does not keep a write from its copy of 
   engine.transact = transact;
   assert.ok(count < 60, `${count} transactions`);
   assert.equal((await read(held, 'long', undefined, 0, 1))[0], 66);
-  await checkBooks(held);
-});
-
-test('a copy of rows for a change that nobody waits for any more ends, and leaves nothing', async () => {
-  await using held = await TestStore.open();
-  await create(held, 'shared', 200 * mebibyte);
-  for (let region = 0; region < 200; region++) {
-    assert.equal(await put(held, 'shared', region * mebibyte, Buffer.alloc(512, region)), 'ok');
-  }
-  await snapshot(held, 'shared');
-  const leaving = new AbortController();
-  let commits = 0;
-  let heldOnce = 0;
-  const watched = held.another();
-  const { engine } = watched;
-  const counting = Object.assign(Object.create(engine) as typeof engine, {
-    transact: ((...given: Parameters<typeof engine.transact>) => {
-      if (++commits === 5) leaving.abort();
-      return engine.transact(...given);
-    }) as typeof engine.transact,
-  });
-  const store = { ...watched, engine: counting };
-  const command = {
-    ...place,
-    name: 'shared',
-    offset: 0,
-    length: 512,
-    sequence: {},
-    body: bodyOf(Buffer.alloc(512, 1)),
-  };
-  const given = await putPages(store, {
-    ...command,
-    held: (work) => {
-      heldOnce++;
-      return work(leaving.signal);
-    },
-  });
-  assert.deepEqual([given.kind, heldOnce], ['given-up', 1]);
-  assert.ok(commits < 12, `${commits} transactions`);
-  assert.deepEqual(await read(held, 'shared', undefined, 0, 512), Buffer.alloc(512, 0));
-  await checkBooks(held);
-  assert.equal(await put(held, 'shared', 0, Buffer.alloc(512, 1)), 'ok');
-  assert.deepEqual(await read(held, 'shared', undefined, 0, 512), Buffer.alloc(512, 1));
   await checkBooks(held);
 });

@@ -24,6 +24,9 @@ export function listeningOn(port: number): ListeningHandle | undefined {
   return listening.get(port);
 }
 
+/** Of connections that nobody has taken yet; whoever listens sets it anew, of a socket that listens already too. */
+export const listenBacklog = 1024;
+
 /** Of so many rounds the primary is heard in none: it is silent. */
 const silentRounds = 2;
 
@@ -78,10 +81,9 @@ export class Standby {
     const taking = createServer({ allowHalfOpen: true, noDelay: true }, (socket: Socket) => {
       server.emit('connection', socket);
     });
-    taking.maxConnections = server.maxConnections;
     // It listens already; a connection that cannot be taken is its client's loss.
     taking.on('error', () => undefined);
-    taking.listen(this.#handle);
+    taking.listen(this.#handle, listenBacklog);
     this.#handle = undefined;
     this.#taking = taking;
     onChange(true);

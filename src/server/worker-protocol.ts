@@ -12,6 +12,8 @@ export interface WorkerSetup {
   readonly recoverBelow: number;
   /** Where the store's time stands. */
   readonly time: StoreTime;
+  /** Of the primary's committer: one of an earlier time says nothing of it. */
+  readonly notesSteady?: boolean;
 }
 
 /** A worker that answers none of so many rounds hangs. */

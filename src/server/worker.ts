@@ -15,7 +15,7 @@ import { dataPaths } from './data-directory.ts';
 import { openStore } from './engine-room.ts';
 import { runFollowers } from './followers.ts';
 import { listenProblem } from './listening.ts';
-import { type ListeningHandle, Standby } from './standby.ts';
+import { type ListeningHandle, listenBacklog, Standby } from './standby.ts';
 import {
   commitDescriptor,
   type FromWorker,
@@ -25,7 +25,12 @@ import {
   workerVariable,
 } from './worker-protocol.ts';
 
-const { config, recoverBelow, time } = JSON.parse(process.env[workerVariable] as string) as WorkerSetup;
+const {
+  config,
+  recoverBelow,
+  time,
+  notesSteady = false,
+} = JSON.parse(process.env[workerVariable] as string) as WorkerSetup;
 const logger = createLogger(config);
 const metrics = createMetrics({ process: true });
 
@@ -35,7 +40,8 @@ process.on('SIGTERM', () => undefined);
 // Without the primary there is nobody to commit.
 process.on('disconnect', () => process.exit(1));
 
-const committer = new RemoteCommitter(new Socket({ fd: commitDescriptor, readable: true, writable: true }));
+const commits = new Socket({ fd: commitDescriptor, readable: true, writable: true });
+const committer = new RemoteCommitter(commits, { notesSteady });
 const opened = openStore(dataPaths(config), config, committer, new StoreClock(time));
 const audit = startAudit(opened.store, config, metrics, logger);
 const surface = new BlobSurface(opened.store, config, logger, metrics, audit.auditor, committer);
@@ -94,7 +100,7 @@ listener.server.on('error', (error: NodeJS.ErrnoException) => {
   const { setting, problem } = listenProblem(error, 'blobPort', config);
   tell({ kind: 'failed', setting, message: problem });
 });
-listener.server.listen({ port: config.blobPort, host: config.host, backlog: 1024 }, () => {
+listener.server.listen({ port: config.blobPort, host: config.host, backlog: listenBacklog }, () => {
   const address = listener.server.address() as { port: number };
   tell({ kind: 'ready', blobPort: address.port });
 });

@@ -89,7 +89,7 @@ test('metadata on a full disk: checkpoints wait for room, and what was committed
     return outcome.kind === 'committed';
   };
   const check = (): void => {
-    const reader = new SqliteReader(path, 1 << 20);
+    const reader = new SqliteReader(path, 1 << 20, false);
     reader.begin();
     for (const [name, value] of committed) {
       const found = reader.get(Buffer.from(name));

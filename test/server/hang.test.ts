@@ -1,5 +1,6 @@
 // Processes that are there and do nothing: stopped workers are replaced, and a stopped primary is told to who waits for it.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { Agent, request } from 'node:http';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
@@ -157,6 +158,44 @@ describe('a primary that is stopped', () => {
     } finally {
       agent.destroy();
       assert.equal(await server.stop(), 0);
+    }
+  });
+
+  test('leaves connections to its worker that count as others do, and are served to their end', async () => {
+    const connectionsMax = 5;
+    const settings = ['workerHangMs=1000', `connectionsMax=${connectionsMax}`];
+    const server = await Server.start({ data: join(work, 'standby'), workers: 1, settings });
+    const bytes = Buffer.alloc(1 << 20, 3);
+    let stopped: Promise<number | null> | undefined;
+    try {
+      await server.createContainer('box');
+      const before = await Promise.all(Array.from({ length: connectionsMax }, () => server.connection()));
+      // The worker has them all.
+      for (const connection of before) {
+        connection.socket.write(`GET / HTTP/1.1\r\nhost: ${server.blob.host}\r\n\r\n`);
+        await connection.until(/^HTTP/);
+      }
+      const upload = await whileStopped([server.program.child.pid as number], async () => {
+        const isTaking = (): boolean => server.logLines().some((line) => line.includes('takes new connections itself'));
+        await eventually(isTaking, 'the worker takes connections', 30_000);
+        const more = await Promise.all(Array.from({ length: connectionsMax }, () => server.connection()));
+        await eventually(() => more.every(({ isClosed }) => isClosed), 'those that are too many are closed', 30_000);
+        assert.ok(before.every(({ isClosed }) => !isClosed));
+        for (const { socket } of before) socket.destroy();
+        // Its answer is not waited for here.
+        const sent = server.begin({ method: 'PUT', path: '/box/slow', headers: blob }, bytes.length);
+        sent.write(bytes.subarray(0, 1000));
+        await once(sent, 'socket');
+        await sleep(500);
+        return sent;
+      });
+      const answer = answerTo(upload);
+      stopped = server.stop();
+      await sleep(1500);
+      upload.end(bytes.subarray(1000));
+      assert.equal((await answer).status, 201);
+    } finally {
+      assert.equal(await (stopped ?? server.stop()), 0);
     }
   });
 });

@@ -5,6 +5,7 @@ import { describe, test } from 'node:test';
 import { crc64, crc64ToBase64 } from '../../codec/crc64.ts';
 import { openTestSurface, testAccount } from './call.testing.ts';
 import { otherKey, refused, sasFor, TestClient, type WholeRequest } from './dispatch.testing.ts';
+import { notVerified } from './source.ts';
 import { newestVersion } from './versions.ts';
 
 const at = (path: string): string => `/${testAccount}/${path}`;
@@ -52,6 +53,10 @@ async function unreadable(client: TestClient, request: WholeRequest, status: num
   const source = `<CopySourceStatusCode>${status}</CopySourceStatusCode><CopySourceErrorCode>${code}</CopySourceErrorCode>`;
   assert.ok(text.includes(`${source}<CopySourceErrorMessage>`), text);
   assert.ok(!text.includes('sig='), 'a signature is in the body');
+  const [, said] = /<Message>([^\n<]*)/.exec(text) ?? [];
+  const [, sourceSaid] = /<CopySourceErrorMessage>([^\n<]*)/.exec(text) ?? [];
+  const isPart = request.url.includes('comp=block');
+  assert.equal(said, isPart && status !== 404 ? notVerified : sourceSaid);
 }
 
 describe('copy blob', () => {

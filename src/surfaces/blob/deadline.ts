@@ -60,7 +60,7 @@ interface Waiting {
 
 /**
  * Answers requests whose work does not end in time with OperationTimedOut, which leaves open whether it takes effect:
- * a commit cannot be taken back. The work itself goes on to its end.
+ * a commit cannot be taken back. A commit that was begun goes on to its end; what is held ends.
  */
 export class Deadlines {
   readonly #committer: CommitterWatch;

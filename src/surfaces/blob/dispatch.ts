@@ -35,7 +35,7 @@ import {
 } from './request.ts';
 import type { Sets } from './request-facts.ts';
 import { blobServiceOf } from './service-record.ts';
-import { cannotVerifySource, notAuthenticated } from './source.ts';
+import { asToldBy, cannotVerifySource, notAuthenticated } from './source.ts';
 import { parseSource, parseSourcePath } from './source-address.ts';
 import { inOlderForm, isBefore, versionBySas } from './version-differences.ts';
 import { anonymousVersion, chooseVersion, impliedVersion, newestVersion } from './versions.ts';
@@ -157,7 +157,7 @@ export class BlobDispatcher {
     about: Pick<Dispatched, 'requestId' | 'nowMs' | 'seen'>,
     error: unknown,
   ): Promise<Dispatched> {
-    const refusal = this.#refusalOf(error, about.requestId);
+    const refusal = asToldBy(about.seen.operation, this.#refusalOf(error, about.requestId));
     const { errorCode } = refusal;
     const answer = errorAnswer(refusal, about.requestId, about.nowMs);
     const { challenge } = this.#authenticator;

@@ -8,7 +8,7 @@ import type { BlobCall } from './call.ts';
 import { BlobError, isErrorCode } from './errors.ts';
 import { contentHeaders, metadata, readConditions, tags, wholeNumber } from './headers-in.ts';
 import type { Headers } from './request.ts';
-import { type Copied, cannotVerifySource } from './source.ts';
+import { type Copied, cannotVerifySource, notVerified } from './source.ts';
 import type { RemoteAddress } from './source-address.ts';
 
 export interface RemoteSource extends Disposable {
@@ -353,9 +353,6 @@ function unreached(error: unknown, gone: AbortSignal): Error {
 
 function cutOff(error: unknown, gone: AbortSignal): Error {
   if (gone.aborted) return new BodyCutError('the client went away while its source was copied');
-  const message =
-    error instanceof LateError
-      ? 'Could not verify the copy source within the specified time.'
-      : 'The copy source ended before its content was whole.';
+  const message = error instanceof LateError ? notVerified : 'The copy source ended before its content was whole.';
   return new BlobError('CannotVerifyCopySource', {}, message, {}, 500);
 }

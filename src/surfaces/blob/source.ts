@@ -59,6 +59,8 @@ export async function copySource(call: BlobCall, withOwnKey: boolean): Promise<F
 export const notAuthenticated =
   'Server failed to authenticate the request. Please refer to the information in the www-authenticate header.';
 
+export const notVerified = 'Could not verify the copy source within the specified time.';
+
 export async function sourceOf(call: BlobCall, source: CopySource, act: 'read' | 'copy-from'): Promise<Entry> {
   const found = await call.store.engine.snapshot((view) => readSource(view, source, act));
   if (found.kind !== 'ok') throw sourceError(found);
@@ -86,14 +88,27 @@ export function cannotVerifySource(
       ...(errorCode !== undefined && { CopySourceErrorCode: errorCode }),
       CopySourceErrorMessage: message,
     },
-    // What is missing is told as such, anything else as not to be verified.
-    answer.status === 404 ? message : 'Could not verify the copy source within the specified time.',
+    message,
     {
       'x-ms-copy-source-status-code': status,
       ...(errorCode !== undefined && { 'x-ms-copy-source-error-code': errorCode }),
     },
     ownStatus,
   );
+}
+
+const partsOnly: ReadonlySet<string> = new Set(['PutBlockFromUrl', 'AppendBlockFromUrl', 'PutPageFromUrl']);
+
+/**
+ * How a failure of a source is told by the operation of this name. A copy passes the source's own message on (azure-cli
+ * #15722, rclone #8694, azure-sdk-for-net #32028); what brings a part does so where the source is missing, and says of
+ * anything else only that it cannot be verified (recorded).
+ */
+export function asToldBy(operation: string, error: BlobError): BlobError {
+  const { errorCode, details, headers, status } = error;
+  const isOfSource = errorCode === 'CannotVerifyCopySource' && details.CopySourceStatusCode !== undefined;
+  if (!isOfSource || !partsOnly.has(operation) || details.CopySourceStatusCode === '404') return error;
+  return new BlobError(errorCode, details, notVerified, headers, status);
 }
 
 /** The sums that the source's bytes are expected to have. */

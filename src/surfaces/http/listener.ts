@@ -125,8 +125,16 @@ export function createHttpListener(
   // Without it the primary would pass one connection too many from worker to worker for ever.
   (server as { dropMaxConnection?: boolean }).dropMaxConnection = true;
   const connections = new ConnectionCounts(limits.connectionsPerAddressMax ?? limits.connectionsMax);
+  // The server itself counts and waits for those alone that it took: others come from a standby.
+  const open = new Set<Socket>();
+  let onNone: (() => void) | undefined;
   server.on('connection', (socket: Socket) => {
-    if (!connections.admit(socket)) socket.destroy();
+    if (open.size >= limits.connectionsMax || !connections.admit(socket)) return void socket.destroy();
+    open.add(socket);
+    socket.once('close', () => {
+      open.delete(socket);
+      if (open.size === 0) onNone?.();
+    });
   });
   // A handshake that fails, or never ends, is the client's affair; its socket must go. One that was no handshake gets an
   // answer on the connection below, which Node has no other name for.
@@ -154,10 +162,17 @@ export function createHttpListener(
   const drain = async (timeoutMs: number): Promise<void> => {
     draining = true;
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    const none = new Promise<void>((resolve) => {
+      onNone = resolve;
+      if (open.size === 0) resolve();
+    });
     server.closeIdleConnections();
     const idle = setInterval(() => server.closeIdleConnections(), 50);
-    const timer = setTimeout(() => server.closeAllConnections(), timeoutMs);
-    await closed;
+    const timer = setTimeout(() => {
+      server.closeAllConnections();
+      for (const socket of open) socket.destroy();
+    }, timeoutMs);
+    await Promise.all([closed, none]);
     clearTimeout(timer);
     clearInterval(idle);
   };
