@@ -127,7 +127,7 @@ async function markNamed(view: View, left: readonly Left[]): Promise<void> {
 }
 
 async function settle(store: Store, left: Left, { onDamage }: RecoverOptions, counts: RecoverCounts): Promise<void> {
-  const { segment, extents, lost, sizeBytes } = left;
+  const { segment, lost, sizeBytes } = left;
   counts.segments++;
   for (const [offset, piece] of lost) {
     onDamage(segment, `the extent at ${offset} of ${piece.extentLength} bytes is named and not there`);
@@ -138,6 +138,7 @@ async function settle(store: Store, left: Left, { onDamage }: RecoverOptions, co
     await endRecord(store, segment, undefined);
     return;
   }
+  const extents = await trusted(store, left);
   let tailBytes = segmentHeaderBytes;
   let extentBytes = 0;
   for (const { offset, length } of extents) {
@@ -159,7 +160,27 @@ async function settle(store: Store, left: Left, { onDamage }: RecoverOptions, co
   await endRecord(store, segment, { ...left.record, state: 'sealed', tailBytes, extentBytes });
 }
 
-/** What is torn goes, and what is read from now on stays: it may have been seen in the page cache alone. */
+/**
+ * Up to the last extent that has a name, or had one: that was durable. What lies behind it may have been seen in the page
+ * cache alone, after a sync that failed and that no later one makes up for: nothing may count on its being there.
+ */
+async function trusted(store: Store, { segment, extents }: Left): Promise<readonly Extent[]> {
+  const named = extents.findLastIndex((extent) => extent.named);
+  const ends = await store.engine.snapshot(async (view) => {
+    for (let end = extents.length; end > named + 1; end -= orphansATransaction) {
+      const from = Math.max(named + 1, end - orphansATransaction);
+      const tombstones = await view.getMany(
+        extents.slice(from, end).map(({ offset }) => keys.dropped(segment, offset)),
+      );
+      const last = tombstones.findLastIndex((tombstone) => tombstone !== undefined);
+      if (last !== -1) return from + last + 1;
+    }
+    return named + 1;
+  });
+  return extents.slice(0, ends);
+}
+
+/** What is torn, or cannot be trusted, goes; what is left stays. */
 async function cut(store: Store, segment: number, lengthBytes: number): Promise<void> {
   const { disk, directory } = store.content;
   const file = await disk.open(`${directory}/${segmentFileName(segment)}`, 'change');
