@@ -165,7 +165,8 @@ async function settle(store: Store, left: Left, { onDamage }: RecoverOptions, co
  * cache alone, after a sync that failed and that no later one makes up for: nothing may count on its being there.
  */
 async function trusted(store: Store, { segment, extents }: Left): Promise<readonly Extent[]> {
-  const named = extents.findLastIndex((extent) => extent.named);
+  // A copy that a move left half done has a name and is not what it leads to.
+  const named = extents.findLastIndex((extent) => extent.named && extent.current);
   const ends = await store.engine.snapshot(async (view) => {
     for (let end = extents.length; end > named + 1; end -= orphansATransaction) {
       const from = Math.max(named + 1, end - orphansATransaction);
