@@ -1,6 +1,6 @@
 // After an unclean stop: segments that an earlier run left open get their true end, and their orphans a tombstone.
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { alignUp, directAlignment } from '../content/disk.ts';
+import { alignUp, type DiskFile, directAlignment, isNotFound } from '../content/disk.ts';
 import { extentFootprint, type LogPiece, type Place, segmentFileName, segmentHeaderBytes } from '../content/extent.ts';
 import { SegmentScan } from '../content/scan.ts';
 import type { View } from '../metadata/engine.ts';
@@ -152,8 +152,9 @@ async function settle(store: Store, left: Left, { onDamage }: RecoverOptions, co
   }
   tailBytes = alignUp(tailBytes, directAlignment);
   if (sizeBytes !== undefined) {
+    // Another worker settled it meanwhile, and reclaim has taken it away since.
+    if (!(await cut(store, segment, Math.min(sizeBytes, tailBytes)))) return;
     if (sizeBytes > tailBytes) counts.truncatedBytes += sizeBytes - tailBytes;
-    await cut(store, segment, Math.min(sizeBytes, tailBytes));
   }
   const orphans = extents.filter((extent) => !(extent.named && extent.current));
   await buryOrphans(store, segment, orphans, counts);
@@ -181,10 +182,16 @@ async function trusted(store: Store, { segment, extents }: Left): Promise<readon
   return extents.slice(0, ends);
 }
 
-/** What is torn, or cannot be trusted, goes; what is left stays. */
-async function cut(store: Store, segment: number, lengthBytes: number): Promise<void> {
+/** What is torn, or cannot be trusted, goes; what is left stays. False: the file is gone. */
+async function cut(store: Store, segment: number, lengthBytes: number): Promise<boolean> {
   const { disk, directory } = store.content;
-  const file = await disk.open(`${directory}/${segmentFileName(segment)}`, 'change');
+  let file: DiskFile;
+  try {
+    file = await disk.open(`${directory}/${segmentFileName(segment)}`, 'change');
+  } catch (error) {
+    if (isNotFound(error)) return false;
+    throw error;
+  }
   try {
     if ((await file.size()) > lengthBytes) await file.truncate(lengthBytes);
     await file.sync();
@@ -192,6 +199,7 @@ async function cut(store: Store, segment: number, lengthBytes: number): Promise<
     await file.close();
   }
   await disk.syncDirectory(directory);
+  return true;
 }
 
 const orphansATransaction = 256;
