@@ -21,6 +21,7 @@ export interface RecoverCounts {
   segments: number;
   missing: number;
   truncatedBytes: number;
+  /** Extents without a name: buried, or cut off where nothing named lies behind them. */
   orphans: number;
   orphanBytes: number;
 }
@@ -155,6 +156,10 @@ async function settle(store: Store, left: Left, { onDamage }: RecoverOptions, co
     // Another worker settled it meanwhile, and reclaim has taken it away since.
     if (!(await cut(store, segment, Math.min(sizeBytes, tailBytes)))) return;
     if (sizeBytes > tailBytes) counts.truncatedBytes += sizeBytes - tailBytes;
+  }
+  for (const { length } of left.extents.slice(extents.length)) {
+    counts.orphans++;
+    counts.orphanBytes += extentFootprint(length);
   }
   const orphans = extents.filter((extent) => !(extent.named && extent.current));
   await buryOrphans(store, segment, orphans, counts);
