@@ -182,6 +182,11 @@ describe('a primary that is stopped', () => {
         await eventually(() => more.every(({ isClosed }) => isClosed), 'those that are too many are closed', 30_000);
         assert.ok(before.every(({ isClosed }) => !isClosed));
         for (const { socket } of before) socket.destroy();
+        const isServed = async (): Promise<boolean> => {
+          const answer = await server.call({ path: '/box', query: 'restype=container' }).catch(() => undefined);
+          return answer?.status === 200;
+        };
+        await eventually(isServed, 'their places are free again', 30_000);
         // Its answer is not waited for here.
         const sent = server.begin({ method: 'PUT', path: '/box/slow', headers: blob }, bytes.length);
         sent.write(bytes.subarray(0, 1000));
