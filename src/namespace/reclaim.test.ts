@@ -177,6 +177,27 @@ test('recovery cuts a torn tail, buries orphans, and leaves what is named and wh
   assert.equal((await check(held)).damage, 0);
 });
 
+test('recovery forgets where an extent without a name was moved to, also at the end of a segment', async () => {
+  await using held = await TestStore.open();
+  // What a commit whose outcome nobody knew may leave: written, and no garbage of anybody.
+  const writer = held.store.content.write({ log: true, md5: false, ownsChunks: false });
+  writer.append(held.bytes(50_000));
+  await writer.finish();
+  const contents = await fill(held);
+  for (const name of contents.keys()) await held.remove(name);
+  held.clock.advance(graceMs + 1);
+  await processGarbage(held.store, { graceMs, rowsMax: 100 });
+  const moved = async (): Promise<number> =>
+    (await held.engine.snapshot((view) => view.scan(keys.allMoved(), { limit: 10 }))).length;
+  for (let i = 0; i < 10 && (await moved()) === 0; i++) await reclaim(held);
+  assert.equal(await moved(), 1);
+  const below = await nextSegment(held.engine);
+  held.store = held.another();
+  const counts = await recoverSegments(held.store, { below, onDamage: (_, what) => assert.fail(what) });
+  assert.deepEqual([counts.orphans, await moved()], [1, 0]);
+  assert.equal((await check(held)).damage, 0);
+});
+
 test('recovery keeps a named extent that it does not find from being cut off or reclaimed', async () => {
   await using held = await TestStore.open();
   await held.put('lost', held.bytes(5000));

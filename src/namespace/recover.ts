@@ -171,18 +171,21 @@ async function settle(store: Store, left: Left, { onDamage }: RecoverOptions, co
  * cache alone, after a sync that failed and that no later one makes up for: nothing may count on its being there.
  */
 async function trusted(store: Store, { segment, extents }: Left): Promise<readonly Extent[]> {
-  // A copy that a move left half done has a name and is not what it leads to.
-  const named = extents.findLastIndex((extent) => extent.named && extent.current);
+  // A copy that a move left half done has a name and is not what it leads to; one that is noted as moved here was durable,
+  // though it may never have had a name.
+  const known = extents.findLastIndex(
+    ({ named, current, logical, offset }) => current && (named || placeId(logical) !== placeId({ segment, offset })),
+  );
   const ends = await store.engine.snapshot(async (view) => {
-    for (let end = extents.length; end > named + 1; end -= orphansATransaction) {
-      const from = Math.max(named + 1, end - orphansATransaction);
+    for (let end = extents.length; end > known + 1; end -= orphansATransaction) {
+      const from = Math.max(known + 1, end - orphansATransaction);
       const tombstones = await view.getMany(
         extents.slice(from, end).map(({ offset }) => keys.dropped(segment, offset)),
       );
       const last = tombstones.findLastIndex((tombstone) => tombstone !== undefined);
       if (last !== -1) return from + last + 1;
     }
-    return named + 1;
+    return known + 1;
   });
   return extents.slice(0, ends);
 }
