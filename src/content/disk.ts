@@ -35,3 +35,17 @@ export function alignUp(value: number, alignment: number): number {
 export function isNotFound(error: unknown): boolean {
   return error instanceof Error && (error as NodeJS.ErrnoException).code === 'ENOENT';
 }
+
+/** Undefined where there is no such file. */
+export async function openIfThere(
+  disk: Disk,
+  path: string,
+  mode: Exclude<OpenMode, 'append-new'>,
+): Promise<DiskFile | undefined> {
+  try {
+    return await disk.open(path, mode);
+  } catch (error) {
+    if (isNotFound(error)) return undefined;
+    throw error;
+  }
+}

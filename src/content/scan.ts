@@ -1,6 +1,6 @@
 // A walk over a segment's extents, without anything that names them: for reclaim, recovery and fsck.
 import { crc64 } from '../codec/crc64.ts';
-import { type Disk, type DiskFile, isNotFound } from './disk.ts';
+import { type Disk, type DiskFile, openIfThere } from './disk.ts';
 import {
   blockBytes,
   type ExtentHeader,
@@ -36,13 +36,8 @@ export class SegmentScan {
 
   /** Undefined where there is no such file. */
   static async open(disk: Disk, directory: string, segment: number): Promise<SegmentScan | undefined> {
-    let file: DiskFile;
-    try {
-      file = await disk.open(`${directory}/${segmentFileName(segment)}`, 'read');
-    } catch (error) {
-      if (isNotFound(error)) return undefined;
-      throw error;
-    }
+    const file = await openIfThere(disk, `${directory}/${segmentFileName(segment)}`, 'read');
+    if (file === undefined) return undefined;
     try {
       const sizeBytes = await file.size();
       const page = Buffer.alloc(segmentHeaderBytes);

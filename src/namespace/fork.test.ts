@@ -4,26 +4,37 @@ import { test } from 'node:test';
 import { bodyOf, checkBooks, create, mebibyte, place, put, read, snapshot } from './pages.testing.ts';
 import { putPages } from './pages.ts';
 import { TestStore } from './store.testing.ts';
+import type { Store } from './store.ts';
 
-test('a copy of rows for a change that nobody waits for any more ends, and changes nothing', async () => {
-  await using held = await TestStore.open();
+/** A blob of 200 regions, with a snapshot that owns their rows as well. */
+async function fillShared(held: TestStore): Promise<void> {
   await create(held, 'shared', 200 * mebibyte);
   for (let region = 0; region < 200; region++) {
     assert.equal(await put(held, 'shared', region * mebibyte, Buffer.alloc(512, region)), 'ok');
   }
   await snapshot(held, 'shared');
+}
+
+/** The store as another process has it, which says so before each transaction. */
+function watching(held: TestStore, onTransact: () => void): Store {
+  const store = held.another();
+  const { engine } = store;
+  const transact = ((...given: Parameters<typeof engine.transact>) => {
+    onTransact();
+    return engine.transact(...given);
+  }) as typeof engine.transact;
+  return { ...store, engine: Object.assign(Object.create(engine) as typeof engine, { transact }) };
+}
+
+test('a copy of rows for a change that nobody waits for any more ends, and changes nothing', async () => {
+  await using held = await TestStore.open();
+  await fillShared(held);
   const leaving = new AbortController();
   let commits = 0;
   let heldOnce = 0;
-  const watched = held.another();
-  const { engine } = watched;
-  const counting = Object.assign(Object.create(engine) as typeof engine, {
-    transact: ((...given: Parameters<typeof engine.transact>) => {
-      if (++commits === 5) leaving.abort();
-      return engine.transact(...given);
-    }) as typeof engine.transact,
+  const store = watching(held, () => {
+    if (++commits === 5) leaving.abort();
   });
-  const store = { ...watched, engine: counting };
   const command = {
     ...place,
     name: 'shared',
@@ -50,22 +61,12 @@ test('a copy of rows for a change that nobody waits for any more ends, and chang
 
 test('a copy of rows goes on where it was left, whoever leaves: in the end the change is made', async () => {
   await using held = await TestStore.open();
-  await create(held, 'shared', 200 * mebibyte);
-  for (let region = 0; region < 200; region++) {
-    assert.equal(await put(held, 'shared', region * mebibyte, Buffer.alloc(512, region)), 'ok');
-  }
-  await snapshot(held, 'shared');
-  const watched = held.another();
-  const { engine } = watched;
+  await fillShared(held);
   let left = 0;
   let leaving = new AbortController();
-  const counting = Object.assign(Object.create(engine) as typeof engine, {
-    transact: ((...given: Parameters<typeof engine.transact>) => {
-      if (--left === 0) leaving.abort();
-      return engine.transact(...given);
-    }) as typeof engine.transact,
+  const store = watching(held, () => {
+    if (--left === 0) leaving.abort();
   });
-  const store = { ...watched, engine: counting };
   const kinds: string[] = [];
   for (let attempt = 0; attempt < 20 && kinds.at(-1) !== 'ok'; attempt++) {
     leaving = new AbortController();

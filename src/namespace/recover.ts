@@ -1,6 +1,6 @@
 // After an unclean stop: segments that an earlier run left open get their true end, and their orphans a tombstone.
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { alignUp, type DiskFile, directAlignment, isNotFound } from '../content/disk.ts';
+import { alignUp, directAlignment, openIfThere } from '../content/disk.ts';
 import { extentFootprint, type LogPiece, type Place, segmentFileName, segmentHeaderBytes } from '../content/extent.ts';
 import { SegmentScan } from '../content/scan.ts';
 import type { View } from '../metadata/engine.ts';
@@ -193,13 +193,8 @@ async function trusted(store: Store, { segment, extents }: Left): Promise<readon
 /** What is torn, or cannot be trusted, goes; what is left stays. False: the file is gone. */
 async function cut(store: Store, segment: number, lengthBytes: number): Promise<boolean> {
   const { disk, directory } = store.content;
-  let file: DiskFile;
-  try {
-    file = await disk.open(`${directory}/${segmentFileName(segment)}`, 'change');
-  } catch (error) {
-    if (isNotFound(error)) return false;
-    throw error;
-  }
+  const file = await openIfThere(disk, `${directory}/${segmentFileName(segment)}`, 'change');
+  if (file === undefined) return false;
   try {
     if ((await file.size()) > lengthBytes) await file.truncate(lengthBytes);
     await file.sync();

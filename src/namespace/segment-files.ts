@@ -1,5 +1,5 @@
 // Whether the files of the content are those that the metadata knows: all of them, as long as they were, and no newer ones.
-import { directAlignment, isNotFound } from '../content/disk.ts';
+import { directAlignment, openIfThere } from '../content/disk.ts';
 import { segmentFileName, segmentOfFileName } from '../content/extent.ts';
 import type { View } from '../metadata/engine.ts';
 import { keys } from '../metadata/keys.ts';
@@ -55,16 +55,12 @@ function lost(segment: number, what: string): { file: string; what: string } {
 }
 
 async function lengthOf({ content }: Store, segment: number): Promise<number | undefined> {
+  const file = await openIfThere(content.disk, `${content.directory}/${segmentFileName(segment)}`, 'read');
+  if (file === undefined) return undefined;
   try {
-    const file = await content.disk.open(`${content.directory}/${segmentFileName(segment)}`, 'read');
-    try {
-      return await file.size();
-    } finally {
-      await file.close();
-    }
-  } catch (error) {
-    if (isNotFound(error)) return undefined;
-    throw error;
+    return await file.size();
+  } finally {
+    await file.close();
   }
 }
 

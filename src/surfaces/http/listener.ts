@@ -169,7 +169,6 @@ export function createHttpListener(
     server.closeIdleConnections();
     const idle = setInterval(() => server.closeIdleConnections(), 50);
     const timer = setTimeout(() => {
-      server.closeAllConnections();
       for (const socket of open) socket.destroy();
     }, timeoutMs);
     await Promise.all([closed, none]);
